@@ -1,0 +1,180 @@
+import type { BridgeError } from './errors.ts'
+import type { MirrorMode, PrincipalId, Sighting } from './types.ts'
+
+/** A principal as its directory needs to know it: the kind decides which call reads or writes it. */
+export interface PrincipalRef {
+  readonly id: PrincipalId
+  readonly kind: string
+}
+
+/** Opaque place to resume a change feed; stored as given. */
+export type Checkpoint = string
+
+/** One page of a change feed. The last page of a pass, and only that one, carries `checkpoint`. */
+export interface Page {
+  readonly sightings: readonly Sighting[]
+  /** Ids that sightings name as `dependsOn` and that changed: every principal that depends on one is re-read by id. */
+  readonly touched: readonly string[]
+  readonly checkpoint: Checkpoint | undefined
+}
+
+/** Adapter-neutral fetch of a pinned origin: see `lib/outbound.ts`. */
+export type PinnedFetch = (url: string, init?: RequestInit) => Promise<Response>
+
+/** One token issuer with everything that is pinned for it (DESIGN §5). */
+export interface Issuer {
+  /** Exact `iss`. */
+  readonly issuer: string
+  /** Accepted `aud` values; at least one must be in the token. */
+  readonly audiences: readonly string[]
+  /** Allowed `alg` header values; asymmetric only. */
+  readonly algorithms: readonly string[]
+  readonly jwksUri: string
+  readonly fetch: PinnedFetch
+  /** Accepted `typ` header values, lower case, or undefined when the header may be absent or any. */
+  readonly types?: readonly string[]
+  /** Assumed lifetime for issuers that omit `iat`: then `iat` counts as `exp` minus this. */
+  readonly lifetimeMs?: number
+}
+
+export type Claims = Readonly<Record<string, unknown>>
+
+/** Who a verified token speaks for. */
+export interface TokenSubject {
+  /** Every directory id in the token that could be an agent's account, the acting one first. All are looked up. */
+  readonly principals: readonly PrincipalId[]
+  /** The human or service for whom the agent acts, when the token names one; never the agent. */
+  readonly onBehalfOf: { readonly id: string; readonly kind: 'person' | 'service' } | undefined
+  /** `act` chain, outermost first, as claimed. */
+  readonly act: readonly Claims[]
+  /** API scopes and app roles the directory granted. */
+  readonly scopes: readonly string[]
+}
+
+/** A refusal to take a verified token, e.g. a wrong tenant: the code of the decision. */
+export interface TokenRefusal {
+  readonly refused: string
+}
+
+export interface WriteResult {
+  readonly id: PrincipalId
+  /** The proving read: begun after the call was made, answered before the write was sent. Undefined: none was made or it was unreadable. */
+  readonly before: Sighting | undefined
+  /**
+   * done: acknowledged. refused: answered with an error, nothing changed. lost: no (clear) answer, may have landed or
+   * may land later. unsent: the write was never put on the wire (absent, never-list, budget, aborted before sending).
+   */
+  readonly outcome: 'done' | 'refused' | 'lost' | 'unsent'
+  readonly error?: BridgeError
+}
+
+/** One change of one principal's switch, from the directory's own log. */
+export interface LogEntry {
+  readonly id: PrincipalId
+  readonly at: number
+  readonly action: 'disable' | 'enable'
+  readonly ours: boolean
+  /** Who, as the log names them: for evidence. */
+  readonly actor: string
+}
+
+export interface SwitchLog {
+  /** Every entry for every principal in [from, to], by window and never by account. `completeUntil`: entries after it may be missing yet. */
+  read(window: { from: number; to: number }, signal: AbortSignal): Promise<{ entries: LogEntry[]; completeUntil: number }>
+  /** How far back the log reaches. */
+  readonly retentionMs: number
+}
+
+/** Switching accounts off and on. Every call is idempotent and answers for every id given, in any order. Never throws for a single id. */
+export interface Accounts {
+  /** Reads each by id, then switches it off unless that read said disabled by our own switch or absent. */
+  disable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
+  enable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
+  /** How many ids one call should carry. */
+  readonly batch: number
+  /** Upper bound on how long a write without answer may still land, ms. */
+  readonly writeTimeoutMs: number
+  readonly log?: SwitchLog
+}
+
+export interface Groups {
+  /** Effective members, nesting flattened, page by page. Ending normally means "that was all"; on any doubt it throws. */
+  members(groupId: string, signal: AbortSignal): AsyncIterable<readonly PrincipalId[]>
+}
+
+export interface HookRequest {
+  readonly method: string
+  readonly headers: Readonly<Record<string, string | undefined>>
+  readonly query: Readonly<Record<string, string | undefined>>
+  readonly body: Uint8Array
+}
+
+/** "Re-read this": carries no state. */
+export interface Hint {
+  /** Dedupe key of the delivery within the adapter. */
+  readonly delivery: string
+  readonly principal?: PrincipalId
+  readonly group?: string
+}
+
+export interface HookAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+  readonly hints: readonly Hint[]
+  /** Something an operator should see, e.g. the subscription was deleted. */
+  readonly alert?: { readonly code: string; readonly text: string }
+}
+
+export interface Hooks {
+  /**
+   * Authenticates one delivery or answers a handshake.
+   * @throws BridgeError E_HOOK_UNVERIFIED (proven wrong, 401), E_HOOK_CANNOT_CHECK (503), E_HOOK_BODY (400)
+   */
+  receive(request: HookRequest, signal: AbortSignal): Promise<HookAnswer>
+}
+
+export interface Finding {
+  readonly code: string
+  readonly level: 'ok' | 'warning' | 'error'
+  readonly text: string
+  /** The command or step that mends it. */
+  readonly mend?: string
+}
+
+/**
+ * One configured directory. Opening it does no I/O: a directory that is down must not stop the daemon from starting.
+ * Features are objects, present or absent; there is no base class and nothing is probed.
+ */
+export interface Adapter {
+  readonly name: string
+  readonly kind: string
+  /** Tenant, org, account or trust domain: stored, and compared at every start (DESIGN §3 rule 12). */
+  readonly realm: string
+  readonly issuers: readonly Issuer[]
+  /** Verified claims → who they speak for; undefined when they are not an agent's. Pure. */
+  identify(claims: Claims): TokenSubject | TokenRefusal | undefined
+  /** The error with which this principal id or kind is refused (format, kind not managed, never-list, our own identity), or undefined. Pure. */
+  vet(ref: PrincipalRef): BridgeError | undefined
+  changes(since: Checkpoint | undefined, signal: AbortSignal): AsyncIterable<Page>
+  /**
+   * Each account now, by id, in as few calls as the directory allows. Every id asked is in the answer: `absent` only
+   * when the directory said so, `unknown` when this one could not be read. Throws only when none could be asked.
+   */
+  lookup(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<Map<PrincipalId, Sighting>>
+  readonly groups?: Groups
+  readonly accounts?: Accounts
+  readonly hooks?: Hooks
+  /** Reachable? permitted? Each finding a code, a sentence and the command that mends it. Never throws. */
+  check(signal: AbortSignal): Promise<Finding[]>
+  close?(): Promise<void>
+}
+
+/** What the core needs to know of an adapter's configuration. */
+export interface AdapterSettings {
+  readonly mirror: MirrorMode
+  readonly settleMs: number
+  /** Immutable group id → capabilities. */
+  readonly groups: Readonly<Record<string, readonly string[]>>
+  readonly sync: { readonly accounts: string; readonly groups: string; readonly full: string }
+}

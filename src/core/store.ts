@@ -1,0 +1,176 @@
+import type { AuditEntry, AuditEvent } from './audit.ts'
+import type {
+  Account,
+  Agent,
+  CapabilitySource,
+  Did,
+  Hold,
+  Labels,
+  Principal,
+  PrincipalKey,
+  Release,
+  Signal,
+} from './types.ts'
+
+/** 0 suspends, 1 everything else: a suspension overtakes (DESIGN §3 rule 9). */
+export type Lane = 0 | 1
+
+export interface Schedule {
+  /** When a worker should look at the principal again; undefined: nothing to do. */
+  readonly nextAt: number | undefined
+  readonly lane: Lane
+}
+
+export interface ScheduledPrincipal extends Principal {
+  readonly schedule: Schedule
+}
+
+export interface AgentFilter {
+  readonly status?: 'active' | 'suspended' | 'decommissioned' | undefined
+  readonly sponsor?: string | undefined
+  readonly adapter?: string | undefined
+  readonly label?: { readonly key: string; readonly value: string } | undefined
+  /** Substring of DID or name, case-insensitive. */
+  readonly q?: string | undefined
+  /** Exclusive: DIDs after this one, in byte order. */
+  readonly after?: Did | undefined
+  readonly limit: number
+}
+
+export interface AuditFilter {
+  readonly after?: number | undefined
+  readonly did?: Did | undefined
+  readonly hold?: string | undefined
+  readonly actor?: string | undefined
+  readonly from?: number | undefined
+  readonly to?: number | undefined
+  readonly limit: number
+}
+
+export interface Idempotent {
+  readonly bodyHash: string
+  readonly status: number
+  /** Small JSON reference (e.g. the DID or hold id) from which the present state is answered on a repeat. */
+  readonly ref: string
+}
+
+export interface HeldDid {
+  readonly did: Did
+  readonly labels: Labels | undefined
+  readonly holds: readonly Hold[]
+}
+
+/** Reads, always of committed state. */
+export interface StoreReads {
+  agent(did: Did): Promise<Agent | undefined>
+  agents(filter: AgentFilter): Promise<Agent[]>
+  children(did: Did): Promise<Did[]>
+  principal(key: PrincipalKey): Promise<ScheduledPrincipal | undefined>
+  principalsOf(did: Did): Promise<ScheduledPrincipal[]>
+  /** Those of the ids that are mapped; unknown ids are simply missing. */
+  principalsById(adapter: string, ids: readonly string[]): Promise<ScheduledPrincipal[]>
+  countPrincipals(adapter: string): Promise<number>
+  /** Principals a worker should look at, lane first, then time. */
+  due(adapter: string, now: number, limit: number): Promise<ScheduledPrincipal[]>
+  /** Earliest `nextAt` of the adapter. */
+  nextDue(adapter: string): Promise<number | undefined>
+  laneDepth(adapter: string): Promise<{ lane: Lane; due: number }[]>
+  /** Principals whose last telling read began before the given time or never happened, oldest first. */
+  stale(adapter: string, before: number, limit: number): Promise<ScheduledPrincipal[]>
+  countStale(adapter: string, before: number): Promise<number>
+  /** Whether any hold or mark would be orphaned if the adapter went away (rule 12). */
+  engaged(adapter: string): Promise<boolean>
+  adaptersWithPrincipals(): Promise<string[]>
+
+  hold(id: string): Promise<Hold | undefined>
+  openHolds(did: Did): Promise<Hold[]>
+  /** All holds of a DID, newest first, open ones before released ones. */
+  holdsOf(did: Did, limit: number): Promise<Hold[]>
+  openHoldOfOrigin(did: Did, origin: string): Promise<Hold | undefined>
+  /** Open holds whose origin starts with the given text, in id order. */
+  openHoldsWithOrigin(prefix: string, limit: number, after?: string): Promise<Hold[]>
+  countOpenHolds(): Promise<number>
+  countHeldDids(): Promise<number>
+  /** Held DIDs in byte order after the given one, with their open holds; unregistered DIDs included. */
+  heldDids(after: Did | undefined, limit: number): Promise<HeldDid[]>
+  /** A DID's open holds of its own, i.e. not `cascade:`. */
+  openOwnHoldCount(did: Did): Promise<number>
+
+  sourcesOf(did: Did): Promise<CapabilitySource[]>
+  sourcesNamed(source: string): Promise<CapabilitySource[]>
+
+  signalsAfter(seq: number, limit: number): Promise<Signal[]>
+  signal(seq: number): Promise<Signal | undefined>
+  /** Oldest kept and newest sequence; `head` 0 when there never was one. */
+  signalRange(): Promise<{ oldest: number; head: number }>
+
+  release(id: string): Promise<Release | undefined>
+  openReleaseOf(holdId: string): Promise<Release | undefined>
+  checkpoint(adapter: string, feed: string): Promise<{ value: string; at: number } | undefined>
+  meta(key: string): Promise<string | undefined>
+  idempotent(client: string, route: string, key: string): Promise<Idempotent | undefined>
+  guardCount(adapter: string, direction: 'suspend' | 'resume', since: number): Promise<number>
+
+  audit(filter: AuditFilter): Promise<AuditEntry[]>
+  auditHead(): Promise<{ seq: number; hash: string }>
+}
+
+/** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
+export interface StoreTx extends StoreReads {
+  insertAgent(agent: Agent): Promise<void>
+  /** Replaces every field of an agent. */
+  saveAgent(agent: Agent): Promise<void>
+  insertPrincipal(principal: Principal, schedule: Schedule): Promise<void>
+  /** kind, appId and scopes only. */
+  describePrincipal(key: PrincipalKey, fields: { kind: string; appId: string | undefined; scopes: readonly string[] }): Promise<void>
+  deletePrincipal(key: PrincipalKey): Promise<void>
+  saveAccount(key: PrincipalKey, account: Account, schedule: Schedule): Promise<void>
+  /** Brings the schedule of every principal of a DID forward (never back) and raises its lane. */
+  wake(did: Did, at: number, lane: Lane): Promise<void>
+  wakePrincipal(key: PrincipalKey, at: number, lane: Lane): Promise<void>
+  /** Same for all that depend on a directory object. */
+  wakeDependents(adapter: string, dependsOn: string, at: number): Promise<void>
+
+  insertHold(hold: Hold): Promise<void>
+  saveHold(hold: Hold): Promise<void>
+  closeHold(id: string, at: number): Promise<void>
+
+  putSource(source: CapabilitySource): Promise<void>
+  deleteSource(did: Did, capability: string, source: string): Promise<void>
+  /** Group sources last confirmed before the given time. */
+  sourcesBefore(prefix: string, before: number, limit: number): Promise<CapabilitySource[]>
+
+  appendSignal(signal: Omit<Signal, 'seq'>): Promise<number>
+  ackSignal(seq: number, client: string, at: number): Promise<boolean>
+  ackHold(holdId: string, client: string, at: number): Promise<void>
+
+  insertRelease(release: Release): Promise<void>
+  saveRelease(release: Release): Promise<void>
+  putCheckpoint(adapter: string, feed: string, value: string, at: number): Promise<void>
+  deleteCheckpoint(adapter: string, feed: string): Promise<void>
+  putMeta(key: string, value: string | undefined): Promise<void>
+  putIdempotent(client: string, route: string, key: string, entry: Idempotent, at: number): Promise<void>
+  /** False when the delivery was seen before. */
+  claimDelivery(adapter: string, delivery: string, at: number): Promise<boolean>
+  /** One change seen in a directory, with the number of descendants it carries. */
+  addGuardEvent(adapter: string, direction: 'suspend' | 'resume', at: number, weight: number, holdId: string): Promise<void>
+  clearGuardEvents(adapter: string, direction: 'suspend' | 'resume'): Promise<void>
+
+  /** Appends to the hash chain; the head row is locked by this transaction. */
+  appendAudit(event: AuditEvent): Promise<AuditEntry>
+  /** Drops what is past retention, except audit; returns rows dropped. */
+  prune(before: { signals: number; inbox: number; idempotency: number; guard: number }): Promise<number>
+}
+
+export interface Store extends StoreReads {
+  /**
+   * Runs one durable transaction: when it resolves, the change survives SIGKILL and power loss. `work` may be run
+   * again only if nothing of it was committed; it must do no outside call.
+   */
+  write<T>(work: (tx: StoreTx) => Promise<T>): Promise<T>
+  readonly epoch: number
+  /** Writable, and not full: for readiness. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
