@@ -13,7 +13,10 @@ export type Checkpoint = string
 /** One page of a change feed. The last page of a pass, and only that one, carries `checkpoint`. */
 export interface Page {
   readonly sightings: readonly Sighting[]
-  /** Ids that sightings name as `dependsOn` and that changed: every principal that depends on one is re-read by id. */
+  /**
+   * Ids to re-read by id: of principals of which the feed says that something changed but not what (a removed row, a row
+   * without its state), and of objects that sightings name as `dependsOn`, for every principal that depends on one.
+   */
   readonly touched: readonly string[]
   readonly checkpoint: Checkpoint | undefined
 }
@@ -80,7 +83,10 @@ export interface LogEntry {
 
 export interface SwitchLog {
   /** Every entry for every principal in [from, to], by window and never by account. `completeUntil`: entries after it may be missing yet. */
-  read(window: { from: number; to: number }, signal: AbortSignal): Promise<{ entries: LogEntry[]; completeUntil: number }>
+  read(
+    window: { from: number; to: number },
+    signal: AbortSignal,
+  ): Promise<{ entries: LogEntry[]; completeUntil: number }>
   /** How far back the log reaches. */
   readonly retentionMs: number
 }

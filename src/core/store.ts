@@ -70,10 +70,10 @@ export interface StoreReads {
   /** Those of the ids that are mapped; unknown ids are simply missing. */
   principalsById(adapter: string, ids: readonly string[]): Promise<ScheduledPrincipal[]>
   countPrincipals(adapter: string): Promise<number>
-  /** Principals a worker should look at, lane first, then time. */
-  due(adapter: string, now: number, limit: number): Promise<ScheduledPrincipal[]>
-  /** Earliest `nextAt` of the adapter. */
-  nextDue(adapter: string): Promise<number | undefined>
+  /** Principals of one lane that a worker should look at, by time. */
+  due(adapter: string, lane: Lane, now: number, limit: number): Promise<ScheduledPrincipal[]>
+  /** Earliest `nextAt` in one lane of the adapter. */
+  nextDue(adapter: string, lane: Lane): Promise<number | undefined>
   laneDepth(adapter: string): Promise<{ lane: Lane; due: number }[]>
   /** Principals whose last telling read began before the given time or never happened, oldest first. */
   stale(adapter: string, before: number, limit: number): Promise<ScheduledPrincipal[]>
@@ -122,14 +122,23 @@ export interface StoreTx extends StoreReads {
   saveAgent(agent: Agent): Promise<void>
   insertPrincipal(principal: Principal, schedule: Schedule): Promise<void>
   /** kind, appId and scopes only. */
-  describePrincipal(key: PrincipalKey, fields: { kind: string; appId: string | undefined; scopes: readonly string[] }): Promise<void>
+  describePrincipal(
+    key: PrincipalKey,
+    fields: { kind: string; appId: string | undefined; scopes: readonly string[] },
+  ): Promise<void>
   deletePrincipal(key: PrincipalKey): Promise<void>
   saveAccount(key: PrincipalKey, account: Account, schedule: Schedule): Promise<void>
   /** Brings the schedule of every principal of a DID forward (never back) and raises its lane. */
   wake(did: Did, at: number, lane: Lane): Promise<void>
-  wakePrincipal(key: PrincipalKey, at: number, lane: Lane): Promise<void>
-  /** Same for all that depend on a directory object. */
-  wakeDependents(adapter: string, dependsOn: string, at: number): Promise<void>
+  /**
+   * Asks for a read by id at `at` and, when given, once more at `again`: readDueAt = min(present, at), readAgainAt =
+   * max(present, again), nextAt brought forward to `at`; the lane stays. One statement, no row is read back.
+   */
+  askRead(key: PrincipalKey, at: number, again: number | undefined): Promise<void>
+  /** askRead for every principal whose `dependsOn` is this directory object, or whose id it is. */
+  askReadDependents(adapter: string, dependsOn: string, at: number): Promise<void>
+  /** Brings forward every principal of the adapter with a mark other than none or an open hold on its DID (start, reload, resume after pause). */
+  wakeEngaged(adapter: string, at: number): Promise<void>
 
   insertHold(hold: Hold): Promise<void>
   saveHold(hold: Hold): Promise<void>
@@ -153,7 +162,13 @@ export interface StoreTx extends StoreReads {
   /** False when the delivery was seen before. */
   claimDelivery(adapter: string, delivery: string, at: number): Promise<boolean>
   /** One change seen in a directory, with the number of descendants it carries. */
-  addGuardEvent(adapter: string, direction: 'suspend' | 'resume', at: number, weight: number, holdId: string): Promise<void>
+  addGuardEvent(
+    adapter: string,
+    direction: 'suspend' | 'resume',
+    at: number,
+    weight: number,
+    holdId: string,
+  ): Promise<void>
   clearGuardEvents(adapter: string, direction: 'suspend' | 'resume'): Promise<void>
 
   /** Appends to the hash chain; the head row is locked by this transaction. */
@@ -173,4 +188,3 @@ export interface Store extends StoreReads {
   ping(): Promise<void>
   close(): Promise<void>
 }
-

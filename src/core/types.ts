@@ -124,8 +124,16 @@ export interface Account {
   readonly contested: boolean
   /** Own hold was overridden: no new one until read enabled once or a newer disable is logged. */
   readonly overriddenAt: number | undefined
+  /** Our enable closed a window that began here: the log is read once more for a foreign disable in it. */
+  readonly liftedFrom: number | undefined
+  /** Such a disable was found: switch off once more on its behalf, without claiming it. */
+  readonly putBack: boolean
   /** policy.drift accept: left on for holds placed before this. */
   readonly driftAcceptedAt: number | undefined
+  /** A read by id is wanted from here on; done when one is begun at or after it. */
+  readonly readDueAt: number | undefined
+  /** A second one, after settle: becomes `readDueAt` when the first is done. */
+  readonly readAgainAt: number | undefined
   readonly attempts: number
   readonly lastError: string | undefined
 }

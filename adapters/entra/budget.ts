@@ -1,0 +1,148 @@
+import type { Clock } from '../../src/lib/clock.ts'
+import { abortedError, live } from './errors.ts'
+
+/** Suspensions first; other writes and reads after; passes over the whole directory last. */
+export type Lane = 'suspend' | 'write' | 'read' | 'sync'
+
+export interface BudgetLimits {
+  readonly writes: number
+  readonly windowMs: number
+}
+
+/** 3,000 writes per 150 s for one app in one tenant (Graph throttling-limits.md, read 2026-11), less a tenth. */
+export const publishedLimits: BudgetLimits = { writes: 2700, windowMs: 150_000 }
+
+/** This share of the bucket only suspensions may spend. */
+const RESERVED = 0.2
+/** A suspension waits this long at most for its turn; past it the caller is told when to come back. */
+const MAX_WAIT_MS = 10_000
+
+/**
+ * The writes that may still be sent to one tenant: a token bucket that suspensions may run into debt, waiting until it is
+ * paid off, while every other write is turned away at once (a hold may be placed while an enable waits, so enables do
+ * not). Durations on the monotonic clock.
+ */
+export class WriteBudget {
+  readonly #clock: Clock
+  readonly #limits: BudgetLimits
+  #tokens: number
+  #at: number
+  #pausedUntil = 0
+  #pressure = 0
+
+  constructor(clock: Clock, limits: BudgetLimits = publishedLimits) {
+    this.#clock = clock
+    this.#limits = limits
+    this.#tokens = limits.writes
+    this.#at = clock.mono()
+  }
+
+  /** Resolves to 0 when `count` writes may be sent now, else to the milliseconds after which to try again. */
+  async take(count: number, lane: 'suspend' | 'write', signal: AbortSignal): Promise<number> {
+    live(signal)
+    this.#refill()
+    const reserve = lane === 'suspend' ? 0 : this.#limits.writes * RESERVED
+    const missing = Math.max(0, count + reserve - this.#tokens)
+    const paused = Math.max(0, this.#pausedUntil - this.#clock.mono())
+    const waitMs = Math.max(paused, (missing * this.#limits.windowMs) / this.#limits.writes)
+    if (waitMs === 0 && (lane === 'suspend' || this.#pressure < 1)) {
+      this.#tokens -= count
+      return 0
+    }
+    if (lane !== 'suspend' || waitMs > MAX_WAIT_MS) return Math.max(1000, Math.ceil(waitMs))
+    this.#tokens -= count
+    try {
+      await this.#clock.sleep(waitMs, signal)
+    } catch {
+      this.giveBack(count)
+      throw abortedError(signal)
+    }
+    return 0
+  }
+
+  /** Writes that were taken and not sent. */
+  giveBack(count: number): void {
+    this.#tokens = Math.min(this.#limits.writes, this.#tokens + count)
+  }
+
+  /** The directory asked for silence: no write until then. */
+  pause(ms: number): void {
+    this.#pausedUntil = Math.max(this.#pausedUntil, this.#clock.mono() + ms)
+  }
+
+  /** `x-ms-throttle-limit-percentage`, sent from 0.8 of a limit on; its absence means below that. */
+  heed(percentage: string | null | undefined): void {
+    const value = Number(percentage ?? 0)
+    this.#pressure = Number.isFinite(value) ? Math.min(Math.max(0, value), 2) : 0
+  }
+
+  /** How long a request of this lane should be held back to stay below the limits; suspensions never are. */
+  delayMs(lane: Lane): number {
+    if (lane === 'suspend' || this.#pressure <= 0.8) return 0
+    return (this.#pressure - 0.8) * (lane === 'sync' ? 5000 : 1000)
+  }
+
+  #refill(): void {
+    const now = this.#clock.mono()
+    const gained = ((now - this.#at) * this.#limits.writes) / this.#limits.windowMs
+    this.#tokens = Math.min(this.#limits.writes, this.#tokens + gained)
+    this.#at = now
+  }
+}
+
+interface Waiter {
+  readonly lane: Lane
+  readonly start: () => void
+}
+
+const order: Readonly<Record<Lane, number>> = { suspend: 0, write: 1, read: 2, sync: 3 }
+/** How many requests may be open before a request of this lane has to wait: the rest is kept for those above it. */
+const ceilings: Readonly<Record<Lane, number>> = { suspend: 16, write: 12, read: 10, sync: 6 }
+
+/** Bounds the requests open at once; a waiting suspension goes before everything else. */
+export class Slots {
+  #open = 0
+  readonly #waiting: Waiter[] = []
+
+  /** Resolves to what ends the turn. */
+  async enter(lane: Lane, signal: AbortSignal): Promise<() => void> {
+    live(signal)
+    if (this.#open >= ceilings[lane]) await this.#wait(lane, signal)
+    else this.#open += 1
+    let ended = false
+    return () => {
+      if (ended) return
+      ended = true
+      this.#open -= 1
+      this.#wake()
+    }
+  }
+
+  #wait(lane: Lane, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = () => {
+        const at = this.#waiting.indexOf(waiter)
+        if (at >= 0) this.#waiting.splice(at, 1)
+        reject(abortedError(signal))
+      }
+      const waiter: Waiter = {
+        lane,
+        start: () => {
+          signal.removeEventListener('abort', abort)
+          this.#open += 1
+          resolve()
+        },
+      }
+      signal.addEventListener('abort', abort, { once: true })
+      const at = this.#waiting.findIndex((other) => order[other.lane] > order[lane])
+      this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, waiter)
+    })
+  }
+
+  #wake(): void {
+    for (let next = this.#waiting[0]; next && this.#open < ceilings[next.lane]; next = this.#waiting[0]) {
+      this.#waiting.shift()
+      next.start()
+    }
+  }
+}

@@ -1,0 +1,234 @@
+import {
+  AuthenticationError,
+  ClientCertificateCredential,
+  ClientSecretCredential,
+  ManagedIdentityCredential,
+  WorkloadIdentityCredential,
+} from '@azure/identity'
+import { z } from 'zod'
+import { BridgeError, codeOf } from '../../src/core/errors.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { type PipelineClient, pipelineClient } from '../../src/lib/fetchshapes.ts'
+import { parseJwt } from '../../src/lib/jwt.ts'
+import type { PinnedFetch } from '../../src/lib/outbound.ts'
+import { SecretRef } from '../../src/lib/secret.ts'
+import type { Cloud } from './clouds.ts'
+import type { EntraConfig } from './config.ts'
+import { abortedError, live } from './errors.ts'
+
+/** What our own access token says of us. Decoded without trust: good for refusing to touch ourselves and for hints. */
+export interface Self {
+  readonly oid: string | undefined
+  readonly appId: string | undefined
+  readonly roles: readonly string[]
+  readonly scopes: readonly string[]
+  readonly isAgent: boolean
+}
+
+export interface Credential {
+  /**
+   * A bearer token for Graph. `claims` answers a claims challenge with a new one.
+   * @throws BridgeError E_DIRECTORY_AUTH, E_DIRECTORY_DOWN, E_SECRET, E_ABORTED
+   */
+  token(signal: AbortSignal, claims?: string): Promise<string>
+  /** Undefined before the first token, or when it cannot be read. */
+  self(): Self | undefined
+  close(): void
+}
+
+interface Fresh {
+  readonly token: string
+  readonly refreshAt: number
+}
+type Get = (signal: AbortSignal, claims: string | undefined) => Promise<Fresh>
+
+/** A token is renewed this long before it expires. */
+const MARGIN_MS = 5 * 60_000
+const AGENT_IDENTITY_FACET = '11'
+
+export interface CredentialOptions {
+  readonly config: Pick<EntraConfig, 'credential' | 'tenantId'>
+  readonly cloud: Cloud
+  /** Pinned to the authority and the metadata endpoints of managed identities. */
+  readonly fetch: PinnedFetch
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** Opens no connection; the library's credential is made on first use, for its constructors read files and environment. */
+export function openCredential({ config, cloud, fetch, clock }: CredentialOptions): Credential {
+  const closed = new AbortController()
+  let get: Get | undefined
+  let fresh: Fresh | undefined
+  let self: Self | undefined
+  let inFlight: Promise<Fresh> | undefined
+
+  const renew = async (claims: string | undefined): Promise<Fresh> => {
+    try {
+      get ??= source(config, cloud, pipelineClient(fetch, closed.signal), clock)
+      const next = await get(closed.signal, claims)
+      self = readSelf(next.token, config.tenantId)
+      fresh = next
+      return next
+    } catch (error) {
+      throw authError(error)
+    }
+  }
+  const renewOnce = (claims: string | undefined): Promise<Fresh> => {
+    inFlight ??= renew(claims).finally(() => {
+      inFlight = undefined
+    })
+    return inFlight
+  }
+
+  return {
+    async token(signal, claims) {
+      live(signal)
+      if (claims === undefined && fresh && clock.now() < fresh.refreshAt) return fresh.token
+      // The renewal is shared, so one caller giving up must not end it for the others.
+      return (await orAbort(renewOnce(claims), signal)).token
+    },
+    self: () => self,
+    close: () => closed.abort(),
+  }
+}
+
+function source(
+  { credential, tenantId }: CredentialOptions['config'],
+  cloud: Cloud,
+  httpClient: PipelineClient,
+  clock: Pick<Clock, 'now'>,
+): Get {
+  if (credential.type === 'tokenFile') {
+    const file = SecretRef.file(credential.path)
+    // Always due: reading the file again costs one stat, and whoever keeps it fresh is believed.
+    return async () => ({ token: file.read(), refreshAt: 0 })
+  }
+  // The library accepts https authorities only; for a loopback stand-in the client undoes this (lib/fetchshapes.ts).
+  const authorityHost = cloud.authority.replace(/^http:/, 'https:')
+  const options = { authorityHost, httpClient, disableInstanceDiscovery: true, retryOptions: { maxRetries: 2 } }
+  const make = () => {
+    switch (credential.type) {
+      case 'workloadIdentity': {
+        const { clientId, tokenFile } = credential
+        const named = { ...(clientId && { clientId }), ...(tokenFile && { tokenFilePath: tokenFile }) }
+        return new WorkloadIdentityCredential({ ...options, tenantId, ...named })
+      }
+      case 'managedIdentity': {
+        const { clientId, objectId, resourceId } = credential
+        const common = { httpClient, retryOptions: options.retryOptions }
+        if (objectId) return new ManagedIdentityCredential({ ...common, objectId })
+        if (resourceId) return new ManagedIdentityCredential({ ...common, resourceId })
+        return new ManagedIdentityCredential(clientId ? { ...common, clientId } : common)
+      }
+      case 'clientSecret':
+        return new ClientSecretCredential(tenantId, credential.clientId, credential.secret.read(), options)
+      case 'clientCertificate': {
+        const pem = { certificate: credential.certificate.read() }
+        const sendCertificateChain = credential.sendChain
+        return new ClientCertificateCredential(tenantId, credential.clientId, pem, { ...options, sendCertificateChain })
+      }
+    }
+  }
+  const secretOf = () =>
+    credential.type === 'clientSecret'
+      ? credential.secret.read()
+      : credential.type === 'clientCertificate'
+        ? credential.certificate.read()
+        : ''
+  let made: { credential: ReturnType<typeof make>; secret: string } | undefined
+  const scope = `${cloud.graph}/.default`
+  return async (abortSignal, claims) => {
+    const secret = secretOf()
+    if (made?.secret !== secret) made = { credential: make(), secret }
+    const answer = await made.credential.getToken(scope, { enableCae: true, abortSignal, ...(claims && { claims }) })
+    const expiresAt = answer.expiresOnTimestamp
+    const early = Math.min(answer.refreshAfterTimestamp ?? expiresAt, expiresAt - MARGIN_MS)
+    // A token that lives for less than the margin is used for half of what it has left.
+    const now = clock.now()
+    return { token: answer.token, refreshAt: early > now ? early : now + (expiresAt - now) / 2 }
+  }
+}
+
+async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: gone, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(abortedError(signal))
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([promise, gone])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+const own = z.object({
+  tid: z.string().optional().catch(undefined),
+  oid: z.string().toLowerCase().optional().catch(undefined),
+  appid: z.string().toLowerCase().optional().catch(undefined),
+  azp: z.string().toLowerCase().optional().catch(undefined),
+  roles: z.array(z.string()).catch([]),
+  scp: z.string().catch(''),
+  xms_act_fct: z.string().catch(''),
+})
+
+function readSelf(token: string, tenantId: string): Self | undefined {
+  const jwt = parseJwt(token)
+  const parsed = 'claims' in jwt ? own.safeParse(jwt.claims) : undefined
+  if (!parsed?.success) return undefined
+  const { tid, oid, appid, azp, roles, scp, xms_act_fct: facets } = parsed.data
+  if (tid !== undefined && tid.toLowerCase() !== tenantId) {
+    throw new BridgeError('E_DIRECTORY_AUTH', "the bridge's own access token is of another tenant", {
+      hint: `sign in to the tenant ${tenantId}, or correct tenantId`,
+    })
+  }
+  const isAgent = facets.split(' ').includes(AGENT_IDENTITY_FACET)
+  return { oid, appId: appid ?? azp, roles, scopes: scp.split(' ').filter(Boolean), isAgent }
+}
+
+/** AADSTS codes about ourselves and what mends them (identity platform error codes, read 2026-11). */
+const signInHints: Readonly<Record<number, string>> = {
+  7000112: "the bridge's own application is disabled in this tenant: enable its service principal",
+  700016: 'the client id is not known in this tenant: check clientId and tenantId',
+  7000215: 'the client secret is wrong: check the secret value, not its id',
+  7000222: 'the client secret has expired: create a new one',
+  700027: 'the certificate is not registered for this application: upload it',
+  700213: 'no federated credential fits: check issuer, subject and audience of the federation',
+  70021: 'no federated credential fits: check issuer, subject and audience of the federation',
+  90002: 'the tenant does not exist in this cloud: check tenantId and cloud',
+}
+
+/** Nothing of the library's error is kept but the AADSTS numbers: its text may quote the request. */
+function authError(error: unknown): BridgeError {
+  const inner = causes(error).find((each) => each instanceof BridgeError)
+  const code = codeOf(inner)
+  if (inner && (code === 'E_ABORTED' || code === 'E_SECRET' || code === 'E_DIRECTORY_AUTH')) return inner
+  if (inner) {
+    const text = 'the sign-in endpoint of the directory did not answer'
+    return new BridgeError('E_DIRECTORY_DOWN', text, { cause: inner })
+  }
+  const numbers = stsNumbers(error)
+  const hint = numbers.map((number) => signInHints[number]).find((each) => each !== undefined)
+  const named = numbers.length > 0 ? ` (${numbers.map((number) => `AADSTS${number}`).join(', ')})` : ''
+  return new BridgeError('E_DIRECTORY_AUTH', `the bridge could not sign in to the directory${named}`, {
+    hint: hint ?? 'run idp-bridge doctor and check the credential of this adapter',
+  })
+}
+
+function causes(error: unknown): unknown[] {
+  const chain: unknown[] = []
+  for (let each = error; each !== undefined && chain.length < 8; each = each instanceof Error ? each.cause : undefined)
+    chain.push(each)
+  return chain
+}
+
+function stsNumbers(error: unknown): number[] {
+  const codes: number[] = []
+  for (const each of causes(error)) {
+    if (each instanceof AuthenticationError) codes.push(...(each.errorResponse.errorCodes ?? []))
+    // MSAL keeps `error_codes` as a string in `errorNo`; where a wrapper dropped it the number stands in the text.
+    const number = z.object({ errorNo: z.coerce.number() }).safeParse(each)
+    if (number.success) codes.push(number.data.errorNo)
+    const quoted = each instanceof Error ? /\bAADSTS(\d{4,8})\b/.exec(each.message)?.[1] : undefined
+    if (quoted !== undefined) codes.push(Number(quoted))
+  }
+  return [...new Set(codes)]
+}

@@ -1,0 +1,337 @@
+import { randomUUID } from 'node:crypto'
+import { z } from 'zod'
+import { attempt, endpoint, type Outcome, verdict } from './delivery.ts'
+
+export type EventGridAuth =
+  | { readonly type: 'entra'; readonly audience: string; readonly version?: 'v1' | 'v2' }
+  | { readonly type: 'key'; readonly key: string; readonly header?: string; readonly query?: string }
+
+export interface SubscribeEventGrid {
+  /** Loopback only; its query string is sent on every request. */
+  readonly url: string
+  readonly schema: 'eventgrid' | 'cloudevents'
+  readonly auth: EventGridAuth
+  readonly subscriptionName?: string
+  /** Returned in every event's data, to be compared by the receiver. */
+  readonly clientState?: string
+}
+
+/** One attempt to deliver one event. */
+export interface Delivery {
+  readonly subscriptionName: string
+  readonly eventId: string
+  readonly eventType: string
+  readonly subject: string
+  /** Attempts made before this one. */
+  readonly attempt: number
+  readonly at: number
+  status: number | undefined
+  outcome: Outcome
+}
+
+export interface CustomEvent {
+  readonly type: string
+  readonly subject: string
+  readonly data: unknown
+  readonly id?: string
+}
+
+interface Subscription extends SubscribeEventGrid {
+  readonly name: string
+}
+
+interface Event {
+  readonly id: string
+  readonly type: string
+  readonly subject: string
+  readonly time: string
+  readonly source: string
+  readonly dataVersion: string
+  readonly data: (subscription: Subscription) => unknown
+}
+
+interface Options {
+  readonly tenantId: string
+  readonly now: () => number
+  readonly retryScale: number
+  /** A token of Event Grid's own app for that audience. */
+  readonly token: (audience: string, version: 'v1' | 'v2') => string
+}
+
+const validation = z.object({ validationResponse: z.string() })
+const applicationId = '0bf30f3b-4a52-48df-9a82-234910c4a086'
+
+/** Event Grid in front of webhooks: handshakes, deliveries, retries and drops. At least once, in no order. */
+export class EventGrid {
+  readonly deliveries: Delivery[] = []
+  readonly #options: Options
+  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #sent = new Map<string, Event>()
+  readonly #closed = new AbortController()
+  readonly #running = new Set<Promise<void>>()
+  readonly #waiters = new Set<() => void>()
+  #sequence = 637_000_000
+
+  constructor(options: Options) {
+    this.#options = options
+  }
+
+  /** Creates a subscription; rejects, as creation fails in Azure, when the endpoint does not pass the handshake. */
+  async subscribe(options: SubscribeEventGrid): Promise<string> {
+    const { hostname } = new URL(options.url)
+    if (hostname !== '127.0.0.1' && hostname !== 'localhost') throw new Error('only loopback endpoints are served')
+    if (options.auth.type === 'key') checkKey(options.auth)
+    const name = options.subscriptionName ?? `sub-${randomUUID().slice(0, 8)}`
+    const subscription = { ...options, name }
+    await (options.schema === 'cloudevents' ? this.#consent(subscription) : this.#validate(subscription))
+    this.#subscriptions.set(name, subscription)
+    return name
+  }
+
+  unsubscribe(name: string): void {
+    this.#subscriptions.delete(name)
+  }
+
+  directoryChanged(collection: 'users' | 'groups', id: string, change: 'updated' | 'deleted'): void {
+    if (this.#subscriptions.size === 0) return
+    const noun = collection === 'users' ? 'User' : 'Group'
+    const { tenantId, now } = this.#options
+    const time = ticks(now())
+    const resource = `${noun}s/${id}`
+    const subscriptionId = randomUUID()
+    this.#publish({
+      id: randomUUID(),
+      type: `Microsoft.Graph.${noun}${change === 'updated' ? 'Updated' : 'Deleted'}`,
+      subject: resource,
+      time,
+      source: `/tenants/${tenantId}/applications/${applicationId}`,
+      dataVersion: '',
+      data: ({ clientState = null }) => ({
+        changeType: change,
+        clientState,
+        resource,
+        resourceData: {
+          '@odata.type': `#Microsoft.Graph.${noun}`,
+          '@odata.id': resource,
+          id,
+          organizationId: tenantId,
+          eventTime: time,
+          sequenceNumber: String(++this.#sequence),
+        },
+        subscriptionExpirationDateTime: new Date(now() + 20 * 24 * 3_600_000).toISOString().replace('Z', '0000+00:00'),
+        subscriptionId,
+        tenantId,
+      }),
+    })
+  }
+
+  /** An event of the customer's own topic, say an audit record that a Logic App forwards. Returns its id. */
+  publishCustom(event: CustomEvent): string {
+    const id = event.id ?? randomUUID()
+    this.#publish({
+      id,
+      type: event.type,
+      subject: event.subject,
+      time: ticks(this.#options.now()),
+      source: topic('topics/agent-audit'),
+      dataVersion: '1',
+      data: () => event.data,
+    })
+    return id
+  }
+
+  /** Delivers an event once more to everyone, with its old id: at least once means that this happens. */
+  redeliver(eventId: string): void {
+    const event = this.#sent.get(eventId)
+    if (event === undefined) throw new Error(`no event ${eventId} was sent`)
+    this.#publish(event)
+  }
+
+  /** The first attempt, past or to come, that matches; looked at when it starts and when it ends. */
+  wait(matches: (delivery: Delivery) => boolean, timeoutMs: number): Promise<Delivery> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const found = this.deliveries.find(matches)
+        if (found === undefined) return
+        clearTimeout(timer)
+        this.#waiters.delete(look)
+        resolve(found)
+      }
+      const timer = setTimeout(() => {
+        this.#waiters.delete(look)
+        const seen = this.deliveries.slice(-5).map(each => `${each.eventType} ${each.status ?? '-'} ${each.outcome}`)
+        reject(new Error(`no such delivery within ${timeoutMs} ms; last: ${seen.join(', ') || 'none'}`))
+      }, timeoutMs)
+      this.#waiters.add(look)
+      look()
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort()
+    await Promise.allSettled(this.#running)
+  }
+
+  #publish(event: Event): void {
+    this.#sent.set(event.id, event)
+    if (this.#sent.size > 10_000) for (const [oldest] of [...this.#sent].slice(0, 5000)) this.#sent.delete(oldest)
+    for (const subscription of this.#subscriptions.values()) {
+      const run: Promise<void> = this.#deliver(subscription, event).finally(() => this.#running.delete(run))
+      this.#running.add(run)
+    }
+  }
+
+  async #deliver(subscription: Subscription, event: Event): Promise<void> {
+    let elapsedSeconds = 0
+    for (let count = 0; this.#subscriptions.has(subscription.name) && !this.#closed.signal.aborted; count++) {
+      const delivery: Delivery = {
+        subscriptionName: subscription.name,
+        eventId: event.id,
+        eventType: event.type,
+        subject: event.subject,
+        attempt: count,
+        at: this.#options.now(),
+        status: undefined,
+        outcome: 'pending',
+      }
+      this.#record(delivery)
+      const response = await this.#post(subscription, message(subscription, event), 'Notification', count)
+      const judged = verdict(response?.status, count + 1, elapsedSeconds)
+      delivery.status = response?.status
+      delivery.outcome = judged.outcome
+      this.#tell()
+      if (judged.outcome !== 'retrying') return
+      elapsedSeconds += judged.waitSeconds
+      await this.#pause(judged.waitSeconds * 1000 * this.#options.retryScale)
+    }
+  }
+
+  #record(delivery: Delivery): void {
+    this.deliveries.push(delivery)
+    if (this.deliveries.length > 20_000) this.deliveries.splice(0, 10_000)
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const look of [...this.#waiters]) look()
+  }
+
+  #pause(ms: number): Promise<void> {
+    const { signal } = this.#closed
+    return new Promise(resolve => {
+      const timer = setTimeout(done, ms)
+      function done(): void {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      signal.addEventListener('abort', done)
+      if (signal.aborted) done()
+    })
+  }
+
+  #post(subscription: Subscription, sent: Message, type: 'Notification' | 'SubscriptionValidation', count: number) {
+    const { auth, name, url } = subscription
+    const headers: Record<string, string> = {
+      'Content-Type': sent.contentType,
+      'aeg-event-type': type,
+      // Captures show the name in capitals.
+      'aeg-subscription-name': name.toUpperCase(),
+      'aeg-delivery-count': String(count),
+      'aeg-metadata-version': sent.metadataVersion,
+      ...(sent.dataVersion === undefined ? {} : { 'aeg-data-version': sent.dataVersion }),
+      ...(type === 'Notification' ? { 'aeg-output-event-id': randomUUID() } : {}),
+    }
+    if (auth.type === 'entra') {
+      headers['Authorization'] = `Bearer ${this.#options.token(auth.audience, auth.version ?? 'v1')}`
+    } else if (auth.header !== undefined) headers[auth.header] = auth.key
+    const timeoutMs = Math.max(1000, 30_000 * this.#options.retryScale)
+    const init = { method: 'POST', headers, body: sent.body } as const
+    return attempt(endpoint(url, auth), init, timeoutMs, this.#closed.signal)
+  }
+
+  /** EventGridSchema: exactly 200, with the code echoed. */
+  async #validate(subscription: Subscription): Promise<void> {
+    const code = randomUUID().toUpperCase()
+    const event = {
+      id: randomUUID(),
+      topic: topic('partnerTopics/graph'),
+      subject: '',
+      data: {
+        validationCode: code,
+        validationUrl: `https://rp-westeurope.eventgrid.azure.net:553/eventsubscriptions/${subscription.name}/validate?id=${code}`,
+      },
+      eventType: 'Microsoft.EventGrid.SubscriptionValidationEvent',
+      eventTime: ticks(this.#options.now()),
+      metadataVersion: '1',
+      dataVersion: '1',
+    }
+    const sent = { ...eventGridMessage, dataVersion: '1', body: JSON.stringify([event]) }
+    const response = await this.#post(subscription, sent, 'SubscriptionValidation', 0)
+    const echoed = validation.safeParse(parse(response?.text))
+    if (response?.status !== 200 || !echoed.success || echoed.data.validationResponse !== code) {
+      throw new Error(`the endpoint did not answer the validation event (status ${response?.status ?? 'none'})`)
+    }
+  }
+
+  /** CloudEvents: consent is the header, and this request never carries a token. */
+  async #consent(subscription: Subscription): Promise<void> {
+    const headers = { 'WebHook-Request-Origin': 'eventgrid.azure.net' }
+    const timeoutMs = Math.max(1000, 30_000 * this.#options.retryScale)
+    const url = endpoint(subscription.url, subscription.auth)
+    const response = await attempt(url, { method: 'OPTIONS', headers }, timeoutMs, this.#closed.signal)
+    const allowed = response?.headers.get('webhook-allowed-origin')
+    if (response === undefined || response.status !== 200 || (allowed !== '*' && allowed !== 'eventgrid.azure.net')) {
+      throw new Error(`the endpoint did not consent to deliveries (status ${response?.status ?? 'none'})`)
+    }
+  }
+}
+
+interface Message {
+  readonly contentType: string
+  readonly metadataVersion: string
+  readonly dataVersion?: string
+  readonly body: string
+}
+
+const eventGridMessage = { contentType: 'application/json; charset=utf-8', metadataVersion: '1' }
+
+/** EventGridSchema always comes as an array, a single CloudEvent as an object. */
+function message(subscription: Subscription, event: Event): Message {
+  const { id, type, subject, time, source, dataVersion } = event
+  const data = event.data(subscription)
+  if (subscription.schema === 'cloudevents') {
+    const body = { id, source, specversion: '1.0', type, subject, time, datacontenttype: 'application/json', data }
+    return {
+      contentType: 'application/cloudevents+json; charset=utf-8',
+      metadataVersion: '1.0',
+      body: JSON.stringify(body),
+    }
+  }
+  const body = { id, topic: source, subject, eventType: type, eventTime: time, data, dataVersion, metadataVersion: '1' }
+  return { ...eventGridMessage, dataVersion, body: JSON.stringify([body]) }
+}
+
+function checkKey(auth: { key: string; header?: string; query?: string }): void {
+  if (auth.header === undefined && auth.query === undefined) throw new Error('a key needs a header or a query name')
+  if (auth.header?.toLowerCase().startsWith('aeg-')) throw new Error('the header prefix aeg- is reserved')
+  if (auth.key.length > 4096) throw new Error('a header value is at most 4096 bytes long')
+}
+
+function topic(name: string): string {
+  const group = '/subscriptions/5b4b650e-28b9-4790-b3ab-ddbd88d727c4/resourceGroups/agents'
+  return `${group}/providers/Microsoft.EventGrid/${name}`
+}
+
+/** Event times carry seven fractional digits. */
+function ticks(at: number): string {
+  return new Date(at).toISOString().replace('Z', '0000Z')
+}
+
+function parse(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,100 @@
+import type { Account, AccountState, Hold, Severity, Sighting, Switch } from './types.ts'
+
+/** A principal that was never read and that we never touched. */
+export const freshAccount: Account = {
+  observed: 'unknown',
+  observedAt: undefined,
+  switches: [],
+  dependsOn: undefined,
+  mark: 'none',
+  claimedAt: undefined,
+  sentAt: undefined,
+  intent: undefined,
+  inFlightUntil: undefined,
+  disabledAckAt: undefined,
+  enabledAckAt: undefined,
+  foreignSeenAt: undefined,
+  drifts: [],
+  contested: false,
+  overriddenAt: undefined,
+  liftedFrom: undefined,
+  putBack: false,
+  driftAcceptedAt: undefined,
+  readDueAt: undefined,
+  readAgainAt: undefined,
+  attempts: 0,
+  lastError: undefined,
+}
+
+/** What the mirror must know beside the account itself to decide. */
+export interface Context {
+  readonly now: number
+  /** How long the directory may answer with old state after a write. */
+  readonly settleMs: number
+  readonly writeTimeoutMs: number
+  /** We may write this principal: mirror mode and the adapter's features allow it. */
+  readonly writes: boolean
+  /** What is seen in the directory may become a hold. */
+  readonly inbound: boolean
+  /** The directory keeps a log of who changed what. */
+  readonly hasLog: boolean
+  readonly drift: 'reassert' | 'accept'
+  /** The principal's own open hold. */
+  readonly own: Hold | undefined
+  /** Every other open hold of the DID. */
+  readonly others: readonly Hold[]
+}
+
+const ranks: Record<Severity, number> = { suspend: 0, kill: 1, disable: 2, decommission: 3 }
+
+export const moreSevere = (a: Severity, b: Severity): boolean => ranks[a] > ranks[b]
+
+export const highestSeverity = (holds: readonly Pick<Hold, 'severity'>[]): Severity | undefined =>
+  holds.reduce<Severity | undefined>(
+    (top, { severity }) => (top === undefined || moreSevere(severity, top) ? severity : top),
+    undefined,
+  )
+
+/** Holds that may cause a write: what the guard keeps back decides `deny`, but moves nothing yet. */
+export const driving = (context: Context): readonly Hold[] => context.others.filter((hold) => !hold.guarded)
+
+export const ourSwitch = (switches: readonly Switch[]): Switch['state'] =>
+  switches.find((one) => one.ours)?.state ?? 'unknown'
+
+/** Switches that somebody else holds off. */
+export const switchesOfOthers = (switches: readonly Switch[]): readonly string[] =>
+  switches.filter((one) => !one.ours && one.state === 'off').map((one) => one.name)
+
+/** Conjunction of the switches (DESIGN §2): off beats unknown beats on. */
+export const conjunction = (switches: readonly Switch[]): AccountState => {
+  if (switches.some((one) => one.state === 'off')) return 'disabled'
+  return switches.length > 0 && switches.every((one) => one.state === 'on') ? 'enabled' : 'unknown'
+}
+
+/** Drops what belonged to our claim; what was seen and what is in flight stays. */
+export const unmarked = (account: Account): Account => ({
+  ...account,
+  mark: 'none',
+  claimedAt: undefined,
+  sentAt: undefined,
+  disabledAckAt: undefined,
+  attempts: 0,
+})
+
+/** Claims the switch: to be committed before anything is sent. */
+export const claimed = (account: Account, now: number): Account => ({
+  ...unmarked(account),
+  mark: 'claimed',
+  claimedAt: now,
+  contested: false,
+  driftAcceptedAt: undefined,
+})
+
+export const saw = (account: Account, sighting: Sighting): Account => ({
+  ...account,
+  observed: sighting.state,
+  observedAt: sighting.begunAt,
+  switches: sighting.switches,
+  dependsOn: sighting.dependsOn ?? account.dependsOn,
+  lastError: undefined,
+})

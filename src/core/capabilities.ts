@@ -1,0 +1,68 @@
+import { covers } from './covers.ts'
+import { BridgeError } from './errors.ts'
+import type { CapabilitySource, Did } from './types.ts'
+
+const shape = /^(\*|[^\s:*]+(?::[^\s:*]+)*(?::\*)?)$/
+
+/**
+ * A capability name, `action:resource[:qualifier]`; `*` alone or as the last segment stands for all.
+ * @throws BridgeError E_CAPABILITY
+ */
+export const parseCapability = (text: string): string => {
+  if (text.length > 256 || !shape.test(text)) {
+    throw new BridgeError('E_CAPABILITY', `"${text.slice(0, 64)}" is not a capability.`, {
+      hint: 'Use action:resource[:qualifier], e.g. read:reports; * only alone or as the last segment.',
+    })
+  }
+  return text
+}
+
+export const groupSource = (adapter: string, groupId: string): string => `group:${adapter}/${groupId}`
+
+/** Sources grouped under their capability, in byte order. */
+export const bySource = (sources: readonly CapabilitySource[]): { name: string; sources: CapabilitySource[] }[] => {
+  const names = new Map<string, CapabilitySource[]>()
+  for (const source of sources) {
+    const list = names.get(source.capability)
+    if (list) list.push(source)
+    else names.set(source.capability, [source])
+  }
+  return [...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, list]) => ({ name, sources: list }))
+}
+
+/** The intersection of two grants, wildcards expanded towards the narrower one. */
+const narrowed = (own: readonly string[], parent: readonly string[]): string[] => {
+  const kept = own.filter((name) => parent.some((given) => covers(given, name)))
+  const within = parent.filter((given) => own.some((name) => covers(name, given)))
+  return [...new Set([...kept, ...within])].sort()
+}
+
+/** Effective capabilities: own sources, narrowed by every ancestor's (rule 10: always a subset of the parent's). */
+export const effective = (
+  own: readonly CapabilitySource[],
+  ancestors: readonly (readonly CapabilitySource[])[],
+): string[] => {
+  const names = (sources: readonly CapabilitySource[]) => [...new Set(sources.map((source) => source.capability))]
+  return ancestors.reduce<string[]>((granted, sources) => narrowed(granted, names(sources)), names(own).sort())
+}
+
+export interface GroupChange {
+  readonly add: readonly CapabilitySource[]
+  readonly remove: readonly CapabilitySource[]
+}
+
+/** What one complete read of a mapped group changes. Only call it with a complete read (I6). */
+export const groupChange = (
+  source: string,
+  capabilities: readonly string[],
+  members: ReadonlySet<Did>,
+  present: readonly CapabilitySource[],
+  now: number,
+): GroupChange => {
+  const wanted = new Set(capabilities)
+  const remove = present.filter((one) => !wanted.has(one.capability) || !members.has(one.did))
+  const add = [...members].flatMap((did) =>
+    capabilities.map((capability) => ({ did, capability, source, confirmedAt: now })),
+  )
+  return { add, remove }
+}

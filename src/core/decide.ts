@@ -1,0 +1,138 @@
+import { covers } from './covers.ts'
+import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
+
+/**
+ * Every refusal and the sentence that explains it. A refusal is a correct "no", never an error. Codes are always listed
+ * in the order of this table.
+ *
+ * | group | when it is found |
+ * |---|---|
+ * | token | before anything in the token is believed, up to its signature |
+ * | claims | in a token whose signature holds |
+ * | actor | between the token's ids, the mappings and the DID asked about |
+ * | state | from holds, releases and what was seen in the directories |
+ * | grant | from the capability or scope asked for |
+ */
+export const refusals = {
+  R_TOO_LARGE: 'The token is over 16 KiB.',
+  R_TOKEN: 'The token is not a well-formed compact JWS of the expected type.',
+  R_ALGORITHM: 'The token names a signature algorithm that its issuer is not configured for.',
+  R_CRIT: 'The token demands a header extension that is not supported.',
+  R_KEY: 'The issuer publishes no key that fits the token.',
+  R_SIGNATURE: 'The signature of the token does not hold.',
+
+  R_ISSUER: 'The token is from an issuer that is not configured.',
+  R_AUDIENCE: 'The token is for another audience.',
+  R_TENANT: 'The token is from another tenant.',
+  R_CLAIMS: 'A claim that the token needs is missing or has an impossible value.',
+  R_EXPIRED: 'The token has expired.',
+  R_NOT_YET_VALID: 'The token is not valid yet.',
+  R_CNF: 'The token is bound to a key, and no proof of that key was checked.',
+
+  R_NOT_AGENT: 'The token does not speak for an agent.',
+  R_UNMAPPED: 'The directory account is not mapped to an agent.',
+  R_AMBIGUOUS: 'The accounts in the token belong to more than one agent.',
+  R_UNKNOWN_DID: 'The agent is not registered.',
+  R_MISMATCH: 'The token speaks for another agent than the one asked about.',
+
+  R_SUSPENDED: 'The agent is suspended.',
+  R_DECOMMISSIONED: 'The agent was decommissioned.',
+  R_BEFORE_RESUME: "The token was issued before the agent's latest release.",
+  R_UNOBSERVED: 'An account of the agent has never been read in its directory.',
+  R_STALE: 'An account of the agent has not been read in its directory for too long.',
+
+  R_SCOPE: 'The agent was not granted this scope.',
+  R_CAPABILITY: 'The agent does not have this capability.',
+} as const
+
+export type RefusalCode = keyof typeof refusals
+
+export const isRefusalCode = (code: string): code is RefusalCode => Object.hasOwn(refusals, code)
+
+const tableOrder = Object.keys(refusals).filter(isRefusalCode)
+
+export interface Question {
+  /** The DID asked about; undefined when only a token or an account is. */
+  readonly did: Did | undefined
+  /** Undefined when no registered agent was found. */
+  readonly agent: Agent | undefined
+  /** Open holds of the DID, registered or not; with an ambiguous token those of every DID it leads to. */
+  readonly holds: readonly Hold[]
+  /** The mapped accounts named by the token or asked about; all of the DID when asked by DID. */
+  readonly principals: readonly Principal[]
+  /** What a verified token says. */
+  readonly token: { readonly issuedAt: number; readonly scopes: readonly string[] } | undefined
+  readonly capability: string | undefined
+  readonly scope: string | undefined
+  /** Effective capabilities of the agent. */
+  readonly capabilities: readonly string[]
+  readonly now: number
+  /** `policy.maxStaleness.deny`. */
+  readonly denyAfterMs: number
+}
+
+/** What a gateway may see of a hold. */
+export interface PublicHold {
+  readonly origin: Origin
+  readonly publicReason: string | undefined
+  readonly severity: Severity
+  readonly placedAt: number
+}
+
+export interface Decision {
+  readonly allow: boolean
+  /** Undefined when no single agent is meant. */
+  readonly did: Did | undefined
+  /** All that failed, in the order of the table; empty exactly when allowed. */
+  readonly codes: readonly RefusalCode[]
+  readonly holds: readonly PublicHold[]
+}
+
+/**
+ * The decision on one request (DESIGN §3 rules 1, 11, 16). Everything is checked, so that the answer names all that
+ * stands in the way. An account that reads disabled does not deny by itself: its hold does, and an overridden one has none.
+ */
+export function decide(question: Question): Decision {
+  const { agent, principals, token, capability, scope, now } = question
+  const failed = new Set<RefusalCode>()
+  const holds = question.holds.filter((hold) => hold.releasedAt === undefined)
+
+  const mapped = new Set(principals.map((principal) => principal.did))
+  const [first] = mapped
+  const ambiguous = mapped.size > 1
+  const did = question.did ?? (ambiguous ? undefined : (first ?? agent?.did))
+  if (ambiguous) failed.add('R_AMBIGUOUS')
+  if (first === undefined && (token || question.did === undefined)) failed.add('R_UNMAPPED')
+  if (!agent && (question.did !== undefined || mapped.size === 1)) failed.add('R_UNKNOWN_DID')
+  if (question.did !== undefined && first !== undefined && !mapped.has(question.did)) failed.add('R_MISMATCH')
+  if (agent && did !== undefined && agent.did !== did) failed.add('R_MISMATCH')
+
+  if (holds.length > 0) failed.add('R_SUSPENDED')
+  if (agent?.decommissioned || holds.some((hold) => hold.severity === 'decommission')) failed.add('R_DECOMMISSIONED')
+  if (token && agent?.resumedAt !== undefined && !issuedAfter(token.issuedAt, agent.resumedAt)) {
+    failed.add('R_BEFORE_RESUME')
+  }
+  for (const { account } of principals) {
+    if (account.observedAt === undefined) failed.add('R_UNOBSERVED')
+    else if (!(now - account.observedAt <= question.denyAfterMs)) failed.add('R_STALE')
+  }
+
+  if (scope !== undefined) {
+    const granted = token ? token.scopes : principals.flatMap((principal) => principal.scopes)
+    if (scope === '' || !granted.includes(scope)) failed.add('R_SCOPE')
+  }
+  if (capability !== undefined && !question.capabilities.some((granted) => covers(granted, capability))) {
+    failed.add('R_CAPABILITY')
+  }
+
+  const codes = tableOrder.filter((code) => failed.has(code))
+  return {
+    allow: codes.length === 0,
+    did,
+    codes,
+    holds: holds.map(({ origin, publicReason, severity, placedAt }) => ({ origin, publicReason, severity, placedAt })),
+  }
+}
+
+/** Issuers write whole seconds: a token of the second of the release may be from before it. */
+const issuedAfter = (issuedAt: number, at: number) => Math.floor(issuedAt / 1000) * 1000 > at

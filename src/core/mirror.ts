@@ -1,0 +1,200 @@
+import { type Context, claimed, highestSeverity, ourSwitch, saw, switchesOfOthers, unmarked } from './account.ts'
+import type { WriteResult } from './adapter.ts'
+import type { Account, Sighting } from './types.ts'
+
+/**
+ * What a read or a write of one principal means (DESIGN §3). The table, as code; `next.ts` says what to do then.
+ *
+ * | what happened                                    | own hold | mark             | becomes                                     |
+ * |--------------------------------------------------|----------|------------------|---------------------------------------------|
+ * | read: disabled                                   | none     | none             | own hold                                    |
+ * | read: disabled                                   | none     | claimed, unsent  | mark none, own hold                         |
+ * | read: disabled                                   | none     | claimed, ours    | echo                                        |
+ * | read: disabled, after settle                     | none     | lifted           | mark none, own hold                         |
+ * | read by id: absent                               | any      | any              | mark none, own hold `deleted`               |
+ * | read: enabled                                    | open     | any, none driving| confirm, then release it (confirm.ts)       |
+ * | read: enabled                                    | none     | lifted           | mark none                                   |
+ * | read: enabled, no hold open                      | none     | claimed, ours    | mark none                                   |
+ * | read: enabled, after settle, a hold open         | none     | claimed, ours    | drift: claim anew                           |
+ * | read: contradicts our own write within settle    | any      | any              | unknown: nothing                            |
+ * | read: someone else's switch off                  | none     | any              | own hold, mark as it is                     |
+ * | read failed                                      | any      | any              | unknown: nothing                            |
+ */
+export interface Outcome {
+  readonly account: Account
+  /** place: somebody else wants it off. cleared: nobody else does, as far as this read tells. */
+  readonly own: 'place' | 'cleared' | 'keep'
+  readonly reason?: 'disabled' | 'deleted' | 'unproven'
+  readonly alert?: 'drift' | 'contested' | 'drift-accepted'
+  /** An echo of our own write: counted, never a hold. */
+  readonly echo?: boolean
+  /** The row came from a listing and only a read by id may act on what it says. */
+  readonly readById?: boolean
+}
+
+const driftWindowMs = 600_000
+const driftMax = 5
+
+const keep = (account: Account): Outcome => ({ account, own: 'keep' })
+
+/** Our own last write and the read disagree, and the directory may still be settling. */
+const contradicts = (account: Account, sighting: Sighting, context: Context, state: 'on' | 'off'): boolean => {
+  const within = (at: number | undefined) => at !== undefined && sighting.begunAt <= at + context.settleMs
+  if (account.inFlightUntil !== undefined && sighting.begunAt <= account.inFlightUntil) {
+    return account.intent === 'disable' ? state === 'on' : state === 'off'
+  }
+  if (state === 'off') return account.mark === 'lifted' && within(account.enabledAckAt)
+  return (account.mark === 'claimed' || account.mark === 'ours') && within(account.disabledAckAt)
+}
+
+const place = (account: Account, context: Context, begunAt: number, reason: 'disabled' | 'deleted'): Outcome => {
+  const seen = { ...account, foreignSeenAt: begunAt }
+  if (!context.inbound || seen.overriddenAt !== undefined) return keep(seen)
+  return { account: seen, own: 'place', reason }
+}
+
+/** A reading arrived. Old news (begun before one already told) and unknowns change nothing. */
+export const observe = (account: Account, sighting: Sighting, context: Context): Outcome => {
+  if (sighting.state === 'unknown') return keep(account)
+  if (isOld(account, sighting, context)) return keep(account)
+  if (sighting.state === 'absent') {
+    if (!sighting.byId) return { ...keep(account), readById: true }
+    return place(
+      unmarked({ ...saw(account, sighting), intent: undefined, inFlightUntil: undefined }),
+      context,
+      sighting.begunAt,
+      'deleted',
+    )
+  }
+  const others = switchesOfOthers(sighting.switches)
+  const ours = ourSwitch(sighting.switches)
+  if (ours !== 'unknown' && contradicts(account, sighting, context, ours)) {
+    return others.length > 0 ? place(account, context, sighting.begunAt, 'disabled') : keep(account)
+  }
+  const seen = settled(saw(account, sighting), context)
+  if (ours === 'off') return off(seen, others, sighting, context)
+  if (others.length > 0) return place(unsentDropped(seen), context, sighting.begunAt, 'disabled')
+  return ours === 'on' ? on(seen, sighting, context) : keep(seen)
+}
+
+/** Begun before a reading that already counted. A wall clock set back must not make every new reading old. */
+const isOld = (account: Account, sighting: Sighting, context: Context): boolean =>
+  account.observedAt !== undefined && account.observedAt <= context.now && sighting.begunAt < account.observedAt
+
+/** The read agrees with what was in flight, or came after it could have landed: nothing is in flight any more. */
+const settled = (account: Account, context: Context): Account => {
+  const enabling = account.intent === 'enable' && ourSwitch(account.switches) === 'on' && context.hasLog
+  return {
+    ...account,
+    intent: undefined,
+    inFlightUntil: undefined,
+    liftedFrom: enabling ? (account.claimedAt ?? account.sentAt) : account.liftedFrom,
+    enabledAckAt: enabling ? account.observedAt : account.enabledAckAt,
+  }
+}
+
+/** A claim of which nothing was sent yields to somebody else's switch. */
+const unsentDropped = (account: Account): Account =>
+  account.mark === 'claimed' && account.sentAt === undefined ? unmarked(account) : account
+
+const off = (account: Account, others: readonly string[], sighting: Sighting, context: Context): Outcome => {
+  if (account.mark === 'ours' || (account.mark === 'claimed' && account.sentAt !== undefined)) {
+    const calm = { ...account, contested: false, disabledAckAt: account.disabledAckAt ?? sighting.begunAt }
+    if (others.length > 0) return place(calm, context, sighting.begunAt, 'disabled')
+    return { account: calm, own: context.own === undefined ? 'keep' : 'cleared', echo: true }
+  }
+  return place(unmarked(account), context, sighting.begunAt, 'disabled')
+}
+
+const on = (account: Account, sighting: Sighting, context: Context): Outcome => {
+  const free = { ...account, overriddenAt: undefined, foreignSeenAt: context.own ? account.foreignSeenAt : undefined }
+  if (free.mark === 'claimed' && free.sentAt === undefined)
+    return { account: free, own: context.own ? 'cleared' : 'keep' }
+  if (free.mark === 'lifted' || context.others.length === 0) {
+    return { account: unmarked(free), own: context.own ? 'cleared' : 'keep' }
+  }
+  if (free.mark === 'none') return { account: free, own: context.own ? 'cleared' : 'keep' }
+  if (free.disabledAckAt === undefined) return keep({ ...free, sentAt: undefined })
+  return drifted(free, sighting, context)
+}
+
+const drifted = (account: Account, sighting: Sighting, context: Context): Outcome => {
+  if (context.drift === 'accept' && highestSeverity(context.others) === 'suspend') {
+    return { account: { ...unmarked(account), driftAcceptedAt: context.now }, own: 'keep', alert: 'drift-accepted' }
+  }
+  const recent = account.drifts.filter((at) => at > context.now - driftWindowMs)
+  if (recent.length >= driftMax) {
+    const first = !account.contested
+    return {
+      account: { ...account, drifts: recent, contested: true },
+      own: 'keep',
+      ...(first && { alert: 'contested' as const }),
+    }
+  }
+  const again = { ...claimed(account, context.now), drifts: [...recent, sighting.begunAt] }
+  return { account: again, own: 'keep', alert: 'drift' }
+}
+
+/** When a contested principal may be written again. */
+export const contestedUntil = (account: Account): number => (account.drifts[0] ?? 0) + driftWindowMs
+
+/** To be committed before a write is sent: what is not answered counts as in flight until timeout plus settle. */
+export const sending = (account: Account, intent: 'disable' | 'enable', context: Context): Account => ({
+  ...account,
+  intent,
+  sentAt: intent === 'disable' && account.mark === 'claimed' ? (account.sentAt ?? context.now) : account.sentAt,
+  inFlightUntil: context.now + context.writeTimeoutMs + context.settleMs,
+})
+
+/**
+ * The answer to our disable. `first`: nothing had been sent under this claim before it, so that a proving read that
+ * says disabled is somebody else's doing.
+ */
+export const disabled = (account: Account, result: WriteResult, first: boolean, context: Context): Outcome => {
+  const answered = { ...account, intent: undefined, inFlightUntil: undefined }
+  if (result.outcome === 'lost')
+    return keep({ ...account, attempts: account.attempts + 1, lastError: result.error?.code })
+  if (result.outcome !== 'done') {
+    const failed = {
+      ...answered,
+      sentAt: first ? undefined : account.sentAt,
+      attempts: account.attempts + 1,
+      lastError: result.error?.code,
+    }
+    if (result.before === undefined) return keep(failed)
+    const outcome = observe(failed, result.before, context)
+    return { ...outcome, account: { ...outcome.account, attempts: failed.attempts, lastError: failed.lastError } }
+  }
+  const acked = { ...answered, disabledAckAt: context.now, attempts: 0, lastError: undefined }
+  if (account.putBack) return keep({ ...unmarked(acked), putBack: false })
+  const before = result.before
+  if (before === undefined) return keep(acked)
+  const others = switchesOfOthers(before.switches)
+  const was = ourSwitch(before.switches)
+  const seen = before.state === 'unknown' ? acked : saw(acked, before)
+  if (was === 'on') {
+    const ours = { ...seen, mark: 'ours' as const }
+    return others.length > 0 ? place(ours, context, before.begunAt, 'disabled') : keep(ours)
+  }
+  const maybeOurs = account.enabledAckAt !== undefined && before.begunAt <= account.enabledAckAt + context.settleMs
+  if (was === 'off' && first && !maybeOurs) return place(unmarked(seen), context, before.begunAt, 'disabled')
+  return others.length > 0 ? place(seen, context, before.begunAt, 'disabled') : keep(seen)
+}
+
+/** The answer to our enable. */
+export const enabled = (account: Account, result: WriteResult, context: Context): Outcome => {
+  if (result.outcome === 'lost')
+    return keep({ ...account, attempts: account.attempts + 1, lastError: result.error?.code })
+  const answered = { ...account, intent: undefined, inFlightUntil: undefined }
+  if (result.outcome !== 'done') {
+    return keep({ ...answered, attempts: account.attempts + 1, lastError: result.error?.code })
+  }
+  const from = account.claimedAt ?? account.sentAt ?? context.now
+  return keep({
+    ...unmarked(answered),
+    mark: 'lifted',
+    enabledAckAt: context.now,
+    lastError: undefined,
+    liftedFrom: context.hasLog ? from : undefined,
+  })
+}

@@ -1,0 +1,162 @@
+import { type Context, driving, moreSevere, unmarked } from './account.ts'
+import type { LogEntry } from './adapter.ts'
+import { contestedUntil, type Outcome } from './mirror.ts'
+import type { Account } from './types.ts'
+
+/**
+ * What a worker does for one principal now. It compares what is wanted with what is known; it replays no events.
+ *
+ * | a hold drives | own hold | mark                     | step                                          |
+ * |---------------|----------|--------------------------|-----------------------------------------------|
+ * | yes           | none     | none, lifted             | claim                                         |
+ * | yes           | none     | claimed, unanswered      | disable (after a read, if one may be in flight)|
+ * | yes           | none     | ours; claimed, answered  | rest                                          |
+ * | any           | open     | none                     | rest: it is somebody else's                   |
+ * | no hold open  | none     | claimed, unsent          | unclaim                                       |
+ * | no hold open  | none     | claimed, ours            | attribute, then enable                        |
+ * | no hold open  | none     | lifted                   | read until it says enabled                    |
+ */
+export type Step =
+  | { readonly do: 'claim' | 'unclaim' | 'disable' | 'enable' | 'attribute' | 'read' | 'check-lift' | 'check-override' }
+  | { readonly do: 'rest'; readonly until?: number }
+
+const accepted = (account: Account, context: Context): boolean => {
+  const since = account.driftAcceptedAt
+  return (
+    since !== undefined &&
+    !driving(context).some((hold) => hold.placedAt > since || moreSevere(hold.severity, 'suspend'))
+  )
+}
+
+export const next = (account: Account, context: Context): Step => {
+  if (!context.writes) {
+    const due = account.readDueAt
+    return due !== undefined && due <= context.now ? { do: 'read' } : sooner({ do: 'rest' }, account)
+  }
+  if (account.inFlightUntil !== undefined) {
+    return context.now <= account.inFlightUntil ? { do: 'rest', until: account.inFlightUntil + 1 } : { do: 'read' }
+  }
+  if (account.putBack) return { do: 'disable' }
+  const step: Step = context.own === undefined ? wanted(account, context) : { do: 'rest' }
+  if (step.do === 'claim' || step.do === 'disable') return step
+  if (account.readDueAt !== undefined && account.readDueAt <= context.now) return { do: 'read' }
+  if (step.do !== 'rest' || context.own !== undefined) return sooner(step, account)
+  if (account.liftedFrom !== undefined && account.mark !== 'lifted') return { do: 'check-lift' }
+  return account.overriddenAt !== undefined && context.hasLog ? { do: 'check-override' } : sooner(step, account)
+}
+
+/** A rest ends no later than the next wanted read. */
+const sooner = (step: Step, account: Account): Step => {
+  const due = account.readDueAt
+  if (step.do !== 'rest' || due === undefined) return step
+  return { do: 'rest', until: Math.min(due, step.until ?? due) }
+}
+
+const wanted = (account: Account, context: Context): Step => {
+  if (driving(context).length > 0) return suspend(account, context)
+  return context.others.length > 0 ? { do: 'rest' } : resume(account, context)
+}
+
+const suspend = (account: Account, context: Context): Step => {
+  if (account.contested && context.now < contestedUntil(account)) return { do: 'rest', until: contestedUntil(account) }
+  if (account.mark === 'none' || account.mark === 'lifted') {
+    // Off already, and no own hold may say so (overridden, or not mirrored inward): nothing to write.
+    const offAlready = account.mark === 'none' && (account.observed === 'disabled' || account.observed === 'absent')
+    return offAlready || accepted(account, context) ? { do: 'rest' } : { do: 'claim' }
+  }
+  if (account.mark === 'claimed' && account.disabledAckAt === undefined) return { do: 'disable' }
+  if (account.contested) return { do: 'read' }
+  return verified(account, context)
+}
+
+/** After an acknowledged disable one read past settle shows that it held. */
+const verified = (account: Account, context: Context): Step => {
+  const after = (account.disabledAckAt ?? 0) + context.settleMs
+  if (account.observedAt !== undefined && account.observedAt > after) return { do: 'rest' }
+  return context.now > after ? { do: 'read' } : { do: 'rest', until: after + 1 }
+}
+
+const resume = (account: Account, context: Context): Step => {
+  switch (account.mark) {
+    case 'none':
+      return { do: 'rest' }
+    case 'lifted':
+      return context.now > (account.enabledAckAt ?? 0) + context.settleMs ? { do: 'read' } : liftRest(account, context)
+    case 'claimed':
+      if (account.sentAt === undefined) return { do: 'unclaim' }
+      return { do: account.liftedFrom === undefined ? 'attribute' : 'check-lift' }
+    case 'ours':
+      return { do: account.liftedFrom === undefined ? 'attribute' : 'check-lift' }
+  }
+}
+
+const liftRest = (account: Account, context: Context): Step => ({
+  do: 'rest',
+  until: (account.enabledAckAt ?? context.now) + context.settleMs + 1,
+})
+
+/** What the directory's log says of one principal; undefined entries: the directory keeps no log. */
+export interface LogReading {
+  readonly entries: readonly LogEntry[]
+  readonly completeUntil: number
+}
+
+export type Attribution =
+  | { readonly verdict: 'enable'; readonly account: Account }
+  | { readonly verdict: 'wait' }
+  | { readonly verdict: 'theirs'; readonly outcome: Outcome; readonly entry?: LogEntry }
+
+const latestDisable = (entries: readonly LogEntry[], from: number): LogEntry | undefined =>
+  entries
+    .filter((entry) => entry.action === 'disable' && entry.at >= from)
+    .reduce<LogEntry | undefined>(
+      (last, entry) => (last === undefined || entry.at >= last.at ? entry : last),
+      undefined,
+    )
+
+/** Clocks of directory and bridge may differ by this much. */
+export const logSkewMs = 300_000
+
+const theirs = (account: Account, reason: 'disabled' | 'unproven', entry?: LogEntry): Attribution => ({
+  verdict: 'theirs',
+  outcome: { account: unmarked(account), own: 'place', reason },
+  ...(entry && { entry }),
+})
+
+/**
+ * The last hold is released and the mark is `claimed` or `ours`: whose disable is the latest? Only a proof that it is
+ * ours lets us enable. A log that does not reach past our write yet makes us wait.
+ */
+export const attribute = (account: Account, log: LogReading | undefined): Attribution => {
+  if (log === undefined) {
+    return account.mark === 'ours' ? { verdict: 'enable', account } : theirs(account, 'unproven')
+  }
+  const since = account.disabledAckAt ?? account.sentAt ?? account.claimedAt ?? 0
+  const latest = latestDisable(log.entries, (account.claimedAt ?? since) - logSkewMs)
+  if (latest !== undefined && !latest.ours) return theirs(account, 'disabled', latest)
+  if (log.completeUntil <= since) return { verdict: 'wait' }
+  if (latest !== undefined) return { verdict: 'enable', account: { ...account, mark: 'ours' } }
+  return theirs(account, 'unproven')
+}
+
+/** After our enable: a foreign disable between our disable and our enable was switched on by mistake. */
+export const checkLift = (account: Account, log: LogReading): 'clean' | 'wait' | LogEntry => {
+  const from = (account.liftedFrom ?? 0) - logSkewMs
+  const until = account.enabledAckAt ?? 0
+  const latest = latestDisable(log.entries, from)
+  if (latest !== undefined && !latest.ours && latest.at <= until + logSkewMs) return latest
+  return log.completeUntil <= until ? 'wait' : 'clean'
+}
+
+/** A hold was overridden while the account stayed off: a newer disable by somebody else counts again. */
+export const checkOverride = (account: Account, log: LogReading): LogEntry | undefined => {
+  const latest = latestDisable(log.entries, (account.overriddenAt ?? 0) + 1)
+  return latest !== undefined && !latest.ours ? latest : undefined
+}
+
+/** The foreign disable found after our enable: put it back, without a claim of ours. */
+export const puttingBack = (account: Account): Outcome => ({
+  account: { ...unmarked(account), liftedFrom: undefined, putBack: true },
+  own: 'place',
+  reason: 'disabled',
+})

@@ -1,0 +1,284 @@
+import type { HookRequest, PrincipalRef } from '../core/adapter.ts'
+import type { AuditEntry } from '../core/audit.ts'
+import type { GuardPlan } from '../core/guard.ts'
+import type { AuditFilter } from '../core/store.ts'
+import type {
+  AccountState,
+  CapabilitySource,
+  Did,
+  Hold,
+  Labels,
+  Mark,
+  Release,
+  Severity,
+  Sponsor,
+  Switch,
+} from '../core/types.ts'
+
+/**
+ * What the daemon does for a caller, free of HTTP. Every function that changes something is durable when it resolves.
+ * Bad input throws BridgeError with a 4xx code; refusals of decisions are values.
+ */
+
+/** An authenticated client. `labels` bounds a runtime to agents that carry all of them. */
+export interface Caller {
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly labels: Labels | undefined
+  readonly requestId: string
+}
+
+export interface AgentInput {
+  readonly did: string
+  readonly name: string
+  readonly sponsor?: Sponsor | null | undefined
+  readonly blueprint?: string | null | undefined
+  readonly parentDid?: string | null | undefined
+  readonly labels?: Labels | undefined
+  /** Capabilities of source `manual`. */
+  readonly capabilities?: readonly string[] | undefined
+  readonly principals?: readonly PrincipalInput[] | undefined
+}
+
+export interface PrincipalInput {
+  readonly adapter: string
+  readonly id: string
+  readonly kind: string
+  readonly appId?: string | undefined
+  readonly scopes?: readonly string[] | undefined
+  readonly shared?: boolean | undefined
+}
+
+export interface PrincipalView extends PrincipalRef {
+  readonly adapter: string
+  readonly appId: string | undefined
+  readonly scopes: readonly string[]
+  readonly shared: false
+  readonly account: {
+    readonly desired: 'enabled' | 'disabled'
+    readonly observed: AccountState
+    readonly observedAt: number | undefined
+    readonly mark: Mark
+    readonly switches: readonly Switch[]
+    readonly contested: boolean
+    readonly overridden: boolean
+    readonly lastError: string | undefined
+  }
+}
+
+export interface AgentView {
+  readonly did: Did
+  readonly name: string
+  readonly status: 'active' | 'suspended' | 'decommissioned'
+  readonly severity: Severity | undefined
+  readonly sponsor: Sponsor | undefined
+  readonly blueprint: string | undefined
+  readonly parentDid: Did | undefined
+  readonly labels: Labels
+  readonly capabilities: readonly { name: string; sources: readonly CapabilitySource[] }[]
+  /** After narrowing by every ancestor. */
+  readonly effective: readonly string[]
+  readonly principals: readonly PrincipalView[]
+  readonly holds: readonly Hold[]
+  readonly lastActivity: number | undefined
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly revision: number
+}
+
+export interface KillInput {
+  readonly did: string
+  readonly reason: string
+  readonly action?: string | undefined
+  readonly killedAt?: string | undefined
+  /** A hold of ours that this kill answers: acknowledges it, places nothing. */
+  readonly inResponseTo?: string | undefined
+  readonly details?: Readonly<Record<string, unknown>> | undefined
+}
+
+export interface KillResult {
+  readonly did: Did
+  readonly holdId: string
+  readonly status: 'suspended' | 'acknowledged'
+  readonly known: boolean
+}
+
+export type ReleaseResult =
+  | { readonly done: true; readonly agent: AgentView | undefined; readonly did: Did }
+  | { readonly done: false; readonly release: Release }
+
+export interface DecisionInput {
+  readonly did?: string | undefined
+  readonly token?: string | undefined
+  readonly principal?: { readonly adapter: string; readonly id: string } | undefined
+  readonly capability?: string | undefined
+  readonly scope?: string | undefined
+}
+
+export interface DecisionView {
+  readonly allow: boolean
+  readonly did: Did | undefined
+  readonly codes: readonly string[]
+  readonly holds: readonly { readonly origin: string; readonly publicReason: string | undefined }[]
+}
+
+export interface TokenView {
+  readonly valid: true
+  readonly issuer: string
+  readonly adapter: string
+  readonly actor: { readonly did: Did; readonly principal: { adapter: string; id: string } }
+  readonly onBehalfOf: { readonly id: string; readonly kind: string } | null
+  readonly act: readonly unknown[]
+  readonly status: AgentView['status']
+  readonly capabilities: readonly string[]
+  readonly expiresAt: number
+}
+
+export interface HookOutcome {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: unknown
+}
+
+export interface GuardView {
+  readonly adapter: string
+  readonly suspend: {
+    readonly tripped: boolean
+    readonly since: number | undefined
+    readonly count: number
+    readonly plan: GuardPlan | undefined
+  }
+  readonly resume: {
+    readonly tripped: boolean
+    readonly since: number | undefined
+    readonly count: number
+    readonly plan: GuardPlan | undefined
+  }
+}
+
+export interface AdapterStatus {
+  readonly adapter: string
+  readonly kind: string
+  readonly mirror: string
+  readonly principals: number
+  readonly accounts: {
+    readonly checkpointAt: number | undefined
+    readonly lastOkAt: number | undefined
+    readonly lastError: string | undefined
+    readonly fullAt: number | undefined
+  }
+  readonly groups: { readonly lastOkAt: number | undefined; readonly lastError: string | undefined }
+  readonly stale: { readonly warn: number; readonly deny: number }
+  readonly lanes: readonly { readonly lane: 'suspend' | 'other'; readonly due: number }[]
+  readonly throttledUntil: number | undefined
+  readonly writesFailing: number
+  readonly guard: { readonly suspend: boolean; readonly resume: boolean }
+}
+
+export interface StatusView {
+  readonly version: string
+  readonly startedAt: number
+  readonly paused: boolean
+  readonly holds: { readonly open: number; readonly agents: number }
+  readonly signals: { readonly head: number; readonly clients: number }
+  readonly adapters: readonly AdapterStatus[]
+  readonly alerts: readonly { readonly at: number; readonly code: string; readonly text: string }[]
+}
+
+export interface SignalFrame {
+  readonly id: string
+  readonly event: 'suspended' | 'resumed' | 'capabilities' | 'snapshot'
+  readonly data: unknown
+}
+
+export interface Bridge {
+  register(input: AgentInput, caller: Caller): Promise<{ agent: AgentView; created: boolean }>
+  replace(
+    did: string,
+    input: AgentInput,
+    caller: Caller,
+    ifRevision: number | undefined,
+  ): Promise<{ agent: AgentView; created: boolean }>
+  /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, labels, capabilities, principals. */
+  patch(
+    did: string,
+    patch: Readonly<Record<string, unknown>>,
+    caller: Caller,
+    ifRevision: number | undefined,
+  ): Promise<AgentView>
+  decommission(did: string, reason: string, caller: Caller): Promise<AgentView>
+  agent(did: string, caller: Caller): Promise<AgentView>
+  agents(
+    filter: {
+      status?: string | undefined
+      sponsor?: string | undefined
+      adapter?: string | undefined
+      label?: string | undefined
+      q?: string | undefined
+      cursor?: string | undefined
+      limit: number
+    },
+    caller: Caller,
+  ): Promise<{ items: AgentView[]; nextCursor: string | null }>
+  principal(adapter: string, id: string, caller: Caller): Promise<AgentView>
+  validate(
+    did: string,
+    caller: Caller,
+  ): Promise<{ ok: boolean; issues: { code: string; text: string; mend?: string }[] }>
+
+  place(
+    did: string,
+    input: { severity: Severity; reason: string; publicReason?: string | undefined; onBehalfOf?: string | undefined },
+    caller: Caller,
+  ): Promise<Hold>
+  holds(did: string, limit: number, caller: Caller): Promise<{ items: Hold[] }>
+  release(did: string, holdId: string, reason: string, caller: Caller): Promise<ReleaseResult>
+  approve(releaseId: string, caller: Caller): Promise<ReleaseResult>
+  /** Throws E_BUDGET (429) beyond the client's kill budget. */
+  kill(input: KillInput, caller: Caller): Promise<KillResult>
+
+  decide(input: DecisionInput): Promise<DecisionView>
+  verify(token: string): Promise<TokenView | { readonly valid: false; readonly codes: readonly string[] }>
+
+  /** Never-ending; ends when the signal aborts or the consumer is too slow for its bounded buffer (then it reconnects). */
+  signals(caller: Caller, lastEventId: string | undefined, signal: AbortSignal): AsyncIterable<SignalFrame>
+  ack(seq: number, caller: Caller): Promise<void>
+
+  hook(adapter: string, request: HookRequest, signal: AbortSignal): Promise<HookOutcome>
+
+  audit(filter: AuditFilter): Promise<{ items: AuditEntry[]; nextCursor: string | null }>
+  verifyAudit(): Promise<{
+    ok: boolean
+    entries: number
+    head: string
+    fault?: { seq: number; fault: string } | undefined
+  }>
+
+  status(): Promise<StatusView>
+  guard(adapter: string): Promise<GuardView>
+  approveGuard(
+    adapter: string,
+    hash: string,
+    caller: Caller,
+  ): Promise<{ done: boolean; approvalId?: string; applied: number; dropped: number }>
+  pause(paused: boolean, reason: string, caller: Caller): Promise<{ paused: boolean }>
+
+  /** Able to decide: the store answers and every adapter with principals was read at least once or says why not. */
+  ready(): Promise<{ ready: boolean; checks: { name: string; ok: boolean; text: string }[] }>
+
+  /** Durable answers for `Idempotency-Key`; see http/idempotency. */
+  readonly idempotency: {
+    get(
+      client: string,
+      route: string,
+      key: string,
+    ): Promise<{ bodyHash: string; status: number; ref: string } | undefined>
+    put(
+      client: string,
+      route: string,
+      key: string,
+      entry: { bodyHash: string; status: number; ref: string },
+    ): Promise<void>
+  }
+  hold(id: string): Promise<Hold | undefined>
+}

@@ -1,0 +1,55 @@
+import type { StoreTx } from '../core/store.ts'
+import { topics } from './bus.ts'
+import type { Deps } from './deps.ts'
+
+/** One durable change and whom to wake once it is committed. */
+export interface Change {
+  readonly deps: Deps
+  readonly tx: StoreTx
+  readonly now: number
+  readonly actor: string
+  readonly requestId: string | undefined
+  readonly onBehalfOf: string | undefined
+  wakeSuspend(adapter: string): void
+  wakeWork(adapter: string): void
+  wakeSignals(): void
+  /** Runs after the commit, never before. */
+  after(effect: () => void): void
+}
+
+export interface Who {
+  readonly actor: string
+  readonly requestId?: string | undefined
+  readonly onBehalfOf?: string | undefined
+}
+
+/** Actor of what follows from a directory's state, and of what the bridge derives. */
+export const directory: Who = { actor: 'directory' }
+export const bridge: Who = { actor: 'bridge' }
+
+/** Records, then (after the commit) wakes those who act (rule 2). */
+export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => Promise<T>): Promise<T> => {
+  let wakes = new Set<string>()
+  let effects: (() => void)[] = []
+  const begun = deps.clock.mono()
+  const result = await deps.store.write((tx) => {
+    wakes = new Set()
+    effects = []
+    return work({
+      deps,
+      tx,
+      now: deps.clock.now(),
+      actor: who.actor,
+      requestId: who.requestId,
+      onBehalfOf: who.onBehalfOf,
+      wakeSuspend: (adapter) => wakes.add(topics.suspend(adapter)),
+      wakeWork: (adapter) => wakes.add(topics.work(adapter)),
+      wakeSignals: () => wakes.add(topics.signals),
+      after: (effect) => effects.push(effect),
+    })
+  })
+  deps.metrics.observe('store_tx_seconds', { kind: 'write' }, (deps.clock.mono() - begun) / 1000)
+  for (const topic of wakes) deps.bus.wake(topic)
+  for (const effect of effects) effect()
+  return result
+}

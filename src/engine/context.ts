@@ -1,0 +1,55 @@
+import type { Context } from '../core/account.ts'
+import { ownOrigin } from '../core/holds.ts'
+import { next } from '../core/next.ts'
+import type { Schedule, StoreReads } from '../core/store.ts'
+import type { Account, Hold, Principal } from '../core/types.ts'
+import type { Deps, Mount } from './deps.ts'
+
+/** What the core needs to decide about one principal, from the DID's open holds. */
+export const contextOf = (
+  deps: Deps,
+  mount: Mount,
+  principal: Principal,
+  open: readonly Hold[],
+  now: number,
+): Context => {
+  const { adapter, settings } = mount
+  const origin = ownOrigin(principal.adapter, principal.id)
+  return {
+    now,
+    settleMs: settings.settleMs,
+    writeTimeoutMs: adapter.accounts?.writeTimeoutMs ?? 0,
+    writes: adapter.accounts !== undefined && (settings.mirror === 'both' || settings.mirror === 'outbound'),
+    inbound: settings.mirror === 'both' || settings.mirror === 'inbound',
+    hasLog: adapter.accounts?.log !== undefined,
+    drift: deps.policy().drift,
+    own: open.find((hold) => hold.origin === origin),
+    others: open.filter((hold) => hold.origin !== origin),
+  }
+}
+
+export const contextFor = async (
+  deps: Deps,
+  reads: StoreReads,
+  mount: Mount,
+  principal: Principal,
+  now: number,
+): Promise<Context> => contextOf(deps, mount, principal, await reads.openHolds(principal.did), now)
+
+const retryBaseMs = 1_000
+const retryCeilingMs = 300_000
+
+/** Wait after `attempts` failures: exponential with full jitter, from a second to five minutes. */
+export const retryIn = (deps: Deps, attempts: number, floorMs = 0): number => {
+  if (attempts === 0) return floorMs
+  const ceiling = Math.min(retryCeilingMs, retryBaseMs * 2 ** Math.min(attempts - 1, 20))
+  return Math.max(floorMs, ceiling / 2 + (ceiling / 2) * deps.random())
+}
+
+/** When and in which lane a worker should look at the principal again. */
+export const scheduleOf = (deps: Deps, account: Account, context: Context, floorMs = 0): Schedule => {
+  const step = next(account, context)
+  if (step.do === 'rest') return { nextAt: step.until, lane: 1 }
+  const nextAt = context.now + retryIn(deps, account.attempts, floorMs)
+  return { nextAt, lane: step.do === 'claim' || step.do === 'disable' ? 0 : 1 }
+}

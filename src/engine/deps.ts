@@ -1,0 +1,52 @@
+import type { Adapter, AdapterSettings } from '../core/adapter.ts'
+import type { GuardSettings } from '../core/guard.ts'
+import type { Store } from '../core/store.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../lib/log.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import type { Bus } from './bus.ts'
+
+/** A configured directory with what the core must know of its configuration. */
+export interface Mount {
+  readonly adapter: Adapter
+  readonly settings: AdapterSettings
+}
+
+/** The policy in force, in ms; a reload replaces it whole. */
+export interface Policy {
+  readonly confirmReleaseAfterMs: number
+  readonly resume: 'approval' | 'automatic'
+  readonly drift: 'reassert' | 'accept'
+  readonly maxStaleness: { readonly warnMs: number; readonly denyMs: number }
+  readonly guard: GuardSettings
+  readonly capabilitiesMaxAgeMs: number
+  readonly killBudget: { readonly max: number; readonly perMs: number }
+  readonly retention: { readonly signalsMs: number; readonly inboxMs: number }
+}
+
+export interface Alert {
+  readonly at: number
+  readonly code: string
+  readonly text: string
+}
+
+/** Everything the use cases are given; nothing in `engine` reaches for the process, the clock or the network itself. */
+export interface Deps {
+  readonly store: Store
+  readonly mounts: () => ReadonlyMap<string, Mount>
+  readonly policy: () => Policy
+  readonly clock: Clock
+  readonly log: Logger
+  readonly metrics: Metrics
+  readonly bus: Bus
+  /** Unique, unguessable, sortable by time is not promised. */
+  readonly newId: () => string
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly alert: (code: string, text: string) => void
+  /** A failure after which the process must end (lost lease, failed fsync): recovery makes that safe. */
+  readonly isFatal: (error: unknown) => boolean
+  readonly fatal: (error: unknown) => void
+  /** Called at named places between a record and its act; crash tests end the process there. */
+  readonly probe?: (point: string) => void
+}

@@ -1,0 +1,142 @@
+import { groupChange, groupSource } from '../core/capabilities.ts'
+import { codeOf } from '../core/errors.ts'
+import type { Did } from '../core/types.ts'
+import { change, directory } from './change.ts'
+import type { Deps, Mount } from './deps.ts'
+import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
+
+export interface GroupState {
+  lastOkAt: number | undefined
+  lastError: string | undefined
+}
+
+/** Below so many members an empty answer is nothing unusual. */
+const plenty = 3
+const idsAtOnce = 400
+
+/**
+ * Turns memberships of mapped groups into capabilities. A source goes only after a complete read of its group that
+ * lacks it (rule 7, I6); an empty answer where there was plenty is believed at the second complete read past settle.
+ */
+export const createGroups = (deps: Deps, mount: Mount) => {
+  const { name, groups } = mount.adapter
+  const state: GroupState = { lastOkAt: undefined, lastError: undefined }
+  const emptySince = new Map<string, number>()
+  const asked = new Set<string>()
+
+  /** The DIDs behind the effective members. Throws on an incomplete read. */
+  const membersOf = async (groupId: string, signal: AbortSignal): Promise<Set<Did>> => {
+    const dids = new Set<Did>()
+    if (groups === undefined) return dids
+    for await (const page of groups.members(groupId, signal)) {
+      signal.throwIfAborted()
+      for (let at = 0; at < page.length; at += idsAtOnce) {
+        const mapped = await deps.store.principalsById(name, page.slice(at, at + idsAtOnce))
+        for (const { did } of mapped) dids.add(did)
+      }
+    }
+    return dids
+  }
+
+  const syncOne = async (groupId: string, capabilities: readonly string[], signal: AbortSignal): Promise<void> => {
+    const source = groupSource(name, groupId)
+    const begunAt = deps.clock.now()
+    const members = await membersOf(groupId, signal)
+    const present = await deps.store.sourcesNamed(source)
+    if (members.size === 0 && new Set(present.map(({ did }) => did)).size >= plenty) {
+      const first = emptySince.get(groupId)
+      if (first === undefined || begunAt - first <= mount.settings.settleMs) {
+        if (first === undefined) {
+          emptySince.set(groupId, begunAt)
+          deps.alert(
+            'group-emptied',
+            `group ${groupId} of ${name} answered empty; believed when it still is after settle`,
+          )
+        }
+        return
+      }
+    }
+    emptySince.delete(groupId)
+    await change(deps, directory, async (c) => {
+      const held = await c.tx.sourcesNamed(source)
+      const { add, remove } = groupChange(source, capabilities, members, held, begunAt)
+      const known = new Set(held.map((one) => `${one.did}\n${one.capability}`))
+      const touched = new Set([
+        ...remove.map(({ did }) => did),
+        ...add.filter((one) => !known.has(`${one.did}\n${one.capability}`)).map(({ did }) => did),
+      ])
+      const before = await capabilitiesBefore(c, touched)
+      for (const one of remove) await c.tx.deleteSource(one.did, one.capability, one.source)
+      for (const one of add) await c.tx.putSource(one)
+      await capabilitiesChanged(c, before, source)
+    })
+  }
+
+  /** Groups that left the configuration grant nothing any more. */
+  const dropUnmapped = async (): Promise<void> => {
+    const prefix = groupSource(name, '')
+    await change(deps, directory, async (c) => {
+      const all = await c.tx.sourcesBefore(prefix, Number.MAX_SAFE_INTEGER, 10_000)
+      const gone = all.filter(({ source }) => !Object.hasOwn(mount.settings.groups, source.slice(prefix.length)))
+      const before = await capabilitiesBefore(c, new Set(gone.map(({ did }) => did)))
+      for (const one of gone) await c.tx.deleteSource(one.did, one.capability, one.source)
+      await capabilitiesChanged(c, before, 'configuration')
+    })
+  }
+
+  /** Sources not confirmed for `capabilities.maxAge` are removed then (I6). */
+  const expire = async (): Promise<void> => {
+    const limit = deps.clock.now() - deps.policy().capabilitiesMaxAgeMs
+    await change(deps, directory, async (c) => {
+      const old = await c.tx.sourcesBefore(groupSource(name, ''), limit, 10_000)
+      if (old.length === 0) return
+      const before = await capabilitiesBefore(c, new Set(old.map(({ did }) => did)))
+      for (const one of old) await c.tx.deleteSource(one.did, one.capability, one.source)
+      await capabilitiesChanged(c, before, 'max-age')
+      c.after(() =>
+        deps.alert(
+          'capabilities-expired',
+          `${old.length} capabilities of ${name} were not confirmed in time and ended`,
+        ),
+      )
+    })
+  }
+
+  const sync = async (signal: AbortSignal, only?: ReadonlySet<string>): Promise<void> => {
+    let failure: unknown
+    for (const [groupId, capabilities] of Object.entries(mount.settings.groups)) {
+      if (only !== undefined && !only.has(groupId)) continue
+      try {
+        await syncOne(groupId, capabilities, signal)
+      } catch (error) {
+        if (signal.aborted) throw error
+        if (deps.isFatal(error)) deps.fatal(error)
+        failure = error
+        deps.log.warn({ adapter: name, group: groupId, err: error }, 'reading a group failed; nothing was removed')
+      }
+    }
+    if (only === undefined) {
+      await dropUnmapped()
+      await expire()
+    }
+    state.lastError = failure === undefined ? undefined : codeOf(failure)
+    if (failure === undefined) state.lastOkAt = deps.clock.now()
+  }
+
+  return {
+    state,
+    sync,
+    /** A hint named this group: it is read at the next look, once, however many hints came. */
+    ask: (groupId: string): void => {
+      if (Object.hasOwn(mount.settings.groups, groupId)) asked.add(groupId)
+    },
+    syncAsked: async (signal: AbortSignal): Promise<void> => {
+      if (asked.size === 0) return
+      const now = new Set(asked)
+      asked.clear()
+      await sync(signal, now)
+    },
+  }
+}
+
+export type GroupSync = ReturnType<typeof createGroups>

@@ -1,0 +1,260 @@
+import { type Context, switchesOfOthers } from '../core/account.ts'
+import type { LogEntry } from '../core/adapter.ts'
+import { type Confirmation, confirm } from '../core/confirm.ts'
+import { ownOrigin } from '../core/holds.ts'
+import { type Outcome, observe } from '../core/mirror.ts'
+import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
+import { type Change, change, directory } from './change.ts'
+import { contextFor, retryIn, scheduleOf } from './context.ts'
+import type { Deps, Mount } from './deps.ts'
+import { guardSeen } from './guarding.ts'
+import { placeHold, releaseHold } from './placing.ts'
+
+/** Half-finished confirmations by account, of this process only (rule 4). Bounded by the open holds of directories. */
+export type Confirmations = Map<string, Confirmation>
+
+export const keyText = (key: PrincipalKey): string => `${key.adapter}/${key.id}`
+
+/** What one reading, write or log entry led to, with what made us read. */
+export interface Told {
+  readonly key: PrincipalKey
+  readonly sighting: Sighting | undefined
+  /** Monotonic ms at the begin of the read. */
+  readonly begunMono: number
+}
+
+const pageRows = 100
+
+/** Takes readings in, a page of rows to a transaction. Rows of accounts that are not mapped cost one indexed look-up a page. */
+export const takeIn = async (
+  deps: Deps,
+  mount: Mount,
+  confirmations: Confirmations,
+  sightings: readonly Sighting[],
+  begunMono: number,
+  also?: (change: Change) => Promise<void>,
+): Promise<void> => {
+  const { name } = mount.adapter
+  for (let at = 0; at < sightings.length || (at === 0 && also !== undefined); at += pageRows) {
+    const page = sightings.slice(at, at + pageRows)
+    const last = at + pageRows >= sightings.length
+    await change(deps, directory, async (c) => {
+      const mapped = new Set(
+        (
+          await c.tx.principalsById(
+            name,
+            page.map((one) => one.id),
+          )
+        ).map(({ id }) => id),
+      )
+      for (const sighting of page) {
+        if (mapped.has(sighting.id)) await takeOne(c, mount, confirmations, sighting, begunMono)
+      }
+      if (last) await also?.(c)
+    })
+  }
+}
+
+const takeOne = async (
+  c: Change,
+  mount: Mount,
+  confirmations: Confirmations,
+  sighting: Sighting,
+  begunMono: number,
+): Promise<void> => {
+  const key = { adapter: mount.adapter.name, id: sighting.id }
+  const principal = await c.tx.principal(key)
+  if (principal === undefined) return
+  const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
+  const outcome = observe(principal.account, sighting, context)
+  const account = wanted(c.deps, outcome.account, sighting)
+  await settle(
+    c,
+    mount,
+    confirmations,
+    { key, sighting, begunMono },
+    principal.account,
+    { ...outcome, account },
+    context,
+  )
+}
+
+/** Crosses off the read that was asked for; one that told nothing is asked for again, later and later. */
+const wanted = (deps: Deps, account: Account, sighting: Sighting): Account => {
+  if (!sighting.byId) return account
+  const { readDueAt, readAgainAt } = account
+  const asked = readDueAt !== undefined && sighting.begunAt >= readDueAt
+  if (sighting.state === 'unknown') {
+    const attempts = account.attempts + 1
+    return { ...account, attempts, ...(asked && { readDueAt: sighting.begunAt + retryIn(deps, attempts) }) }
+  }
+  const attempts = account.mark === 'claimed' && account.disabledAckAt === undefined ? account.attempts : 0
+  if (!asked) return { ...account, attempts }
+  const again = readAgainAt !== undefined && readAgainAt > sighting.begunAt ? readAgainAt : undefined
+  return { ...account, attempts, readDueAt: again, readAgainAt: undefined }
+}
+
+/** Applies an outcome of the core: own holds, confirmation, alerts, the account row and its schedule, in one transaction. */
+export const settle = async (
+  c: Change,
+  mount: Mount,
+  confirmations: Confirmations,
+  told: Told,
+  before: Account,
+  outcome: Outcome,
+  context: Context,
+  entry?: LogEntry,
+  floorMs = 0,
+): Promise<void> => {
+  const { key, sighting } = told
+  let account = outcome.account
+  if (sighting?.byId === true && outcome.own !== 'cleared') confirmations.delete(keyText(key))
+  if (outcome.alert !== undefined) raise(c, key, outcome.alert)
+  if (outcome.alert !== undefined || account.mark !== before.mark)
+    await auditAccount(c, mount, key, before, account, outcome.alert)
+  if (outcome.readById === true) account = { ...account, readDueAt: Math.min(account.readDueAt ?? c.now, c.now) }
+
+  // The account first: placing or releasing looks at every account of the DID, this one included.
+  await c.tx.saveAccount(key, account, scheduleOf(c.deps, account, context, floorMs))
+  if (outcome.own === 'place' && context.own === undefined) {
+    await placeOwn(c, mount, key, before, outcome, context, entry)
+  } else if (outcome.own === 'place' && context.own?.releasableAt !== undefined) {
+    await c.tx.saveHold({ ...context.own, releasableAt: undefined })
+    await c.tx.appendAudit({
+      time: c.now,
+      type: 'hold.not-releasable',
+      did: context.own.did,
+      actor: c.actor,
+      hold: context.own.id,
+    })
+  } else if (outcome.own === 'cleared' && context.own !== undefined && sighting !== undefined) {
+    account = await confirmOwn(c, mount, confirmations, told, account, context.own, context)
+  }
+  const principal = await c.tx.principal(key)
+  if (principal === undefined) return
+  const fresh = await contextFor(c.deps, c.tx, mount, principal, c.now)
+  const current = outcome.own === 'cleared' ? { ...principal.account, readDueAt: account.readDueAt } : principal.account
+  await c.tx.saveAccount(key, current, scheduleOf(c.deps, current, fresh, floorMs))
+  c.wakeWork(key.adapter)
+  c.wakeSuspend(key.adapter)
+}
+
+const placeOwn = async (
+  c: Change,
+  mount: Mount,
+  key: PrincipalKey,
+  before: Account,
+  outcome: Outcome,
+  context: Context,
+  entry: LogEntry | undefined,
+): Promise<void> => {
+  const principal = await c.tx.principal(key)
+  if (principal === undefined) return
+  const first = before.observedAt === undefined
+  const guarded = first ? false : await guardSeen(c, mount, 'suspend', principal.did)
+  const others = switchesOfOthers(outcome.account.switches)
+  await placeHold(c, {
+    did: principal.did,
+    origin: ownOrigin(key.adapter, key.id),
+    severity: 'suspend',
+    reason: reasonText(outcome.reason ?? 'disabled', key),
+    publicReason: 'The directory account is disabled.',
+    guarded,
+    evidence: {
+      cause: outcome.reason ?? 'disabled',
+      observedAt: outcome.account.observedAt ?? c.now,
+      switches: outcome.account.switches,
+      ...(others.length > 0 && { byOthers: others }),
+      ...(entry !== undefined && { by: entry.actor, at: entry.at }),
+    },
+  })
+  const lag = outcome.account.observedAt
+  if (lag !== undefined) {
+    c.deps.metrics.observe(
+      'suspension_propagation_seconds',
+      { from: key.adapter, to: 'hold' },
+      Math.max(0, c.now - lag) / 1000,
+    )
+  }
+  if (context.others.length === 0)
+    c.deps.log.info({ did: principal.did, ...key, cause: outcome.reason }, 'account is off: agent held')
+}
+
+const reasonText = (reason: 'disabled' | 'deleted' | 'unproven', key: PrincipalKey): string => {
+  if (reason === 'deleted') return `The account ${key.id} does not exist in ${key.adapter} any more.`
+  if (reason === 'unproven')
+    return `The account ${key.id} in ${key.adapter} is off and nothing proves that the bridge turned it off.`
+  return `The account ${key.id} is disabled in ${key.adapter}.`
+}
+
+/** The account reads enabled again: one step of the confirmation, and what follows when it is complete. */
+const confirmOwn = async (
+  c: Change,
+  mount: Mount,
+  confirmations: Confirmations,
+  told: Told,
+  account: Account,
+  own: Hold,
+  context: Context,
+): Promise<Account> => {
+  const { key, sighting, begunMono } = told
+  if (sighting === undefined || own.releasableAt !== undefined) return account
+  const policy = c.deps.policy()
+  const step = confirm({
+    before: confirmations.get(keyText(key)),
+    account,
+    sighting,
+    begunMono,
+    settleMs: mount.settings.settleMs,
+    confirmAfterMs: policy.confirmReleaseAfterMs,
+  })
+  if (!step.confirmed) {
+    if (step.confirmation === undefined) confirmations.delete(keyText(key))
+    else confirmations.set(keyText(key), step.confirmation)
+    return { ...account, readDueAt: Math.min(account.readDueAt ?? Number.POSITIVE_INFINITY, c.now + step.readInMs) }
+  }
+  confirmations.delete(keyText(key))
+  await confirmed(c, mount, own, context)
+  return account
+}
+
+const confirmed = async (c: Change, mount: Mount, own: Hold, context: Context): Promise<void> => {
+  // With other holds open nothing resumes: the account is only ours to switch off again.
+  const resumes = context.others.length === 0
+  if (resumes && (c.deps.policy().resume === 'approval' || (await guardSeen(c, mount, 'resume', own.did)))) {
+    await c.tx.saveHold({ ...own, releasableAt: c.now })
+    await c.tx.appendAudit({ time: c.now, type: 'hold.releasable', did: own.did, actor: c.actor, hold: own.id })
+    c.deps.log.info({ did: own.did, hold: own.id }, 'account is on again: hold waits for approval')
+    return
+  }
+  await releaseHold(c, own, { how: 'confirmed' })
+}
+
+const raise = (c: Change, key: PrincipalKey, alert: NonNullable<Outcome['alert']>): void => {
+  const text = {
+    drift: `${keyText(key)} was switched on against an open hold; switching it off again`,
+    contested: `${keyText(key)} was switched on against an open hold five times in ten minutes; writing pauses`,
+    'drift-accepted': `${keyText(key)} was switched on against an open hold and policy.drift leaves it on; the agent stays denied`,
+  }[alert]
+  c.after(() => c.deps.alert(alert, text))
+}
+
+/** One audit entry for a change of the mark (I7); reads that change nothing are not chained. */
+export const auditAccount = async (
+  c: Change,
+  mount: Mount,
+  key: PrincipalKey,
+  before: Account,
+  after: Account,
+  alert?: string,
+): Promise<void> => {
+  const principal = await c.tx.principal(key)
+  await c.tx.appendAudit({
+    time: c.now,
+    type: alert === undefined ? `account.${after.mark}` : `account.${alert}`,
+    did: principal?.did,
+    principals: [{ ...key, realm: mount.adapter.realm }],
+    actor: c.actor,
+    details: { from: before.mark, to: after.mark, observed: after.observed },
+  })
+}

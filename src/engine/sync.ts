@@ -1,0 +1,115 @@
+import type { Page } from '../core/adapter.ts'
+import { BridgeError, codeOf } from '../core/errors.ts'
+import { change, directory } from './change.ts'
+import type { Deps, Mount } from './deps.ts'
+import type { Confirmations } from './seen.ts'
+import { takeIn } from './seen.ts'
+
+export interface SyncState {
+  lastOkAt: number | undefined
+  lastError: string | undefined
+  fullAt: number | undefined
+}
+
+const feed = 'accounts'
+/** Up to so many stale accounts are read by id; more make a listing pass cheaper. */
+const byIdMost = 500
+
+/**
+ * Reads what changed in one directory. Rows are taken in page by page; the place to resume is stored in the
+ * transaction of the last page, so that a pass that breaks is read again and nothing is skipped.
+ */
+export const createSync = (deps: Deps, mount: Mount, confirmations: Confirmations) => {
+  const { name } = mount.adapter
+  const state: SyncState = { lastOkAt: undefined, lastError: undefined, fullAt: undefined }
+
+  const pass = async (since: string | undefined, signal: AbortSignal): Promise<void> => {
+    const kind = since === undefined ? 'full' : 'changes'
+    const begun = deps.clock.mono()
+    const begunAt = deps.clock.now()
+    for await (const page of mount.adapter.changes(since, signal)) {
+      signal.throwIfAborted()
+      await takeIn(deps, mount, confirmations, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
+    }
+    deps.metrics.observe('sync_seconds', { adapter: name, pass: kind }, (deps.clock.mono() - begun) / 1000)
+    if (kind === 'full') {
+      state.fullAt = begunAt
+      await askForMissing(begunAt)
+    }
+  }
+
+  const pageEnd = async (c: Parameters<NonNullable<Parameters<typeof takeIn>[5]>>[0], page: Page, begunAt: number) => {
+    for (const id of page.touched) await c.tx.askReadDependents(name, id, c.now)
+    if (page.touched.length > 0) c.wakeWork(name)
+    if (page.checkpoint !== undefined) await c.tx.putCheckpoint(name, feed, page.checkpoint, begunAt)
+  }
+
+  /** Mapped accounts that a full listing did not return are read by id: only that read may say absent. */
+  const askForMissing = async (begunAt: number): Promise<void> => {
+    for (;;) {
+      const missing = await deps.store.stale(name, begunAt, byIdMost)
+      const fresh = missing.filter(({ account }) => account.readDueAt === undefined)
+      if (fresh.length === 0) return
+      await change(deps, directory, async (c) => {
+        for (const one of fresh) await c.tx.askRead(one, c.now, undefined)
+        c.wakeWork(name)
+      })
+      if (missing.length < byIdMost) return
+      return
+    }
+  }
+
+  const guarded = async (kind: string, work: () => Promise<void>): Promise<boolean> => {
+    try {
+      await work()
+      state.lastOkAt = deps.clock.now()
+      state.lastError = undefined
+      deps.metrics.inc('sync_passes_total', { adapter: name, pass: kind, outcome: 'ok' })
+      return true
+    } catch (error) {
+      state.lastError = codeOf(error)
+      deps.metrics.inc('sync_passes_total', { adapter: name, pass: kind, outcome: codeOf(error) })
+      if (deps.isFatal(error)) deps.fatal(error)
+      throw error
+    }
+  }
+
+  /** What changed since the stored checkpoint; everything when there is none or the directory says it expired. */
+  const changes = (signal: AbortSignal): Promise<boolean> =>
+    guarded('changes', async () => {
+      const stored = await deps.store.checkpoint(name, feed)
+      try {
+        await pass(stored?.value, signal)
+      } catch (error) {
+        if (!(error instanceof BridgeError) || error.code !== 'E_CHECKPOINT_EXPIRED') throw error
+        deps.log.warn({ adapter: name }, 'the change feed expired: reading everything')
+        await change(deps, directory, (c) => c.tx.deleteCheckpoint(name, feed))
+        await pass(undefined, signal)
+      }
+    })
+
+  const full = (signal: AbortSignal): Promise<boolean> => guarded('full', () => pass(undefined, signal))
+
+  /** Keeps every reading younger than half of `maxStaleness.warn`. */
+  const refresh = async (signal: AbortSignal): Promise<void> => {
+    const before = deps.clock.now() - deps.policy().maxStaleness.warnMs / 2
+    const count = await deps.store.countStale(name, before)
+    if (count === 0) return
+    if (count > byIdMost) {
+      await full(signal)
+      return
+    }
+    const stale = (await deps.store.stale(name, before, byIdMost)).filter(
+      ({ account }) => account.readDueAt === undefined,
+    )
+    if (stale.length === 0) return
+    await change(deps, directory, async (c) => {
+      for (const one of stale) await c.tx.askRead(one, c.now, undefined)
+      c.wakeWork(name)
+    })
+  }
+
+  return { state, changes, full, refresh }
+}
+
+export type Sync = ReturnType<typeof createSync>

@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto'
+import type { Adapter, Claims, Issuer, TokenSubject } from '../core/adapter.ts'
+import { isRefusalCode, type RefusalCode } from '../core/decide.ts'
+import { BridgeError } from '../core/errors.ts'
+import type { ScheduledPrincipal, StoreReads } from '../core/store.ts'
+import type { Did, PrincipalKey } from '../core/types.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { KeySource } from '../lib/jwks.ts'
+import { audiencesOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
+
+/** A token whose signature and claims hold and that speaks for exactly one agent. Says nothing about holds. */
+export interface Verified {
+  readonly valid: true
+  readonly adapter: string
+  readonly issuer: string
+  readonly issuedAt: number
+  readonly expiresAt: number
+  /** The agent, and the first of the token's accounts that is mapped to it: the acting one, unless that is not mapped. */
+  readonly actor: { readonly did: Did; readonly principal: PrincipalKey }
+  /** Every mapped account the token names, the actor's first. */
+  readonly principals: readonly ScheduledPrincipal[]
+  readonly onBehalfOf: TokenSubject['onBehalfOf']
+  readonly act: readonly Claims[]
+  readonly scopes: readonly string[]
+}
+
+export interface Rejected {
+  readonly valid: false
+  readonly codes: readonly RefusalCode[]
+  /** With `R_AMBIGUOUS` the mapped accounts of all the agents, for whoever wants their holds too; otherwise empty. */
+  readonly principals: readonly ScheduledPrincipal[]
+}
+
+export interface Verifier {
+  /**
+   * Token → the agent it speaks for. Mappings are read anew at each call, also for a token seen before.
+   *
+   * @throws BridgeError E_JWKS_DOWN when the issuer's keys cannot be had: the token is then neither good nor bad
+   */
+  verify(token: string): Promise<Verified | Rejected>
+  /**
+   * Takes the present adapters and forgets every token seen. Throws E_CONFIG, and leaves all as it was, when two issuers
+   * share an (issuer, audience) pair.
+   */
+  reload(): void
+}
+
+export interface VerifierOptions {
+  readonly adapters: () => readonly Adapter[]
+  /** The key source of an issuer; the same one each time. */
+  readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'>
+  readonly clock: Pick<Clock, 'now'>
+  readonly store: Pick<StoreReads, 'principalsById'>
+  /** How many verified tokens are remembered. */
+  readonly cacheSize?: number
+}
+
+interface Selected {
+  readonly adapter: Adapter
+  readonly issuer: Issuer
+}
+
+interface Seen extends Selected {
+  readonly signedBy: VerifiedJwt['signedBy']
+  readonly subject: TokenSubject
+  readonly issuedAt: number
+  readonly expiresAt: number
+}
+
+const rejected = (code: string): Rejected => {
+  if (!isRefusalCode(code)) throw new BridgeError('E_BUG', `"${code.slice(0, 64)}" is not a refusal code`)
+  return { valid: false, codes: [code], principals: [] }
+}
+
+/** @throws BridgeError E_CONFIG when two issuers share an (issuer, audience) pair */
+export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_000 }: VerifierOptions): Verifier {
+  let table = issuerTable(adapters())
+  /** By SHA-256 of the token, oldest first; replaced, never cleared, so that a verification begun before fills the old one. */
+  let seen = new Map<string, Seen>()
+
+  async function check(token: string): Promise<Seen | Rejected> {
+    const cache = seen
+    // A token over the size limit is not even hashed.
+    const parsed = parseJwt(token)
+    if ('refused' in parsed) return rejected(parsed.refused)
+    const hash = createHash('sha256').update(token).digest('base64url')
+    const known = cache.get(hash)
+    if (known && (await stillGood(known))) return known
+    cache.delete(hash)
+
+    const fresh = await checkAnew(parsed)
+    if ('valid' in fresh) return fresh
+    if (cache.size >= cacheSize) for (const oldest of cache.keys()) if (cache.delete(oldest)) break
+    cache.set(hash, fresh)
+    return fresh
+  }
+
+  /** The key must still be the one the issuer publishes, and within its 24 hours: asking for it again tells. */
+  async function stillGood({ signedBy, issuer, expiresAt }: Seen): Promise<boolean> {
+    return clock.now() < expiresAt && (await keys(issuer).key(signedBy, issuer.issuer)) === signedBy.key
+  }
+
+  async function checkAnew(parsed: ParsedJwt): Promise<Seen | Rejected> {
+    const selected = select(table, parsed.claims)
+    if (typeof selected === 'string') return rejected(selected)
+    const { adapter, issuer } = selected
+    const jwt = await verifyJwt(parsed, issuer, keys(issuer), clock.now())
+    if ('refused' in jwt) return rejected(jwt.refused)
+    // RFC 7800: bound to a key whose proof nobody has checked here.
+    if (Object.hasOwn(jwt.claims, 'cnf')) return rejected('R_CNF')
+    const subject = adapter.identify(jwt.claims)
+    if (!subject) return rejected('R_NOT_AGENT')
+    if ('refused' in subject) return rejected(subject.refused)
+    const { signedBy, issuedAt, expiresAt } = jwt
+    return { ...selected, signedBy, subject, issuedAt, expiresAt }
+  }
+
+  return {
+    async verify(token) {
+      const checked = await check(token)
+      if ('valid' in checked) return checked
+      const { adapter, issuer, subject, issuedAt, expiresAt } = checked
+      const ids = [...new Set(subject.principals)]
+      const found = ids.length === 0 ? [] : await store.principalsById(adapter.name, ids)
+      const principals = found.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
+      const [actor] = principals
+      if (!actor) return rejected('R_UNMAPPED')
+      if (principals.some((principal) => principal.did !== actor.did)) {
+        return { ...rejected('R_AMBIGUOUS'), principals }
+      }
+      return {
+        valid: true,
+        adapter: adapter.name,
+        issuer: issuer.issuer,
+        issuedAt,
+        expiresAt,
+        actor: { did: actor.did, principal: { adapter: actor.adapter, id: actor.id } },
+        principals,
+        onBehalfOf: subject.onBehalfOf,
+        act: subject.act,
+        scopes: subject.scopes,
+      }
+    },
+    reload() {
+      table = issuerTable(adapters())
+      seen = new Map()
+    },
+  }
+}
+
+type IssuerTable = ReadonlyMap<string, ReadonlyMap<string, Selected>>
+
+/** Issuer → audience → who checks it. (issuer, audience) selects exactly one (DESIGN §5). */
+function issuerTable(adapters: readonly Adapter[]): IssuerTable {
+  const table = new Map<string, Map<string, Selected>>()
+  for (const adapter of adapters) {
+    for (const issuer of adapter.issuers) {
+      const audiences = table.get(issuer.issuer) ?? new Map<string, Selected>()
+      table.set(issuer.issuer, audiences)
+      for (const audience of new Set(issuer.audiences)) {
+        const other = audiences.get(audience)
+        if (other) {
+          const text = `adapters ${other.adapter.name} and ${adapter.name} both take tokens of ${issuer.issuer} for ${audience}`
+          throw new BridgeError('E_CONFIG', text, { hint: 'give each adapter its own tokens.audiences' })
+        }
+        audiences.set(audience, { adapter, issuer })
+      }
+    }
+  }
+  return table
+}
+
+/** Reads the unverified `iss` and `aud` for this choice only; the chosen issuer then checks both again. */
+function select(table: IssuerTable, claims: Claims): Selected | 'R_ISSUER' | 'R_AUDIENCE' {
+  const audiences = typeof claims.iss === 'string' ? table.get(claims.iss) : undefined
+  if (!audiences) return 'R_ISSUER'
+  const fitting = audiencesOf(claims).flatMap((audience) => audiences.get(audience) ?? [])
+  const [only] = fitting
+  // A token for the audiences of two issuers' configurations is nobody's.
+  return only && fitting.every(({ issuer }) => issuer === only.issuer) ? only : 'R_AUDIENCE'
+}

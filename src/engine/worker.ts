@@ -1,0 +1,96 @@
+import { claimed, unmarked } from '../core/account.ts'
+import type { PrincipalRef } from '../core/adapter.ts'
+import { BridgeError, codeOf } from '../core/errors.ts'
+import { next, type Step } from '../core/next.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
+import type { PrincipalKey } from '../core/types.ts'
+import { bridge, change } from './change.ts'
+import { contextFor, retryIn, scheduleOf } from './context.ts'
+import type { Deps, Mount } from './deps.ts'
+import { auditAccount, type Confirmations, takeIn } from './seen.ts'
+
+/** One account a worker picked up, with what the core says to do. */
+export interface Job {
+  readonly principal: ScheduledPrincipal
+  readonly step: Step
+}
+
+export const pausedKey = 'paused'
+
+/** Looks at due accounts and says what each needs. */
+export const jobs = async (deps: Deps, mount: Mount, due: readonly ScheduledPrincipal[]): Promise<Job[]> => {
+  const now = deps.clock.now()
+  const list: Job[] = []
+  for (const principal of due) {
+    const context = await contextFor(deps, deps.store, mount, principal, now)
+    list.push({ principal, step: next(principal.account, context) })
+  }
+  return list
+}
+
+export const keyOf = ({ adapter, id }: ScheduledPrincipal): PrincipalKey => ({ adapter, id })
+
+export const refOf = ({ id, kind }: ScheduledPrincipal): PrincipalRef => ({ id, kind })
+
+/** Claims and unclaims, and puts down what needs nothing. Local only. */
+export const local = async (deps: Deps, mount: Mount, list: readonly ScheduledPrincipal[]): Promise<void> => {
+  if (list.length === 0) return
+  await change(deps, bridge, async (c) => {
+    for (const { adapter, id } of list) {
+      const principal = await c.tx.principal({ adapter, id })
+      if (principal === undefined) continue
+      const context = await contextFor(deps, c.tx, mount, principal, c.now)
+      const step = next(principal.account, context)
+      const account =
+        step.do === 'claim'
+          ? claimed(principal.account, c.now)
+          : step.do === 'unclaim'
+            ? unmarked(principal.account)
+            : principal.account
+      if (account !== principal.account) await auditAccount(c, mount, principal, principal.account, account)
+      await c.tx.saveAccount(principal, account, scheduleOf(deps, account, context))
+      c.wakeSuspend(adapter)
+      c.wakeWork(adapter)
+    }
+  })
+}
+
+/** Reads accounts by id and takes the answers in. A call that fails as a whole leaves every one unknown. */
+export const read = async (
+  deps: Deps,
+  mount: Mount,
+  confirmations: Confirmations,
+  list: readonly ScheduledPrincipal[],
+  signal: AbortSignal,
+): Promise<void> => {
+  if (list.length === 0) return
+  const begunMono = deps.clock.mono()
+  const begunAt = deps.clock.now()
+  try {
+    const sightings = await mount.adapter.lookup(list.map(refOf), signal)
+    await takeIn(deps, mount, confirmations, [...sightings.values()], begunMono)
+  } catch (error) {
+    deps.log.warn({ adapter: mount.adapter.name, err: error }, 'reading accounts failed')
+    await postpone(deps, list, begunAt, error)
+  }
+}
+
+/** Tries again later; nothing is concluded (I8). */
+export const postpone = async (
+  deps: Deps,
+  list: readonly ScheduledPrincipal[],
+  begunAt: number,
+  error: unknown,
+): Promise<void> => {
+  const floorMs = error instanceof BridgeError ? (error.retryAfterMs ?? 0) : 0
+  await change(deps, bridge, async (c) => {
+    for (const { adapter, id } of list) {
+      const principal = await c.tx.principal({ adapter, id })
+      if (principal === undefined || (principal.account.observedAt ?? 0) >= begunAt) continue
+      const attempts = principal.account.attempts + 1
+      const account = { ...principal.account, attempts, lastError: codeOf(error) }
+      const nextAt = c.now + retryIn(deps, attempts, floorMs)
+      await c.tx.saveAccount(principal, account, { nextAt, lane: principal.schedule.lane })
+    }
+  })
+}

@@ -1,0 +1,194 @@
+import type { Context } from '../core/account.ts'
+import type { Accounts, PrincipalRef, WriteResult } from '../core/adapter.ts'
+import { BridgeError } from '../core/errors.ts'
+import { disabled, enabled, sending } from '../core/mirror.ts'
+import { next } from '../core/next.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
+import type { Account } from '../core/types.ts'
+import { bridge, type Change, change } from './change.ts'
+import { contextFor, retryIn, scheduleOf } from './context.ts'
+import type { Deps, Mount } from './deps.ts'
+import { type Confirmations, settle } from './seen.ts'
+import { keyOf, pausedKey, refOf } from './worker.ts'
+
+/**
+ * Switches accounts off. Just before sending, the wanted state is read again and the intent is recorded; what is not
+ * answered counts as in flight.
+ */
+export const disable = async (
+  deps: Deps,
+  mount: Mount,
+  confirmations: Confirmations,
+  list: readonly ScheduledPrincipal[],
+  signal: AbortSignal,
+): Promise<void> => {
+  const { accounts } = mount.adapter
+  if (accounts === undefined) return
+  const begun = await begin(deps, mount, list, 'disable')
+  if (begun.length === 0) return
+  deps.probe?.('disable.recorded')
+  const begunMono = deps.clock.mono()
+  const results = await call(
+    accounts,
+    'disable',
+    begun.map(({ principal }) => refOf(principal)),
+    signal,
+  )
+  deps.probe?.('disable.answered')
+  await change(deps, bridge, async (c) => {
+    for (const { principal, first } of begun) {
+      const result = results.get(principal.id)
+      const row = await c.tx.principal(principal)
+      if (row === undefined || result === undefined) continue
+      const context = await contextFor(deps, c.tx, mount, row, c.now)
+      const outcome = disabled(row.account, result, first, context)
+      count(c, mount, 'disable', result, row.account, context)
+      const told = { key: keyOf(row), sighting: result.before, begunMono }
+      await settle(c, mount, confirmations, told, row.account, outcome, context, undefined, result.error?.retryAfterMs)
+    }
+  })
+  deps.probe?.('disable.settled')
+}
+
+interface Begun {
+  readonly principal: ScheduledPrincipal
+  /** Nothing had been sent under this claim before. */
+  readonly first: boolean
+}
+
+const begin = async (
+  deps: Deps,
+  mount: Mount,
+  list: readonly ScheduledPrincipal[],
+  intent: 'disable' | 'enable',
+): Promise<Begun[]> =>
+  change(deps, bridge, async (c) => {
+    const begun: Begun[] = []
+    if ((await c.tx.meta(pausedKey)) !== undefined) return begun
+    for (const { adapter, id } of list) {
+      const principal = await c.tx.principal({ adapter, id })
+      if (principal === undefined) continue
+      const context = await contextFor(deps, c.tx, mount, principal, c.now)
+      if (!maySend(intent, principal.account, context)) {
+        await c.tx.saveAccount(principal, principal.account, scheduleOf(deps, principal.account, context))
+        continue
+      }
+      const refused = mount.adapter.vet(principal)
+      if (refused !== undefined) {
+        await fail(c, principal, principal.account, refused)
+        continue
+      }
+      const account = sending(principal.account, intent, context)
+      await c.tx.saveAccount(principal, account, { nextAt: (account.inFlightUntil ?? c.now) + 1, lane: 1 })
+      begun.push({ principal: { ...principal, account }, first: principal.account.sentAt === undefined })
+    }
+    return begun
+  })
+
+/** I2: no enable is sent unless the mark is ours and no hold is open. */
+const maySend = (intent: 'disable' | 'enable', account: Account, context: Context): boolean => {
+  if (intent === 'disable') return next(account, context).do === 'disable'
+  return (
+    account.mark === 'ours' &&
+    context.own === undefined &&
+    context.others.length === 0 &&
+    next(account, context).do === 'attribute'
+  )
+}
+
+/** A write we may not send: said so on the account, tried again later in case the configuration changes. */
+const fail = async (c: Change, principal: ScheduledPrincipal, account: Account, error: BridgeError): Promise<void> => {
+  const attempts = account.attempts + 1
+  const failed = { ...account, attempts, lastError: error.code }
+  await c.tx.saveAccount(principal, failed, { nextAt: c.now + retryIn(c.deps, attempts, 30_000), lane: 0 })
+}
+
+/** Every id gets a result; a call that throws as a whole may have landed anywhere. */
+const call = async (
+  accounts: Accounts,
+  intent: 'disable' | 'enable',
+  refs: readonly PrincipalRef[],
+  signal: AbortSignal,
+): Promise<Map<string, WriteResult>> => {
+  try {
+    const results = new Map((await accounts[intent](refs, signal)).map((result) => [result.id, result]))
+    const silent = new BridgeError('E_DIRECTORY_ANSWER', 'The adapter gave no result for this account.')
+    for (const { id } of refs) {
+      if (!results.has(id)) results.set(id, { id, before: undefined, outcome: 'lost', error: silent })
+    }
+    return results
+  } catch (cause) {
+    const error = cause instanceof BridgeError ? cause : new BridgeError('E_BUG', 'The write failed.', { cause })
+    return new Map(refs.map(({ id }) => [id, { id, before: undefined, outcome: 'lost', error }]))
+  }
+}
+
+const count = (
+  c: Change,
+  mount: Mount,
+  action: string,
+  result: WriteResult,
+  account: Account,
+  context: Context,
+): void => {
+  const { name } = mount.adapter
+  const { deps } = c
+  c.after(() => {
+    deps.metrics.inc('mirror_writes_total', { adapter: name, action, outcome: result.outcome })
+    const first = context.others[0]
+    if (action === 'disable' && result.outcome === 'done' && first !== undefined && account.claimedAt !== undefined) {
+      const from = first.origin.slice(0, first.origin.indexOf(':'))
+      deps.metrics.observe('suspension_propagation_seconds', { from, to: name }, (c.now - account.claimedAt) / 1000)
+    }
+    if (result.error !== undefined) {
+      deps.log.warn(
+        { adapter: name, principal: result.id, action, outcome: result.outcome, err: result.error },
+        'write failed',
+      )
+    }
+  })
+}
+
+/** Switches accounts on: the mark is ours and no hold is open, read again just before sending (I2). */
+export const enable = async (
+  deps: Deps,
+  mount: Mount,
+  confirmations: Confirmations,
+  list: readonly ScheduledPrincipal[],
+  signal: AbortSignal,
+): Promise<void> => {
+  const { accounts } = mount.adapter
+  if (accounts === undefined || list.length === 0) return
+  const begun = await begin(deps, mount, list, 'enable')
+  if (begun.length === 0) return
+  deps.probe?.('enable.recorded')
+  const results = await call(
+    accounts,
+    'enable',
+    begun.map(({ principal }) => refOf(principal)),
+    signal,
+  )
+  deps.probe?.('enable.answered')
+  await change(deps, bridge, async (c) => {
+    for (const { principal } of begun) {
+      const result = results.get(principal.id)
+      const row = await c.tx.principal(principal)
+      if (row === undefined || result === undefined) continue
+      const context = await contextFor(deps, c.tx, mount, row, c.now)
+      count(c, mount, 'enable', result, row.account, context)
+      const told = { key: keyOf(row), sighting: undefined, begunMono: 0 }
+      await settle(
+        c,
+        mount,
+        confirmations,
+        told,
+        row.account,
+        enabled(row.account, result, context),
+        context,
+        undefined,
+        result.error?.retryAfterMs,
+      )
+    }
+  })
+  deps.probe?.('enable.settled')
+}

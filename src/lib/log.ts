@@ -1,0 +1,89 @@
+import pino from 'pino'
+import { SecretRef } from './secret.ts'
+
+export type Logger = pino.Logger
+export type LogLevel = 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace'
+
+export interface LogOptions {
+  readonly level?: LogLevel | 'silent'
+  /** Standard output when left out. */
+  readonly destination?: { write(line: string): void }
+}
+
+const MASK = '[redacted]'
+const SECRET_KEY =
+  /^(.*authorization|cookie|set-cookie|x-bridge-key|key|.*(api|private|shared|access)[-_]?key|.*(token|secret|password|passphrase|assertion|credential|jwt)s?)$/i
+const MAX_DEPTH = 6
+const MAX_ITEMS = 100
+const MAX_TEXT = 4096
+
+/**
+ * JSON lines. Fields named like a secret are masked at any depth, and every line is searched once more for what looks like
+ * a bearer token, a JWT or a key in a query. The level can be changed while running: `log.level = 'debug'`.
+ */
+export function createLogger({ level = 'info', destination }: LogOptions = {}): Logger {
+  const options: pino.LoggerOptions = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }), log: record, bindings: record },
+    // Errors were made plain by `record`; pino's own serializer would drop their code and keep what they quote.
+    serializers: { err: (value) => value },
+    hooks: { streamWrite: scrub },
+  }
+  return destination === undefined ? pino(options) : pino(options, destination)
+}
+
+function record(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, field(key, value, 0)]))
+}
+
+function field(key: string, value: unknown, depth: number): unknown {
+  if (value instanceof SecretRef) return MASK
+  // Numbers and booleans named like a secret are counts and flags.
+  const maskable = typeof value === 'string' || (typeof value === 'object' && value !== null)
+  return maskable && SECRET_KEY.test(key) ? MASK : plain(value, depth)
+}
+
+function plain(value: unknown, depth: number): unknown {
+  if (typeof value === 'string') return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value
+  if (typeof value === 'bigint') return value.toString()
+  if (typeof value === 'function' || typeof value === 'symbol') return undefined
+  if (typeof value !== 'object' || value === null) return value
+  if (depth >= MAX_DEPTH) return '[deep]'
+  if (value instanceof SecretRef) return MASK
+  if (value instanceof Error) return plainError(value, depth)
+  if (value instanceof Date) return value
+  if (value instanceof URL) return value.origin + value.pathname
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`
+  if (Array.isArray(value) || value instanceof Set) {
+    return [...value].slice(0, MAX_ITEMS).map((item) => plain(item, depth + 1))
+  }
+  const entries = value instanceof Map || value instanceof Headers ? [...value] : Object.entries(value)
+  return Object.fromEntries(
+    entries.slice(0, MAX_ITEMS).map(([key, item]) => [String(key), field(String(key), item, depth + 1)]),
+  )
+}
+
+function plainError(error: Error, depth: number): Record<string, unknown> {
+  const code: unknown = 'code' in error ? error.code : undefined
+  const hint: unknown = 'hint' in error ? error.hint : undefined
+  return {
+    type: error.name,
+    ...(code === undefined ? {} : { code }),
+    message: plain(error.message, depth),
+    ...(hint === undefined ? {} : { hint }),
+    ...(error.cause === undefined ? {} : { cause: plain(error.cause, depth + 1) }),
+    stack: plain(error.stack, depth),
+  }
+}
+
+function scrub(line: string): string {
+  return line
+    .replace(/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${MASK}`)
+    .replace(/\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(\.[A-Za-z0-9_-]*)*/g, MASK)
+    .replace(
+      /([?&](?:key|code|sig|token|access_token|client_secret|client_assertion|assertion)=)[^&\s"\\#]+/gi,
+      `$1${MASK}`,
+    )
+}

@@ -1,0 +1,135 @@
+import { sql } from 'kysely'
+import type { Lane, ScheduledPrincipal, StoreReads } from '../core/store.ts'
+import { toPrincipal } from './rows.ts'
+import { build, number, type Run, slot, statement, text } from './statement.ts'
+
+const all = build.selectFrom('principals').selectAll()
+const inAdapter = all.where('adapter', '=', text('adapter'))
+const scheduled = build
+  .selectFrom('principals')
+  .where('adapter', '=', text('adapter'))
+  .where('lane', '=', slot<Lane>('lane'))
+  .where('next_at', 'is not', null)
+const ids = sql<string>`(select value from json_each(${text('ids')}))`
+
+const byKey = statement(inAdapter.where('id', '=', text('id')))
+const ofDid = statement(all.where('did', '=', text('did')).orderBy('adapter').orderBy('id'))
+const byIds = statement(inAdapter.where('id', 'in', ids))
+const counts = build.selectFrom('principal_counts')
+const count = statement(counts.select('n').where('adapter', '=', text('adapter')))
+const adapters = statement(counts.select('adapter').where('n', '>', 0).orderBy('adapter'))
+const dueOf = statement(
+  scheduled
+    .selectAll()
+    .where('next_at', '<=', number('now'))
+    .orderBy('next_at')
+    .orderBy('id')
+    .limit(number('limit')),
+)
+const next = statement(scheduled.select('next_at').orderBy('next_at').limit(1))
+const depth = statement(scheduled.select((eb) => eb.fn.countAll<number>().as('n')))
+const neverSeen = statement(inAdapter.where('observed_at', 'is', null).orderBy('id').limit(number('limit')))
+const seenBefore = statement(
+  inAdapter
+    .where('observed_at', '<', number('before'))
+    .orderBy('observed_at')
+    .orderBy('id')
+    .limit(number('limit')),
+)
+const counted = build
+  .selectFrom('principals')
+  .select((eb) => eb.fn.countAll<number>().as('n'))
+  .where('adapter', '=', text('adapter'))
+const countNeverSeen = statement(counted.where('observed_at', 'is', null))
+const countSeenBefore = statement(counted.where('observed_at', '<', number('before')))
+const marked = statement(
+  build
+    .selectFrom('principals')
+    .select('id')
+    .where('adapter', '=', text('adapter'))
+    .where('mark', '<>', sql<'none'>`'none'`)
+    .limit(1),
+)
+/** From the open holds, which are few, to their principals: an adapter may have a million of those. */
+const held = statement(
+  build
+    .selectFrom('holds as h')
+    .innerJoin('principals as p', 'p.did', 'h.did')
+    .select('p.id')
+    .where('h.released_at', 'is', null)
+    .where('p.adapter', '=', text('adapter'))
+    .limit(1),
+)
+const ownHold = statement(
+  build
+    .selectFrom('holds')
+    .select('id')
+    .where('released_at', 'is', null)
+    .where('origin', '>=', text('from'))
+    .where('origin', '<', text('to'))
+    .limit(1),
+)
+
+const lanes: readonly Lane[] = [0, 1]
+
+type PrincipalReads = Pick<
+  StoreReads,
+  | 'principal'
+  | 'principalsOf'
+  | 'principalsById'
+  | 'countPrincipals'
+  | 'due'
+  | 'nextDue'
+  | 'laneDepth'
+  | 'stale'
+  | 'countStale'
+  | 'engaged'
+  | 'adaptersWithPrincipals'
+>
+
+const due = async (run: Run, adapter: string, now: number, limit: number): Promise<ScheduledPrincipal[]> => {
+  const first = await run.all(dueOf, { adapter, lane: 0, now, limit })
+  if (first.length >= limit) return first.map(toPrincipal)
+  const rest = await run.all(dueOf, { adapter, lane: 1, now, limit: limit - first.length })
+  return [...first, ...rest].map(toPrincipal)
+}
+
+const stale = async (run: Run, adapter: string, before: number, limit: number): Promise<ScheduledPrincipal[]> => {
+  const never = await run.all(neverSeen, { adapter, limit })
+  if (never.length >= limit) return never.map(toPrincipal)
+  const rest = await run.all(seenBefore, { adapter, before, limit: limit - never.length })
+  return [...never, ...rest].map(toPrincipal)
+}
+
+export const principalReads = (run: Run): PrincipalReads => ({
+  principal: async ({ adapter, id }) => {
+    const row = await run.one(byKey, { adapter, id })
+    return row === undefined ? undefined : toPrincipal(row)
+  },
+  principalsOf: async (did) => (await run.all(ofDid, { did })).map(toPrincipal),
+  principalsById: async (adapter, wanted) =>
+    wanted.length === 0 ? [] : (await run.all(byIds, { adapter, ids: JSON.stringify(wanted) })).map(toPrincipal),
+  countPrincipals: async (adapter) => (await run.one(count, { adapter }))?.n ?? 0,
+  due: (adapter, now, limit) => due(run, adapter, now, limit),
+  nextDue: async (adapter) => {
+    const times: number[] = []
+    for (const lane of lanes) times.push((await run.one(next, { adapter, lane }))?.next_at ?? Number.POSITIVE_INFINITY)
+    const earliest = Math.min(...times)
+    return Number.isFinite(earliest) ? earliest : undefined
+  },
+  laneDepth: async (adapter) => {
+    const depths: { lane: Lane; due: number }[] = []
+    for (const lane of lanes) depths.push({ lane, due: (await run.one(depth, { adapter, lane }))?.n ?? 0 })
+    return depths
+  },
+  stale: (adapter, before, limit) => stale(run, adapter, before, limit),
+  countStale: async (adapter, before) => {
+    const never = (await run.one(countNeverSeen, { adapter }))?.n ?? 0
+    return never + ((await run.one(countSeenBefore, { adapter, before }))?.n ?? 0)
+  },
+  engaged: async (adapter) =>
+    (await run.one(marked, { adapter })) !== undefined ||
+    (await run.one(ownHold, { from: `adapter:${adapter}/`, to: `adapter:${adapter}0` })) !== undefined ||
+    (await run.one(held, { adapter })) !== undefined,
+  adaptersWithPrincipals: async () => (await run.all(adapters)).map((row) => row.adapter),
+})

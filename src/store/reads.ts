@@ -1,0 +1,16 @@
+import type { StoreReads } from '../core/store.ts'
+import { agentReads } from './agents.ts'
+import { auditReads } from './audit.ts'
+import { holdReads } from './holds.ts'
+import { principalReads } from './principals.ts'
+import { signalReads } from './signals.ts'
+import type { Run } from './statement.ts'
+
+/** Every read of the port, on one connection. */
+export const reads = (run: Run): StoreReads => ({
+  ...agentReads(run),
+  ...principalReads(run),
+  ...holdReads(run),
+  ...signalReads(run),
+  ...auditReads(run),
+})

@@ -1,0 +1,167 @@
+import type { StoreTx } from '../core/store.ts'
+import { fromSignal, fromSource, kindOf, toSource } from './rows.ts'
+import { build, number, type Run, rowWriter, slot, statement, text } from './statement.ts'
+
+/** The bookkeeping beside agents, principals and holds. */
+
+const sourceWriter = rowWriter('capability_sources', ['did', 'capability', 'source'])
+const checkpointWriter = rowWriter('checkpoints', ['adapter', 'feed'])
+const metaWriter = rowWriter('meta', ['key'])
+const idempotencyWriter = rowWriter('idempotency', ['client', 'route', 'key'])
+
+const dropSource = statement(
+  build
+    .deleteFrom('capability_sources')
+    .where('did', '=', text('did'))
+    .where('capability', '=', text('capability'))
+    .where('source', '=', text('source')),
+)
+const olderSources = build
+  .selectFrom('capability_sources')
+  .selectAll()
+  .where('confirmed_at', '<', number('before'))
+  .where('source', '>=', text('from'))
+  .where('source', '<', text('to'))
+  .limit(number('limit'))
+const olderOfKind = statement(
+  olderSources.where('kind', '=', text('kind')).orderBy('confirmed_at').orderBy('source').orderBy('did').orderBy('capability'),
+)
+const olderOfAny = statement(olderSources.orderBy('source').orderBy('did').orderBy('capability'))
+const insertSignal = statement(
+  build
+    .insertInto('signals')
+    .values({
+      type: slot<'suspended' | 'resumed' | 'capabilities'>('type'),
+      did: text('did'),
+      at: number('at'),
+      hold_id: text('hold_id'),
+      severity: slot<'suspend' | 'kill' | 'disable' | 'decommission'>('severity'),
+      origin: text('origin'),
+      reason: text('reason'),
+      capabilities: text('capabilities'),
+    })
+    .returning('seq'),
+)
+const signalHold = statement(build.selectFrom('signals').select('hold_id').where('seq', '=', number('seq')))
+const ack = statement(
+  build
+    .insertInto('signal_acks')
+    .values({ hold_id: text('hold'), client: text('client'), seq: number('seq'), at: number('at') })
+    .onConflict((oc) => oc.doNothing()),
+)
+const dropCheckpoint = statement(
+  build.deleteFrom('checkpoints').where('adapter', '=', text('adapter')).where('feed', '=', text('feed')),
+)
+const dropMeta = statement(build.deleteFrom('meta').where('key', '=', text('key')))
+const claim = statement(
+  build
+    .insertInto('hook_inbox')
+    .values({ adapter: text('adapter'), delivery: text('delivery'), at: number('at') })
+    .onConflict((oc) => oc.doNothing()),
+)
+const addGuard = statement(
+  build.insertInto('guard_events').values({
+    adapter: text('adapter'),
+    direction: slot<'suspend' | 'resume'>('direction'),
+    at: number('at'),
+    weight: number('weight'),
+    hold_id: text('hold'),
+  }),
+)
+const clearGuard = statement(
+  build
+    .deleteFrom('guard_events')
+    .where('adapter', '=', text('adapter'))
+    .where('direction', '=', slot<'suspend' | 'resume'>('direction')),
+)
+const pruned = {
+  signals: statement(build.deleteFrom('signals').where('at', '<', number('before'))),
+  inbox: statement(build.deleteFrom('hook_inbox').where('at', '<', number('before'))),
+  idempotency: statement(build.deleteFrom('idempotency').where('at', '<', number('before'))),
+  guard: statement(build.deleteFrom('guard_events').where('at', '<', number('before'))),
+}
+/** Acknowledgements of a hold are kept for its receipt; those of other signals go with them. */
+const pruneAcks = statement(
+  build.deleteFrom('signal_acks').where('hold_id', '=', text('none')).where('at', '<', number('before')),
+)
+
+type RecordWrites = Pick<
+  StoreTx,
+  | 'putSource'
+  | 'deleteSource'
+  | 'sourcesBefore'
+  | 'appendSignal'
+  | 'ackSignal'
+  | 'ackHold'
+  | 'putCheckpoint'
+  | 'deleteCheckpoint'
+  | 'putMeta'
+  | 'putIdempotent'
+  | 'claimDelivery'
+  | 'addGuardEvent'
+  | 'clearGuardEvents'
+  | 'prune'
+>
+
+export const recordWrites = (run: Run): RecordWrites => ({
+  putSource: async (source) => {
+    const row = fromSource(source)
+    await run.change(sourceWriter.put(row), row)
+  },
+  deleteSource: async (did, capability, source) => {
+    await run.change(dropSource, { did, capability, source })
+  },
+  sourcesBefore: async (prefix, before, limit) => {
+    const values = { kind: kindOf(prefix), from: prefix, to: `${prefix}\u{10ffff}`, before, limit }
+    const older = prefix.includes(':') ? olderOfKind : olderOfAny
+    return (await run.all(older, values)).map(toSource)
+  },
+  appendSignal: async (signal) => {
+    const row = await run.one(insertSignal, fromSignal(signal))
+    if (row === undefined) throw new TypeError('an insert returned no sequence')
+    return row.seq
+  },
+  ackSignal: async (seq, client, at) => {
+    const signal = await run.one(signalHold, { seq })
+    if (signal === undefined) return false
+    await run.change(ack, { hold: signal.hold_id ?? '', client, seq, at })
+    return true
+  },
+  ackHold: async (hold, client, at) => {
+    await run.change(ack, { hold, client, seq: 0, at })
+  },
+  putCheckpoint: async (adapter, feed, value, at) => {
+    const row = { adapter, feed, value, at }
+    await run.change(checkpointWriter.put(row), row)
+  },
+  deleteCheckpoint: async (adapter, feed) => {
+    await run.change(dropCheckpoint, { adapter, feed })
+  },
+  putMeta: async (key, value) => {
+    if (value === undefined) {
+      await run.change(dropMeta, { key })
+      return
+    }
+    const row = { key, value }
+    await run.change(metaWriter.put(row), row)
+  },
+  putIdempotent: async (client, route, key, entry, at) => {
+    const row = { client, route, key, body_hash: entry.bodyHash, status: entry.status, ref: entry.ref, at }
+    await run.change(idempotencyWriter.put(row), row)
+  },
+  claimDelivery: async (adapter, delivery, at) => (await run.change(claim, { adapter, delivery, at })) === 1,
+  addGuardEvent: async (adapter, direction, at, weight, hold) => {
+    await run.change(addGuard, { adapter, direction, at, weight, hold })
+  },
+  clearGuardEvents: async (adapter, direction) => {
+    await run.change(clearGuard, { adapter, direction })
+  },
+  prune: async (before) => {
+    let dropped = 0
+    dropped += await run.change(pruned.signals, { before: before.signals })
+    dropped += await run.change(pruned.inbox, { before: before.inbox })
+    dropped += await run.change(pruned.idempotency, { before: before.idempotency })
+    dropped += await run.change(pruned.guard, { before: before.guard })
+    return dropped + (await run.change(pruneAcks, { before: before.signals, none: '' }))
+  },
+})

@@ -1,0 +1,237 @@
+import type { Selectable } from 'kysely'
+import type { HeldDid, Idempotent, Lane, Schedule, ScheduledPrincipal } from '../core/store.ts'
+import type { Account, Agent, CapabilitySource, Hold, Origin, Principal, Release, Signal } from '../core/types.ts'
+import type {
+  AgentTable,
+  HoldTable,
+  IdempotencyTable,
+  PrincipalTable,
+  ReleaseTable,
+  Schema,
+  SignalTable,
+} from './schema.ts'
+
+/** Rows to the types of the core and back: the only place that knows both. NULL is `undefined` over there. */
+
+const parse = <T>(json: string): T => JSON.parse(json)
+const maybe = <T>(value: T | null): T | undefined => value ?? undefined
+const flag = (value: boolean): number => (value ? 1 : 0)
+/** `adapter:contoso/x` → `adapter`; a source without a colon is its own kind. */
+export const kindOf = (name: string): string => name.split(':', 1)[0] ?? name
+
+export const toAgent = (row: AgentTable): Agent => ({
+  did: row.did,
+  name: row.name,
+  sponsor: row.sponsor === null ? undefined : parse(row.sponsor),
+  blueprint: maybe(row.blueprint),
+  parentDid: maybe(row.parent_did),
+  labels: parse(row.labels),
+  decommissioned: row.decommissioned === 1,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+  revision: row.revision,
+  lastActivity: maybe(row.last_activity),
+  resumedAt: maybe(row.resumed_at),
+})
+
+export const fromAgent = (agent: Agent): AgentTable => ({
+  did: agent.did,
+  name: agent.name,
+  folded: agent.name.toLowerCase(),
+  sponsor: agent.sponsor === undefined ? null : JSON.stringify(agent.sponsor),
+  sponsor_email: agent.sponsor?.email?.toLowerCase() ?? null,
+  sponsor_id: agent.sponsor?.objectId ?? null,
+  blueprint: agent.blueprint ?? null,
+  parent_did: agent.parentDid ?? null,
+  labels: JSON.stringify(agent.labels),
+  decommissioned: flag(agent.decommissioned),
+  created_at: agent.createdAt,
+  updated_at: agent.updatedAt,
+  revision: agent.revision,
+  last_activity: agent.lastActivity ?? null,
+  resumed_at: agent.resumedAt ?? null,
+})
+
+const toAccount = (row: PrincipalTable): Account => ({
+  observed: row.observed,
+  observedAt: maybe(row.observed_at),
+  switches: parse(row.switches),
+  dependsOn: maybe(row.depends_on),
+  mark: row.mark,
+  claimedAt: maybe(row.claimed_at),
+  sentAt: maybe(row.sent_at),
+  intent: maybe(row.intent),
+  inFlightUntil: maybe(row.in_flight_until),
+  disabledAckAt: maybe(row.disabled_ack_at),
+  enabledAckAt: maybe(row.enabled_ack_at),
+  foreignSeenAt: maybe(row.foreign_seen_at),
+  drifts: parse(row.drifts),
+  contested: row.contested === 1,
+  overriddenAt: maybe(row.overridden_at),
+  liftedFrom: maybe(row.lifted_from),
+  putBack: row.put_back === 1,
+  driftAcceptedAt: maybe(row.drift_accepted_at),
+  readDueAt: maybe(row.read_due_at),
+  readAgainAt: maybe(row.read_again_at),
+  attempts: row.attempts,
+  lastError: maybe(row.last_error),
+})
+
+export const toPrincipal = (row: PrincipalTable): ScheduledPrincipal => ({
+  adapter: row.adapter,
+  id: row.id,
+  did: row.did,
+  kind: row.kind,
+  appId: maybe(row.app_id),
+  scopes: parse(row.scopes),
+  mappedAt: row.mapped_at,
+  account: toAccount(row),
+  schedule: { nextAt: maybe(row.next_at), lane: row.lane },
+})
+
+export const fromAccount = (account: Account) => ({
+  observed: account.observed,
+  observed_at: account.observedAt ?? null,
+  switches: JSON.stringify(account.switches),
+  depends_on: account.dependsOn ?? null,
+  mark: account.mark,
+  claimed_at: account.claimedAt ?? null,
+  sent_at: account.sentAt ?? null,
+  intent: account.intent ?? null,
+  in_flight_until: account.inFlightUntil ?? null,
+  disabled_ack_at: account.disabledAckAt ?? null,
+  enabled_ack_at: account.enabledAckAt ?? null,
+  foreign_seen_at: account.foreignSeenAt ?? null,
+  drifts: JSON.stringify(account.drifts),
+  contested: flag(account.contested),
+  overridden_at: account.overriddenAt ?? null,
+  lifted_from: account.liftedFrom ?? null,
+  put_back: flag(account.putBack),
+  drift_accepted_at: account.driftAcceptedAt ?? null,
+  read_due_at: account.readDueAt ?? null,
+  read_again_at: account.readAgainAt ?? null,
+  attempts: account.attempts,
+  last_error: account.lastError ?? null,
+})
+
+export const fromSchedule = (schedule: Schedule): { next_at: number | null; lane: Lane } => ({
+  next_at: schedule.nextAt ?? null,
+  lane: schedule.lane,
+})
+
+export const fromPrincipal = (principal: Principal, schedule: Schedule): PrincipalTable => ({
+  adapter: principal.adapter,
+  id: principal.id,
+  did: principal.did,
+  kind: principal.kind,
+  app_id: principal.appId ?? null,
+  scopes: JSON.stringify(principal.scopes),
+  mapped_at: principal.mappedAt,
+  ...fromAccount(principal.account),
+  ...fromSchedule(schedule),
+})
+
+export const toHold = (row: HoldTable): Hold => ({
+  id: row.id,
+  did: row.did,
+  origin: row.origin as Origin,
+  severity: row.severity,
+  reason: row.reason,
+  publicReason: maybe(row.public_reason),
+  actor: row.actor,
+  onBehalfOf: maybe(row.on_behalf_of),
+  placedAt: row.placed_at,
+  releasedAt: maybe(row.released_at),
+  releasableAt: maybe(row.releasable_at),
+  guarded: row.guarded === 1,
+  evidence: parse(row.evidence),
+})
+
+export const fromHold = (hold: Hold): HoldTable => ({
+  id: hold.id,
+  did: hold.did,
+  origin: hold.origin,
+  origin_kind: kindOf(hold.origin),
+  severity: hold.severity,
+  reason: hold.reason,
+  public_reason: hold.publicReason ?? null,
+  actor: hold.actor,
+  on_behalf_of: hold.onBehalfOf ?? null,
+  placed_at: hold.placedAt,
+  released_at: hold.releasedAt ?? null,
+  releasable_at: hold.releasableAt ?? null,
+  guarded: flag(hold.guarded),
+  evidence: JSON.stringify(hold.evidence),
+})
+
+export const toHeld = (did: string, labels: string | null, holds: readonly Hold[]): HeldDid => ({
+  did,
+  labels: labels === null ? undefined : parse(labels),
+  holds,
+})
+
+export const toSource = (row: Schema['capability_sources']): CapabilitySource => ({
+  did: row.did,
+  capability: row.capability,
+  source: row.source,
+  confirmedAt: row.confirmed_at,
+})
+
+export const fromSource = (source: CapabilitySource): Schema['capability_sources'] => ({
+  did: source.did,
+  capability: source.capability,
+  source: source.source,
+  kind: kindOf(source.source),
+  confirmed_at: source.confirmedAt,
+})
+
+export const toRelease = (row: ReleaseTable): Release => ({
+  id: row.id,
+  holdId: row.hold_id,
+  did: row.did,
+  kind: row.kind,
+  requestedBy: row.requested_by,
+  requestedAt: row.requested_at,
+  reason: row.reason,
+  status: row.status,
+})
+
+export const fromRelease = (release: Release): ReleaseTable => ({
+  id: release.id,
+  hold_id: release.holdId,
+  did: release.did,
+  kind: release.kind,
+  requested_by: release.requestedBy,
+  requested_at: release.requestedAt,
+  reason: release.reason,
+  status: release.status,
+})
+
+export const toSignal = (row: Selectable<SignalTable>): Signal => ({
+  seq: row.seq,
+  type: row.type,
+  did: row.did,
+  at: row.at,
+  holdId: maybe(row.hold_id),
+  severity: maybe(row.severity),
+  origin: maybe(row.origin),
+  reason: maybe(row.reason),
+  capabilities: row.capabilities === null ? undefined : parse(row.capabilities),
+})
+
+export const fromSignal = (signal: Omit<Signal, 'seq'>): Omit<SignalTable, 'seq'> => ({
+  type: signal.type,
+  did: signal.did,
+  at: signal.at,
+  hold_id: signal.holdId ?? null,
+  severity: signal.severity ?? null,
+  origin: signal.origin ?? null,
+  reason: signal.reason ?? null,
+  capabilities: signal.capabilities === undefined ? null : JSON.stringify(signal.capabilities),
+})
+
+export const toIdempotent = (row: Pick<IdempotencyTable, 'body_hash' | 'status' | 'ref'>): Idempotent => ({
+  bodyHash: row.body_hash,
+  status: row.status,
+  ref: row.ref,
+})

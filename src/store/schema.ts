@@ -1,0 +1,164 @@
+import type { Generated } from 'kysely'
+import type { Lane } from '../core/store.ts'
+import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
+
+/**
+ * The tables as Kysely sees them. Columns hold what the domain types hold, with three differences: absence is NULL,
+ * a boolean is 0 or 1, and structured values are JSON text.
+ */
+export type Schema = {
+  agents: AgentTable
+  agent_labels: { did: string; key: string; value: string }
+  principals: PrincipalTable
+  principal_counts: { adapter: string; n: number }
+  capability_sources: { did: string; capability: string; source: string; kind: string; confirmed_at: number }
+  holds: HoldTable
+  releases: ReleaseTable
+  checkpoints: { adapter: string; feed: string; value: string; at: number }
+  hook_inbox: { adapter: string; delivery: string; at: number }
+  signals: SignalTable
+  signal_acks: { hold_id: string; client: string; seq: number; at: number }
+  audit: AuditTable
+  audit_text: { seq: number; field: string; salt: string; text: string }
+  idempotency: IdempotencyTable
+  guard_events: GuardTable
+  meta: { key: string; value: string }
+  lease: LeaseTable
+  /** SQLite's own, for AUTOINCREMENT. */
+  sqlite_sequence: { name: string; seq: number }
+}
+
+export type AgentTable = {
+  did: string
+  name: string
+  /** `name` folded to lower case, for searching. */
+  folded: string
+  sponsor: string | null
+  /** Folded to lower case, for searching. */
+  sponsor_email: string | null
+  sponsor_id: string | null
+  blueprint: string | null
+  parent_did: string | null
+  labels: string
+  decommissioned: number
+  created_at: number
+  updated_at: number
+  revision: number
+  last_activity: number | null
+  resumed_at: number | null
+}
+
+export type PrincipalTable = {
+  adapter: string
+  id: string
+  did: string
+  kind: string
+  app_id: string | null
+  scopes: string
+  mapped_at: number
+  observed: AccountState
+  observed_at: number | null
+  switches: string
+  depends_on: string | null
+  mark: Mark
+  claimed_at: number | null
+  sent_at: number | null
+  intent: 'disable' | 'enable' | null
+  in_flight_until: number | null
+  disabled_ack_at: number | null
+  enabled_ack_at: number | null
+  foreign_seen_at: number | null
+  drifts: string
+  contested: number
+  overridden_at: number | null
+  lifted_from: number | null
+  put_back: number
+  drift_accepted_at: number | null
+  read_due_at: number | null
+  read_again_at: number | null
+  attempts: number
+  last_error: string | null
+  next_at: number | null
+  lane: Lane
+}
+
+export type HoldTable = {
+  id: string
+  did: string
+  origin: string
+  /** The part of `origin` before the first colon. */
+  origin_kind: string
+  severity: Severity
+  reason: string
+  public_reason: string | null
+  actor: string
+  on_behalf_of: string | null
+  placed_at: number
+  released_at: number | null
+  releasable_at: number | null
+  guarded: number
+  evidence: string
+}
+
+export type ReleaseTable = {
+  id: string
+  hold_id: string
+  did: string
+  kind: Release['kind']
+  requested_by: string
+  requested_at: number
+  reason: string
+  status: Release['status']
+}
+
+export type SignalTable = {
+  /** Given by the database; never given twice. */
+  seq: Generated<number>
+  type: Signal['type']
+  did: string
+  at: number
+  hold_id: string | null
+  severity: Severity | null
+  origin: string | null
+  reason: string | null
+  capabilities: string | null
+}
+
+export type AuditTable = {
+  seq: number
+  time: number
+  type: string
+  did: string | null
+  hold_id: string | null
+  actor: string
+  /** Canonical JSON of exactly what `hash` covers. */
+  body: string
+  hash: string
+}
+
+export type IdempotencyTable = {
+  client: string
+  route: string
+  key: string
+  body_hash: string
+  status: number
+  ref: string
+  at: number
+}
+
+export type GuardTable = {
+  adapter: string
+  direction: 'suspend' | 'resume'
+  at: number
+  weight: number
+  hold_id: string
+}
+
+export type LeaseTable = {
+  id: number
+  epoch: number
+  pid: number
+  host: string
+  started_at: number
+  seen_at: number
+}

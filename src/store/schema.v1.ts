@@ -1,0 +1,132 @@
+/**
+ * Version 1 of the tables. Text compares byte by byte (SQLite's default BINARY collation), so DIDs and ids are case
+ * sensitive and ordered by their UTF-8 bytes. A hold's `did` and an agent's `parent_did` point at no table on purpose:
+ * a kill of a DID nobody registered is kept and applies when it is.
+ */
+export const initial = `
+create table meta (key text not null primary key, value text not null) strict, without rowid;
+
+create table lease (
+  id integer not null primary key check (id = 1), epoch integer not null, pid integer not null, host text not null,
+  started_at integer not null, seen_at integer not null
+) strict;
+
+create table agents (
+  did text not null primary key, name text not null, folded text not null, sponsor text, sponsor_email text,
+  sponsor_id text, blueprint text, parent_did text, labels text not null,
+  decommissioned integer not null check (decommissioned in (0, 1)), created_at integer not null,
+  updated_at integer not null, revision integer not null, last_activity integer, resumed_at integer
+) strict, without rowid;
+create index agents_parent on agents (parent_did) where parent_did is not null;
+create index agents_sponsor_email on agents (sponsor_email) where sponsor_email is not null;
+create index agents_sponsor_id on agents (sponsor_id) where sponsor_id is not null;
+
+create table agent_labels (
+  did text not null references agents (did) on delete cascade, key text not null, value text not null,
+  primary key (did, key)
+) strict, without rowid;
+create index agent_labels_value on agent_labels (key, value);
+
+create table principals (
+  adapter text not null, id text not null, did text not null references agents (did), kind text not null, app_id text,
+  scopes text not null, mapped_at integer not null,
+  observed text not null check (observed in ('enabled', 'disabled', 'absent', 'unknown')), observed_at integer,
+  switches text not null, depends_on text, mark text not null check (mark in ('none', 'claimed', 'ours', 'lifted')),
+  claimed_at integer, sent_at integer, intent text check (intent in ('disable', 'enable')), in_flight_until integer,
+  disabled_ack_at integer, enabled_ack_at integer, foreign_seen_at integer, drifts text not null,
+  contested integer not null check (contested in (0, 1)), overridden_at integer, lifted_from integer,
+  put_back integer not null check (put_back in (0, 1)), drift_accepted_at integer, read_due_at integer, read_again_at integer,
+  attempts integer not null, last_error text, next_at integer, lane integer not null check (lane in (0, 1)),
+  primary key (adapter, id)
+) strict, without rowid;
+create index principals_did on principals (did);
+create index principals_due on principals (adapter, lane, next_at, id) where next_at is not null;
+create index principals_seen on principals (adapter, observed_at, id);
+create index principals_depends on principals (adapter, depends_on) where depends_on is not null;
+create index principals_marked on principals (adapter) where mark <> 'none';
+
+-- Counting a million index entries for every guard decision would cost tens of milliseconds.
+create table principal_counts (adapter text not null primary key, n integer not null) strict, without rowid;
+create trigger principals_counted after insert on principals begin
+  insert into principal_counts values (new.adapter, 1) on conflict (adapter) do update set n = n + 1;
+end;
+create trigger principals_uncounted after delete on principals begin
+  update principal_counts set n = n - 1 where adapter = old.adapter;
+end;
+
+create table capability_sources (
+  did text not null references agents (did) on delete cascade, capability text not null, source text not null,
+  kind text not null, confirmed_at integer not null, primary key (did, capability, source)
+) strict, without rowid;
+create index capability_sources_source on capability_sources (source);
+create index capability_sources_age on capability_sources (kind, confirmed_at, source);
+
+create table holds (
+  id text not null primary key, did text not null, origin text not null, origin_kind text not null,
+  severity text not null check (severity in ('suspend', 'kill', 'disable', 'decommission')), reason text not null,
+  public_reason text, actor text not null, on_behalf_of text, placed_at integer not null, released_at integer,
+  releasable_at integer, guarded integer not null check (guarded in (0, 1)), evidence text not null
+) strict, without rowid;
+create index holds_did on holds (did, placed_at);
+create index holds_open on holds (did, origin) where released_at is null;
+create unique index holds_one on holds (did, origin)
+  where released_at is null and origin_kind in ('adapter', 'cascade', 'policy');
+create index holds_origin on holds (origin, id) where released_at is null;
+
+create table releases (
+  id text not null primary key, hold_id text not null references holds (id), did text not null,
+  kind text not null check (kind in ('release', 'override', 'approve')), requested_by text not null,
+  requested_at integer not null, reason text not null, status text not null check (status in ('awaiting', 'done', 'void'))
+) strict, without rowid;
+create index releases_awaiting on releases (hold_id) where status = 'awaiting';
+
+create table checkpoints (
+  adapter text not null, feed text not null, value text not null, at integer not null, primary key (adapter, feed)
+) strict, without rowid;
+
+create table hook_inbox (
+  adapter text not null, delivery text not null, at integer not null, primary key (adapter, delivery)
+) strict, without rowid;
+create index hook_inbox_at on hook_inbox (at);
+
+create table signals (
+  seq integer primary key autoincrement, type text not null check (type in ('suspended', 'resumed', 'capabilities')),
+  did text not null, at integer not null, hold_id text, severity text, origin text, reason text, capabilities text
+) strict;
+create index signals_at on signals (at);
+
+-- hold_id '' is a signal of no hold; seq 0 is an acknowledgement of the hold itself.
+create table signal_acks (
+  hold_id text not null, client text not null, seq integer not null, at integer not null,
+  primary key (hold_id, client, seq)
+) strict, without rowid;
+
+create table audit (
+  seq integer primary key, time integer not null, type text not null, did text, hold_id text, actor text not null,
+  body text not null, hash text not null
+) strict;
+create index audit_did on audit (did) where did is not null;
+create index audit_hold on audit (hold_id) where hold_id is not null;
+create index audit_actor on audit (actor);
+create index audit_time on audit (time);
+create trigger audit_no_update before update on audit begin select raise(abort, 'the audit chain is append-only'); end;
+create trigger audit_no_delete before delete on audit begin select raise(abort, 'the audit chain is append-only'); end;
+
+create table audit_text (
+  seq integer not null references audit (seq), field text not null, salt text not null, text text not null,
+  primary key (seq, field)
+) strict, without rowid;
+
+create table idempotency (
+  client text not null, route text not null, key text not null, body_hash text not null, status integer not null,
+  ref text not null, at integer not null, primary key (client, route, key)
+) strict, without rowid;
+create index idempotency_at on idempotency (at);
+
+create table guard_events (
+  adapter text not null, direction text not null check (direction in ('suspend', 'resume')), at integer not null,
+  weight integer not null, hold_id text not null
+) strict;
+create index guard_events_recent on guard_events (adapter, direction, at, weight);
+create index guard_events_at on guard_events (at);
+`

@@ -1,0 +1,177 @@
+import { sql } from 'kysely'
+import { BridgeError, type ErrorCode } from '../core/errors.ts'
+import type { StoreTx } from '../core/store.ts'
+import type { Agent, PrincipalKey } from '../core/types.ts'
+import { append } from './audit.ts'
+import { sqliteCode } from './database.ts'
+import { reads } from './reads.ts'
+import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule } from './rows.ts'
+import { build, number, type Run, rowWriter, type Statement, slot, statement, text, type Values } from './statement.ts'
+import { recordWrites } from './records.ts'
+
+const agentWriter = rowWriter('agents', ['did'])
+const labelWriter = rowWriter('agent_labels', ['did', 'key'])
+const principalWriter = rowWriter('principals', ['adapter', 'id'])
+const accountWriter = rowWriter('principals', ['adapter', 'id'])
+const descriptionWriter = rowWriter('principals', ['adapter', 'id'])
+const holdWriter = rowWriter('holds', ['id'])
+const releaseWriter = rowWriter('releases', ['id'])
+
+const labels = statement(build.selectFrom('agents').select('labels').where('did', '=', text('did')))
+const dropLabels = statement(build.deleteFrom('agent_labels').where('did', '=', text('did')))
+const dropPrincipal = statement(
+  build.deleteFrom('principals').where('adapter', '=', text('adapter')).where('id', '=', text('id')),
+)
+const nextAt = sql<number>`min(coalesce(next_at, ${number('at')}), ${number('at')})`
+const principals = build.updateTable('principals')
+const wakeDid = statement(
+  principals.set({ next_at: nextAt, lane: sql`min(lane, ${number('lane')})` }).where('did', '=', text('did')),
+)
+const again = slot<number | null>('again')
+const asked = principals.set({
+  next_at: nextAt,
+  read_due_at: sql`min(coalesce(read_due_at, ${number('at')}), ${number('at')})`,
+  read_again_at: sql`coalesce(max(coalesce(read_again_at, ${again}), ${again}), read_again_at)`,
+})
+const askOne = statement(asked.where('adapter', '=', text('adapter')).where('id', '=', text('id')))
+const askDependents = statement(asked.where('adapter', '=', text('adapter')).where('depends_on', '=', text('id')))
+const forward = principals.set({ next_at: nextAt })
+const wakeMarked = statement(forward.where('adapter', '=', text('adapter')).where('mark', '<>', sql<'none'>`'none'`))
+/** From the open holds to their principals: `+` keeps the planner from walking the whole adapter instead. */
+const wakeHeld = statement(
+  forward
+    .where(sql<string>`+adapter`, '=', text('adapter'))
+    .where('did', 'in', (eb) => eb.selectFrom('holds').select('holds.did').where('released_at', 'is', null)),
+)
+const closeHold = statement(
+  build
+    .updateTable('holds')
+    .set({ released_at: number('at') })
+    .where('id', '=', text('id'))
+    .where('released_at', 'is', null),
+)
+const holdExists = statement(build.selectFrom('holds').select('id').where('id', '=', text('id')))
+
+const constraints: Readonly<Record<string, 'duplicate' | 'dangling'>> = {
+  SQLITE_CONSTRAINT_PRIMARYKEY: 'duplicate',
+  SQLITE_CONSTRAINT_UNIQUE: 'duplicate',
+  SQLITE_CONSTRAINT_FOREIGNKEY: 'dangling',
+}
+
+/** The constraints of the tables as errors of the port; each failing statement leaves nothing of itself. */
+const insert = async (run: Run, made: Statement<unknown>, row: Values, duplicate: ErrorCode, dangling: ErrorCode) => {
+  try {
+    await run.change(made, row)
+  } catch (cause) {
+    const broken = constraints[sqliteCode(cause) ?? '']
+    if (broken === 'duplicate') throw new BridgeError(duplicate, 'It is there already.', { cause })
+    if (broken === 'dangling') throw new BridgeError(dangling, 'What it belongs to is not there.', { cause })
+    throw cause
+  }
+}
+
+const update = async (run: Run, made: Statement<unknown>, row: Values, missing: ErrorCode): Promise<void> => {
+  if ((await run.change(made, row)) === 0) throw new BridgeError(missing, 'There is no such record to change.')
+}
+
+const putLabels = async (run: Run, agent: Agent): Promise<void> => {
+  for (const [key, value] of Object.entries(agent.labels)) {
+    const row = { did: agent.did, key, value }
+    await run.change(labelWriter.insert(row), row)
+  }
+}
+
+type AgentWrites = Pick<
+  StoreTx,
+  | 'insertAgent'
+  | 'saveAgent'
+  | 'insertPrincipal'
+  | 'describePrincipal'
+  | 'deletePrincipal'
+  | 'saveAccount'
+  | 'wake'
+  | 'askRead'
+  | 'askReadDependents'
+  | 'wakeEngaged'
+>
+
+const agentWrites = (run: Run): AgentWrites => ({
+  insertAgent: async (agent) => {
+    const row = fromAgent(agent)
+    await insert(run, agentWriter.insert(row), row, 'E_EXISTS', 'E_BUG')
+    await putLabels(run, agent)
+  },
+  saveAgent: async (agent) => {
+    const row = fromAgent(agent)
+    const before = await run.one(labels, { did: agent.did })
+    await update(run, agentWriter.update(row), row, 'E_AGENT_UNKNOWN')
+    if (before?.labels === row.labels) return
+    await run.change(dropLabels, { did: agent.did })
+    await putLabels(run, agent)
+  },
+  insertPrincipal: async (principal, schedule) => {
+    const row = fromPrincipal(principal, schedule)
+    await insert(run, principalWriter.insert(row), row, 'E_PRINCIPAL_TAKEN', 'E_AGENT_UNKNOWN')
+  },
+  describePrincipal: async (key, { appId, kind, scopes }) => {
+    const row = { ...keyOf(key), kind, app_id: appId ?? null, scopes: JSON.stringify(scopes) }
+    await update(run, descriptionWriter.update(row), row, 'E_NOT_FOUND')
+  },
+  deletePrincipal: async (key) => {
+    await run.change(dropPrincipal, keyOf(key))
+  },
+  saveAccount: async (key, account, schedule) => {
+    const row = { ...keyOf(key), ...fromAccount(account), ...fromSchedule(schedule) }
+    await update(run, accountWriter.update(row), row, 'E_NOT_FOUND')
+  },
+  wake: async (did, at, lane) => {
+    await run.change(wakeDid, { did, at, lane })
+  },
+  askRead: async (key, at, again) => {
+    await run.change(askOne, { ...keyOf(key), at, again: again ?? null })
+  },
+  askReadDependents: async (adapter, id, at) => {
+    await run.change(askOne, { adapter, id, at, again: null })
+    await run.change(askDependents, { adapter, id, at, again: null })
+  },
+  wakeEngaged: async (adapter, at) => {
+    await run.change(wakeMarked, { adapter, at })
+    await run.change(wakeHeld, { adapter, at })
+  },
+})
+
+const keyOf = (key: PrincipalKey) => ({ adapter: key.adapter, id: key.id })
+
+type HoldWrites = Pick<StoreTx, 'insertHold' | 'saveHold' | 'closeHold' | 'insertRelease' | 'saveRelease' | 'appendAudit'>
+
+const holdWrites = (run: Run): HoldWrites => ({
+  insertHold: async (hold) => {
+    const row = fromHold(hold)
+    await insert(run, holdWriter.insert(row), row, 'E_EXISTS', 'E_BUG')
+  },
+  saveHold: async (hold) => {
+    const row = fromHold(hold)
+    await update(run, holdWriter.update(row), row, 'E_HOLD_UNKNOWN')
+  },
+  closeHold: async (id, at) => {
+    if ((await run.change(closeHold, { id, at })) > 0) return
+    if ((await run.one(holdExists, { id })) === undefined) throw new BridgeError('E_HOLD_UNKNOWN', 'No such hold.')
+  },
+  insertRelease: async (release) => {
+    const row = fromRelease(release)
+    await insert(run, releaseWriter.insert(row), row, 'E_EXISTS', 'E_HOLD_UNKNOWN')
+  },
+  saveRelease: async (release) => {
+    const row = fromRelease(release)
+    await update(run, releaseWriter.update(row), row, 'E_RELEASE_UNKNOWN')
+  },
+  appendAudit: (event) => append(run, event),
+})
+
+/** Everything a transaction can do, on the writing connection. */
+export const transaction = (run: Run): StoreTx => ({
+  ...reads(run),
+  ...agentWrites(run),
+  ...holdWrites(run),
+  ...recordWrites(run),
+})

@@ -1,0 +1,116 @@
+import { describe } from 'node:test'
+import { credential, entra, operator, type Row, refuses, TENANT } from './config-fixture.ts'
+
+const table: Row[] = [
+  ['reserved follows', entra('follows: x'), 'adapters.contoso.follows reserved_key', /later release/],
+  [
+    'an adapter name',
+    `version: 1\n${operator}\nadapters: { Bad: { kind: memory } }`,
+    'adapters.Bad bad_value',
+    /lower-case/,
+  ],
+  [
+    'an adapter kind',
+    `version: 1\n${operator}\nadapters: { a: { kind: memroy } }`,
+    'adapters.a.kind bad_value',
+    /did you mean memory\?/,
+  ],
+  [
+    'an adapter without kind',
+    `version: 1\n${operator}\nadapters: { a: {} }`,
+    'adapters.a.kind missing',
+    /entra, memory/,
+  ],
+  ['an adapter that is none', `version: 1\n${operator}\nadapters: { a: 3 }`, 'adapters.a wrong_type', /mapping/],
+  [
+    'an adapter without tenant',
+    `version: 1\n${operator}\nadapters: { a: { kind: entra, credential: { type: managedIdentity } } }`,
+    'adapters.a.tenantId missing',
+    /1111/,
+  ],
+  [
+    'an unknown key of an adapter',
+    entra('tennants: x'),
+    'adapters.contoso.tennants unknown_key',
+    /tenantId|known here/,
+  ],
+  ['a mirror mode', entra('mirror: bot'), 'adapters.contoso.mirror bad_value', /did you mean both\?/],
+  ['a cron expression', entra('sync: { full: "61 * * * *" }'), 'adapters.contoso.sync.full bad_value', /5 fields/],
+  [
+    'a cron expression of 7 fields',
+    entra('sync: { full: "* * * * * * *" }'),
+    'adapters.contoso.sync.full bad_value',
+    /5 fields/,
+  ],
+  ['a group by name', entra('groups: { admins: ["read:x"] }'), 'adapters.contoso.groups.admins bad_value', /object id/],
+  [
+    'a group that gives nothing',
+    entra(`groups: { ${TENANT}: [] }`),
+    `adapters.contoso.groups.${TENANT} bad_value`,
+    /at least one/,
+  ],
+  [
+    'a capability',
+    entra(`groups: { ${TENANT}: [read] }`),
+    `adapters.contoso.groups.${TENANT}.0 bad_value`,
+    /action:resource/,
+  ],
+  [
+    'Graph as audience',
+    entra('tokens: { audiences: ["https://graph.microsoft.com"] }'),
+    'adapters.contoso.tokens bad_value',
+    /Graph/,
+  ],
+  [
+    'an endpoint with a path',
+    entra('endpoints: { graph: "https://g.example/v1" }'),
+    'adapters.contoso.endpoints.graph bad_value',
+    /without a path/,
+  ],
+  [
+    'an endpoint over http',
+    entra('endpoints: { graph: "http://g.example" }'),
+    'adapters.contoso.endpoints.graph bad_value',
+    /loopback/,
+  ],
+  [
+    'a credential of another type',
+    credential('{ type: password }'),
+    'adapters.contoso.credential.type bad_value',
+    /clientSecret/,
+  ],
+  [
+    'a credential that lacks a part',
+    credential('{ type: tokenFile }'),
+    'adapters.contoso.credential.path missing',
+    /add it/,
+  ],
+  [
+    'two names of one identity',
+    credential(`{ type: managedIdentity, clientId: ${TENANT}, objectId: ${TENANT} }`),
+    'adapters.contoso.credential bad_value',
+    /keep one/,
+  ],
+  [
+    'a certificate without key',
+    credential(`{ type: clientCertificate, clientId: ${TENANT}, certificate: { file: /ca.pem } }`),
+    'adapters.contoso.credential.certificate bad_value',
+    /private key/,
+  ],
+  [
+    'a hook key too short',
+    entra('hooks: { eventGrid: { auth: key, key: short } }'),
+    'adapters.contoso.hooks.eventGrid.key bad_value',
+    /16 characters/,
+  ],
+  [
+    'a hook without audience',
+    entra('hooks: { eventGrid: { auth: entra } }'),
+    'adapters.contoso.hooks.eventGrid.audience missing',
+    /add it/,
+  ],
+]
+
+describe('a faulty adapter is refused', () => {
+  refuses(table)
+})
