@@ -224,11 +224,9 @@ function stsNumbers(error: unknown): number[] {
   const codes: number[] = []
   for (const each of causes(error)) {
     if (each instanceof AuthenticationError) codes.push(...(each.errorResponse.errorCodes ?? []))
-    // MSAL keeps `error_codes` as a string in `errorNo`; where a wrapper dropped it the number stands in the text.
+    // MSAL keeps the first of `error_codes` here, as a string.
     const number = z.object({ errorNo: z.coerce.number() }).safeParse(each)
     if (number.success) codes.push(number.data.errorNo)
-    const quoted = each instanceof Error ? /\bAADSTS(\d{4,8})\b/.exec(each.message)?.[1] : undefined
-    if (quoted !== undefined) codes.push(Number(quoted))
   }
   return [...new Set(codes)]
 }

@@ -84,13 +84,13 @@ export class Apps {
   }
 
   managedIdentity(clientId: string | undefined): App | undefined {
-    const all = [...this.#apps.values()].filter(app => app.isManagedIdentity)
-    return clientId === undefined ? all[0] : all.find(app => app.appId === clientId.toLowerCase())
+    const all = [...this.#apps.values()].filter((app) => app.isManagedIdentity)
+    return clientId === undefined ? all[0] : all.find((app) => app.appId === clientId.toLowerCase())
   }
 
   /** The app a token can be asked for, by app id or identifier URI. */
   resource(name: string): App | undefined {
-    return this.get(name) ?? [...this.#apps.values()].find(app => app.identifierUris.includes(name))
+    return this.get(name) ?? [...this.#apps.values()].find((app) => app.identifierUris.includes(name))
   }
 
   /** How the audit log names an app. */

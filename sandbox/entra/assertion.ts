@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, jwtVerify, type JSONWebKeySet } from 'jose'
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, errors, type JSONWebKeySet, jwtVerify } from 'jose'
 import { z } from 'zod'
 import type { App, FederatedCredential } from './apps.ts'
 import { LoginRefusal } from './loginerror.ts'
@@ -13,11 +13,11 @@ export async function verifyAssertion(world: World, app: App, assertion: string)
   const read = decoded(assertion)
   if (read.claims.iss === app.appId) return byCertificate(world, app, assertion, read.header)
   const { iss, sub, aud } = read.claims
-  const sameIssuer = app.federated.filter(each => each.issuer === iss)
+  const sameIssuer = app.federated.filter((each) => each.issuer === iss)
   if (sameIssuer.length === 0) {
     throw invalid(700211, `No matching federated identity record found for presented assertion issuer '${iss ?? ''}'.`)
   }
-  const credential = sameIssuer.find(each => each.subject === sub)
+  const credential = sameIssuer.find((each) => each.subject === sub)
   if (credential === undefined) {
     throw invalid(700213, `No matching federated identity record found for presented assertion subject '${sub ?? ''}'.`)
   }
@@ -47,13 +47,18 @@ function decoded(assertion: string) {
   }
 }
 
-async function byCertificate(world: World, app: App, assertion: string, header: Record<string, unknown>): Promise<void> {
+async function byCertificate(
+  world: World,
+  app: App,
+  assertion: string,
+  header: Record<string, unknown>,
+): Promise<void> {
   const certificate = app.certificates
-    .map(pem => new X509Certificate(pem))
-    .find(each => {
+    .map((pem) => new X509Certificate(pem))
+    .find((each) => {
       const sha1 = Buffer.from(each.fingerprint.replaceAll(':', ''), 'hex').toString('base64url')
       const sha256 = Buffer.from(each.fingerprint256.replaceAll(':', ''), 'hex').toString('base64url')
-      return header['x5t'] === sha1 || header['x5t#S256'] === sha256
+      return header.x5t === sha1 || header['x5t#S256'] === sha256
     })
   if (certificate === undefined) {
     throw invalid(700027, `The certificate used to sign the client assertion is not registered on application.`)
@@ -64,7 +69,7 @@ async function byCertificate(world: World, app: App, assertion: string, header: 
     jwtVerify(assertion, certificate.publicKey, {
       issuer: app.appId,
       subject: app.appId,
-      audience: [...audiences, ...audiences.map(each => each.replace(/^http:/, 'https:'))],
+      audience: [...audiences, ...audiences.map((each) => each.replace(/^http:/, 'https:'))],
       algorithms: ['RS256', 'PS256'],
       requiredClaims: ['exp'],
       clockTolerance: 300,
@@ -78,7 +83,8 @@ async function verified(assertion: string, verify: () => Promise<unknown>): Prom
     await verify()
   } catch (cause) {
     if (!(cause instanceof errors.JOSEError)) throw cause
-    const late = cause instanceof errors.JWTExpired || (cause instanceof errors.JWTClaimValidationFailed && cause.claim === 'nbf')
+    const late =
+      cause instanceof errors.JWTExpired || (cause instanceof errors.JWTClaimValidationFailed && cause.claim === 'nbf')
     const { aud } = decodeJwt(assertion)
     const refusal = late
       ? invalid(700024, 'Client assertion is not within its valid time range.')

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { matches, parseFilter, uses } from './filter.ts'
-import { badRequest, type Call, ok, unsupported } from './wire.ts'
+import { matches, type parseFilter, uses } from './filter.ts'
 import { type Option, parseQuery } from './odata.ts'
 import { listBody, readPage } from './paging.ts'
 import { permissions, requireAny } from './permissions.ts'
+import { badRequest, type Call, ok, unsupported } from './wire.ts'
 import type { World } from './world.ts'
 
 /** Who did it, as the log names them. */
@@ -66,7 +66,13 @@ export class AuditLog {
     this.#settled = this.#ordinal
   }
 
-  write(activity: string, category: string, actor: Actor, targets: readonly AuditTarget[], correlationId: string): void {
+  write(
+    activity: string,
+    category: string,
+    actor: Actor,
+    targets: readonly AuditTarget[],
+    correlationId: string,
+  ): void {
     const at = this.#now()
     const ordinal = ++this.#ordinal
     const entry = {
@@ -81,7 +87,7 @@ export class AuditLog {
       loggedByService: 'Core Directory',
       operationType: activity.split(' ')[0],
       initiatedBy: initiator(actor),
-      targetResources: targets.map(target => ({ ...target, groupType: null })),
+      targetResources: targets.map((target) => ({ ...target, groupType: null })),
       additionalDetails: [],
     }
     this.#records.push({ ordinal, visibleAt: at + this.#delayMs, entry })
@@ -91,7 +97,7 @@ export class AuditLog {
   /** What a reader may see now, newest first. */
   visible(): readonly AuditRecord[] {
     const at = this.#now()
-    return this.#records.filter(record => record.ordinal <= this.#settled || record.visibleAt <= at)
+    return this.#records.filter((record) => record.ordinal <= this.#settled || record.visibleAt <= at)
   }
 }
 
@@ -112,12 +118,12 @@ export function readAudit(world: World, call: Call) {
   const query = parseQuery(call, options)
   const ascending = order(call.search.get('$orderby'))
   const filter = query.filter === undefined ? undefined : checked(query.filter)
-  const found = world.audit.visible().filter(record => filter === undefined || matches(filter, record.entry))
+  const found = world.audit.visible().filter((record) => filter === undefined || matches(filter, record.entry))
   // Page tokens count upwards: newest first is the same list with its positions mirrored.
   const rows = ascending
     ? found
-    : found.map(record => ({ ...record, ordinal: Number.MAX_SAFE_INTEGER - record.ordinal })).reverse()
-  const page = readPage(world, call, query, rows, { defaultSize: 999, maxSize: 999 }, record => record.entry)
+    : found.map((record) => ({ ...record, ordinal: Number.MAX_SAFE_INTEGER - record.ordinal })).reverse()
+  const page = readPage(world, call, query, rows, { defaultSize: 999, maxSize: 999 }, (record) => record.entry)
   return ok(listBody(`${world.origin}/v1.0/$metadata#auditLogs/directoryAudits`, page, undefined))
 }
 

@@ -8,7 +8,7 @@ const item = z.object({
   method: z.string(),
   url: z.string(),
   headers: z.record(z.string(), z.string()).optional(),
-  body: z.unknown(),
+  body: z.unknown().optional(),
   dependsOn: z.array(z.string()).optional(),
 })
 const batch = z.strictObject({ requests: z.array(item).min(1) })
@@ -29,7 +29,7 @@ export function runBatch(world: World, body: unknown, caller: Caller, seq: numbe
   check(items)
   const responses = new Map<string, Response>()
   for (const each of items) {
-    const failed = each.dependsOn?.some(id => (responses.get(id.toLowerCase())?.status ?? 0) >= 400) === true
+    const failed = each.dependsOn?.some((id) => (responses.get(id.toLowerCase())?.status ?? 0) >= 400) === true
     responses.set(each.id.toLowerCase(), failed ? failedDependency(each) : runItem(world, each, caller, seq))
   }
   return ok({ responses: [...responses.values()].reverse() })
@@ -37,7 +37,7 @@ export function runBatch(world: World, body: unknown, caller: Caller, seq: numbe
 
 function check(items: readonly Item[]): void {
   if (items.length > 20) throw badRequest(`Number of batch request steps exceeds the maximum value of 20.`)
-  const ids = items.map(each => each.id.toLowerCase())
+  const ids = items.map((each) => each.id.toLowerCase())
   if (new Set(ids).size !== ids.length) throw badRequest('Request ids must be unique.')
   for (const [index, each] of items.entries()) {
     const type = each.headers === undefined ? undefined : headerOf(each.headers)('content-type')
@@ -49,7 +49,7 @@ function check(items: readonly Item[]): void {
       if (!ids.slice(0, index).includes(id.toLowerCase())) throw badRequest(`Invalid dependsOn value '${id}'.`)
     }
   }
-  const dependent = items.filter(each => each.dependsOn !== undefined && each.dependsOn.length > 0)
+  const dependent = items.filter((each) => each.dependsOn !== undefined && each.dependsOn.length > 0)
   const serial = items.every((each, index) => {
     const previous = ids[index - 1]
     return previous === undefined || (each.dependsOn?.length === 1 && each.dependsOn[0]?.toLowerCase() === previous)
@@ -90,7 +90,11 @@ function answerItem(
   header: (name: string) => string | undefined,
 ): Answer {
   if (!each.url.startsWith('/') || each.url.startsWith('//')) {
-    return faultAnswer(world, { method, path: each.url, header }, { status: 400, code: 'BadRequest', message: relative })
+    return faultAnswer(
+      world,
+      { method, path: each.url, header },
+      { status: 400, code: 'BadRequest', message: relative },
+    )
   }
   const { segments, search } = split(each.url)
   return runCall(world, { method, path: each.url, segments, search, header, body: each.body, caller })
@@ -102,10 +106,10 @@ const relative = 'The url of a batch item must be relative to the version root.'
 export function split(path: string): Pick<Call, 'segments' | 'search'> {
   const mark = path.indexOf('?')
   const pathname = mark < 0 ? path : path.slice(0, mark)
-  const segments = pathname.split('/').filter(part => part !== '')
+  const segments = pathname.split('/').filter((part) => part !== '')
   try {
     return {
-      segments: segments.map(part => decodeURIComponent(part)),
+      segments: segments.map((part) => decodeURIComponent(part)),
       search: new URLSearchParams(mark < 0 ? '' : path.slice(mark + 1)),
     }
   } catch (cause) {
@@ -120,5 +124,5 @@ function failedDependency(each: Item): Response {
 
 function headerOf(headers: Readonly<Record<string, string>>): (name: string) => string | undefined {
   const lower = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
-  return name => lower.get(name)
+  return (name) => lower.get(name)
 }

@@ -1,5 +1,5 @@
-import { type Caller, Refusal } from './wire.ts'
 import { graphAppId, type IssuedClaims } from './tokens.ts'
+import { type Caller, Refusal } from './wire.ts'
 import type { World } from './world.ts'
 
 const cache = new WeakMap<World, Map<string, IssuedClaims>>()
@@ -45,7 +45,7 @@ function read(world: World, token: string): IssuedClaims | undefined {
 /** Continuous access evaluation: only tokens of clients that said they can answer a claims challenge. */
 function refuseRevoked(world: World, oid: string): void {
   const state = world.directory.row(oid)?.state.current
-  if (state?.life === 'live' && state.properties['accountEnabled'] !== false) return
+  if (state?.life === 'live' && state.properties.accountEnabled !== false) return
   const since = Math.floor(world.now() / 1000)
   const claims = JSON.stringify({ access_token: { nbf: { essential: true, value: String(since) } } })
   const encoded = Buffer.from(claims).toString('base64')

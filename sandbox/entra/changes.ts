@@ -35,7 +35,7 @@ export class ChangeLog {
   /** The newest sequence a reader at that moment may know of. */
   head(collection: Collection, at: number): number {
     const log = this.#logs.get(collection) ?? []
-    const index = lowerBound(log, change => change.visibleAt > at)
+    const index = lowerBound(log, (change) => change.visibleAt > at)
     return log[index - 1]?.sequence ?? 0
   }
 
@@ -43,8 +43,8 @@ export class ChangeLog {
   between(collection: Collection, from: number, to: number): readonly Change[] {
     const log = this.#logs.get(collection) ?? []
     return log.slice(
-      lowerBound(log, change => change.sequence > from),
-      lowerBound(log, change => change.sequence > to),
+      lowerBound(log, (change) => change.sequence > from),
+      lowerBound(log, (change) => change.sequence > to),
     )
   }
 }

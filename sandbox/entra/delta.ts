@@ -65,7 +65,7 @@ function first(world: World, call: Call, collection: Collection, latest: boolean
   const start: Position = {
     kind: 'next',
     collection,
-    ...(query.select === undefined ? {} : { select: query.select }),
+    ...(query.select === undefined ? {} : { select: [...query.select] }),
     ...(query.filter === undefined ? {} : { ids: idsOf(query.filter) }),
     issuedAt: world.now(),
     generation: world.switches.deltaGeneration,
@@ -123,7 +123,7 @@ function fullPage(world: World, at: Position, size: number): Read {
   const value: unknown[] = []
   let { after, edge } = at
   let budget = size
-  for (let index = lowerBound(rows, row => row.ordinal > after); index < rows.length; index++) {
+  for (let index = lowerBound(rows, (row) => row.ordinal > after); index < rows.length; index++) {
     const row = rows[index]
     const snapshot = row?.state.seen(moment)
     if (row === undefined || snapshot === undefined || hidden(world, row, at.ids)) continue
@@ -153,7 +153,7 @@ function repeatFrom(at: Position, rows: readonly Row[], index: number, edge: num
 /** Members after `edge`; a big group goes on in another row, on another page. */
 function memberChunk(row: Row, edge: number, moment: number, size: number, world: World) {
   const members: unknown[] = []
-  for (let index = lowerBound(row.members, each => each.ordinal > edge); index < row.members.length; index++) {
+  for (let index = lowerBound(row.members, (each) => each.ordinal > edge); index < row.members.length; index++) {
     const each = row.members[index]
     if (each === undefined || !each.present.seen(moment)) continue
     if (world.directory.live(each.member, moment) === undefined) continue
@@ -165,7 +165,7 @@ function memberChunk(row: Row, edge: number, moment: number, size: number, world
 
 function changedPage(world: World, at: Position, size: number, minimal: boolean): Read {
   const rows = coalesce(world, at)
-  const value = rows.slice(at.after, at.after + size).map(each => changedRow(world, at, each, minimal))
+  const value = rows.slice(at.after, at.after + size).map((each) => changedRow(world, at, each, minimal))
   const done = at.after + size
   // From the first page the next one starts a row early.
   const repeat = at.page === 0 && size > 1 ? 1 : 0
@@ -184,7 +184,7 @@ function coalesce(world: World, at: Position): Changed[] {
   for (const change of world.directory.changes.between(at.collection, at.from, at.to)) {
     const row = world.directory.row(change.id)
     if (row === undefined || hidden(world, row, at.ids)) continue
-    const relevant = change.properties.filter(name => name === '*' || selected(at, row, name))
+    const relevant = change.properties.filter((name) => name === '*' || selected(at, row, name))
     if (relevant.length === 0) continue
     const entry = found.get(row.id) ?? { row, properties: new Set<string>(), members: new Set<string>() }
     for (const name of relevant) entry.properties.add(name)
@@ -204,11 +204,11 @@ function changedRow(world: World, at: Position, changed: Changed, minimal: boole
   const snapshot = row.state.seen(moment)
   if (snapshot === undefined || snapshot.life !== 'live') return removed(row, snapshot?.life ?? 'purged')
   const names = plain(at.select) ?? models[row.kind].defaults
-  const shown = minimal && !properties.has('*') ? names.filter(name => properties.has(name)) : names
+  const shown = minimal && !properties.has('*') ? names.filter((name) => properties.has(name)) : names
   const base = project(row, snapshot, shown, true)
   if (!at.select?.includes('members')) return base
-  const all = properties.has('*') ? row.members.map(edge => edge.member.id) : []
-  const touched = [...new Set([...all, ...members])].flatMap(id => memberDelta(world, row, id, moment))
+  const all = properties.has('*') ? row.members.map((edge) => edge.member.id) : []
+  const touched = [...new Set([...all, ...members])].flatMap((id) => memberDelta(world, row, id, moment))
   return touched.length === 0 ? base : { ...base, 'members@delta': touched }
 }
 
@@ -226,7 +226,7 @@ function removed(row: Row, life: 'deleted' | 'purged' | 'live'): unknown {
 }
 
 function plain(select: readonly string[] | undefined): readonly string[] | undefined {
-  return select?.filter(name => name !== 'members')
+  return select?.filter((name) => name !== 'members')
 }
 
 /** Delta queries filter by id only: `id eq 'a' or id eq 'b'`. */

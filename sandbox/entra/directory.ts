@@ -104,12 +104,12 @@ export class Directory {
       isProtected: false,
     }
     this.#rows.set(key, row)
-    for (const name of [properties['appId'], properties['userPrincipalName']]) {
+    for (const name of [properties.appId, properties.userPrincipalName]) {
       if (typeof name === 'string') this.#byAlias.set(name.toLowerCase(), row)
     }
-    for (const of of [models[kind].collection, kind]) {
-      const list = this.#lists.get(of)
-      if (list === undefined) this.#lists.set(of, [row])
+    for (const name of [models[kind].collection, kind]) {
+      const list = this.#lists.get(name)
+      if (list === undefined) this.#lists.set(name, [row])
       else list.push(row)
     }
     this.#set(row, { properties: { ...properties, id: key }, life: 'live' }, ['*'], !replicating)
@@ -121,7 +121,7 @@ export class Directory {
     const snapshot = row.state.current
     if (snapshot === undefined) throw new Error(`object ${row.id} has no state`)
     const changed = Object.keys(patch).filter(
-      name => JSON.stringify(snapshot.properties[name]) !== JSON.stringify(patch[name]),
+      (name) => JSON.stringify(snapshot.properties[name]) !== JSON.stringify(patch[name]),
     )
     if (changed.length > 0) {
       this.#set(row, { ...snapshot, properties: { ...snapshot.properties, ...patch } }, changed, false)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { attempt, endpoint, type Outcome, verdict } from './delivery.ts'
+import { directoryEvent, type GridEvent, type Message, message, ticks, topic, validationMessage } from './envelope.ts'
 
 export type EventGridAuth =
   | { readonly type: 'entra'; readonly audience: string; readonly version?: 'v1' | 'v2' }
@@ -40,16 +41,6 @@ interface Subscription extends SubscribeEventGrid {
   readonly name: string
 }
 
-interface Event {
-  readonly id: string
-  readonly type: string
-  readonly subject: string
-  readonly time: string
-  readonly source: string
-  readonly dataVersion: string
-  readonly data: (subscription: Subscription) => unknown
-}
-
 interface Options {
   readonly tenantId: string
   readonly now: () => number
@@ -59,14 +50,13 @@ interface Options {
 }
 
 const validation = z.object({ validationResponse: z.string() })
-const applicationId = '0bf30f3b-4a52-48df-9a82-234910c4a086'
 
 /** Event Grid in front of webhooks: handshakes, deliveries, retries and drops. At least once, in no order. */
 export class EventGrid {
   readonly deliveries: Delivery[] = []
   readonly #options: Options
   readonly #subscriptions = new Map<string, Subscription>()
-  readonly #sent = new Map<string, Event>()
+  readonly #sent = new Map<string, GridEvent>()
   readonly #closed = new AbortController()
   readonly #running = new Set<Promise<void>>()
   readonly #waiters = new Set<() => void>()
@@ -96,33 +86,7 @@ export class EventGrid {
     if (this.#subscriptions.size === 0) return
     const noun = collection === 'users' ? 'User' : 'Group'
     const { tenantId, now } = this.#options
-    const time = ticks(now())
-    const resource = `${noun}s/${id}`
-    const subscriptionId = randomUUID()
-    this.#publish({
-      id: randomUUID(),
-      type: `Microsoft.Graph.${noun}${change === 'updated' ? 'Updated' : 'Deleted'}`,
-      subject: resource,
-      time,
-      source: `/tenants/${tenantId}/applications/${applicationId}`,
-      dataVersion: '',
-      data: ({ clientState = null }) => ({
-        changeType: change,
-        clientState,
-        resource,
-        resourceData: {
-          '@odata.type': `#Microsoft.Graph.${noun}`,
-          '@odata.id': resource,
-          id,
-          organizationId: tenantId,
-          eventTime: time,
-          sequenceNumber: String(++this.#sequence),
-        },
-        subscriptionExpirationDateTime: new Date(now() + 20 * 24 * 3_600_000).toISOString().replace('Z', '0000+00:00'),
-        subscriptionId,
-        tenantId,
-      }),
-    })
+    this.#publish(directoryEvent(tenantId, noun, id, change, now(), ++this.#sequence))
   }
 
   /** An event of the customer's own topic, say an audit record that a Logic App forwards. Returns its id. */
@@ -159,7 +123,7 @@ export class EventGrid {
       }
       const timer = setTimeout(() => {
         this.#waiters.delete(look)
-        const seen = this.deliveries.slice(-5).map(each => `${each.eventType} ${each.status ?? '-'} ${each.outcome}`)
+        const seen = this.deliveries.slice(-5).map((each) => `${each.eventType} ${each.status ?? '-'} ${each.outcome}`)
         reject(new Error(`no such delivery within ${timeoutMs} ms; last: ${seen.join(', ') || 'none'}`))
       }, timeoutMs)
       this.#waiters.add(look)
@@ -172,7 +136,7 @@ export class EventGrid {
     await Promise.allSettled(this.#running)
   }
 
-  #publish(event: Event): void {
+  #publish(event: GridEvent): void {
     this.#sent.set(event.id, event)
     if (this.#sent.size > 10_000) for (const [oldest] of [...this.#sent].slice(0, 5000)) this.#sent.delete(oldest)
     for (const subscription of this.#subscriptions.values()) {
@@ -181,7 +145,7 @@ export class EventGrid {
     }
   }
 
-  async #deliver(subscription: Subscription, event: Event): Promise<void> {
+  async #deliver(subscription: Subscription, event: GridEvent): Promise<void> {
     let elapsedSeconds = 0
     for (let count = 0; this.#subscriptions.has(subscription.name) && !this.#closed.signal.aborted; count++) {
       const delivery: Delivery = {
@@ -218,7 +182,7 @@ export class EventGrid {
 
   #pause(ms: number): Promise<void> {
     const { signal } = this.#closed
-    return new Promise(resolve => {
+    return new Promise((resolve) => {
       const timer = setTimeout(done, ms)
       function done(): void {
         clearTimeout(timer)
@@ -243,7 +207,7 @@ export class EventGrid {
       ...(type === 'Notification' ? { 'aeg-output-event-id': randomUUID() } : {}),
     }
     if (auth.type === 'entra') {
-      headers['Authorization'] = `Bearer ${this.#options.token(auth.audience, auth.version ?? 'v1')}`
+      headers.Authorization = `Bearer ${this.#options.token(auth.audience, auth.version ?? 'v1')}`
     } else if (auth.header !== undefined) headers[auth.header] = auth.key
     const timeoutMs = Math.max(1000, 30_000 * this.#options.retryScale)
     const init = { method: 'POST', headers, body: sent.body } as const
@@ -253,20 +217,7 @@ export class EventGrid {
   /** EventGridSchema: exactly 200, with the code echoed. */
   async #validate(subscription: Subscription): Promise<void> {
     const code = randomUUID().toUpperCase()
-    const event = {
-      id: randomUUID(),
-      topic: topic('partnerTopics/graph'),
-      subject: '',
-      data: {
-        validationCode: code,
-        validationUrl: `https://rp-westeurope.eventgrid.azure.net:553/eventsubscriptions/${subscription.name}/validate?id=${code}`,
-      },
-      eventType: 'Microsoft.EventGrid.SubscriptionValidationEvent',
-      eventTime: ticks(this.#options.now()),
-      metadataVersion: '1',
-      dataVersion: '1',
-    }
-    const sent = { ...eventGridMessage, dataVersion: '1', body: JSON.stringify([event]) }
+    const sent = validationMessage(subscription.name, code, this.#options.now())
     const response = await this.#post(subscription, sent, 'SubscriptionValidation', 0)
     const echoed = validation.safeParse(parse(response?.text))
     if (response?.status !== 200 || !echoed.success || echoed.data.validationResponse !== code) {
@@ -287,45 +238,10 @@ export class EventGrid {
   }
 }
 
-interface Message {
-  readonly contentType: string
-  readonly metadataVersion: string
-  readonly dataVersion?: string
-  readonly body: string
-}
-
-const eventGridMessage = { contentType: 'application/json; charset=utf-8', metadataVersion: '1' }
-
-/** EventGridSchema always comes as an array, a single CloudEvent as an object. */
-function message(subscription: Subscription, event: Event): Message {
-  const { id, type, subject, time, source, dataVersion } = event
-  const data = event.data(subscription)
-  if (subscription.schema === 'cloudevents') {
-    const body = { id, source, specversion: '1.0', type, subject, time, datacontenttype: 'application/json', data }
-    return {
-      contentType: 'application/cloudevents+json; charset=utf-8',
-      metadataVersion: '1.0',
-      body: JSON.stringify(body),
-    }
-  }
-  const body = { id, topic: source, subject, eventType: type, eventTime: time, data, dataVersion, metadataVersion: '1' }
-  return { ...eventGridMessage, dataVersion, body: JSON.stringify([body]) }
-}
-
 function checkKey(auth: { key: string; header?: string; query?: string }): void {
   if (auth.header === undefined && auth.query === undefined) throw new Error('a key needs a header or a query name')
   if (auth.header?.toLowerCase().startsWith('aeg-')) throw new Error('the header prefix aeg- is reserved')
   if (auth.key.length > 4096) throw new Error('a header value is at most 4096 bytes long')
-}
-
-function topic(name: string): string {
-  const group = '/subscriptions/5b4b650e-28b9-4790-b3ab-ddbd88d727c4/resourceGroups/agents'
-  return `${group}/providers/Microsoft.EventGrid/${name}`
-}
-
-/** Event times carry seven fractional digits. */
-function ticks(at: number): string {
-  return new Date(at).toISOString().replace('Z', '0000Z')
 }
 
 function parse(text: string | undefined): unknown {

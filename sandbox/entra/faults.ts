@@ -49,7 +49,7 @@ export class Faults {
     const armed = { match, fault, left: fault.times ?? 1 }
     this.#armed.push(armed)
     return () => {
-      this.#armed = this.#armed.filter(each => each !== armed)
+      this.#armed = this.#armed.filter((each) => each !== armed)
     }
   }
 
@@ -58,10 +58,10 @@ export class Faults {
   }
 
   take(target: Target): Fault | undefined {
-    const armed = this.#armed.find(each => hits(each.match, target))
+    const armed = this.#armed.find((each) => hits(each.match, target))
     if (armed === undefined) return undefined
     armed.left -= 1
-    if (armed.left <= 0) this.#armed = this.#armed.filter(each => each !== armed)
+    if (armed.left <= 0) this.#armed = this.#armed.filter((each) => each !== armed)
     return armed.fault
   }
 }

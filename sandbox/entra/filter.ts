@@ -2,7 +2,8 @@ import { badRequest } from './wire.ts'
 
 /** A parsed `$filter`: comparison, `in`, `startswith`, `any`, and their combinations. */
 export type Filter =
-  | { readonly op: 'and' | 'or'; readonly left: Filter; readonly right: Filter }
+  | { readonly op: 'and'; readonly left: Filter; readonly right: Filter }
+  | { readonly op: 'or'; readonly left: Filter; readonly right: Filter }
   | { readonly op: 'not'; readonly inner: Filter }
   | { readonly op: Comparison; readonly path: string; readonly value: Literal }
   | { readonly op: 'in'; readonly path: string; readonly values: readonly Literal[] }
@@ -141,14 +142,14 @@ export function matches(filter: Filter, record: unknown): boolean {
     case 'not':
       return !matches(filter.inner, record)
     case 'in':
-      return filter.values.some(value => same(at(record, filter.path), value))
+      return filter.values.some((value) => same(at(record, filter.path), value))
     case 'startswith': {
       const value = at(record, filter.path)
       return typeof value === 'string' && value.toLowerCase().startsWith(String(filter.value).toLowerCase())
     }
     case 'any': {
       const elements = at(record, filter.path)
-      return Array.isArray(elements) && elements.some(each => matches(filter.inner, { [filter.variable]: each }))
+      return Array.isArray(elements) && elements.some((each) => matches(filter.inner, { [filter.variable]: each }))
     }
     default:
       return compare(filter.op, at(record, filter.path), filter.value)

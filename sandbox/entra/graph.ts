@@ -28,7 +28,13 @@ export function runCall(world: World, call: Call): Answer {
 export function faultAnswer(
   world: World,
   target: Target,
-  fault: { status: number; code?: string; message?: string; headers?: Readonly<Record<string, string>>; body?: unknown },
+  fault: {
+    status: number
+    code?: string
+    message?: string
+    headers?: Readonly<Record<string, string>>
+    body?: unknown
+  },
 ): Answer {
   const requestId = randomUUID()
   const refusal = new Refusal(
@@ -61,9 +67,10 @@ function route(world: World, call: Call): Answer {
   if (head === 'auditLogs' && rest.length === 1 && rest[0] === 'directoryAudits') {
     return get(call, () => readAudit(world, call))
   }
-  if (head === 'directoryObjects' && rest.length === 2) return memberAction(world, call, rest[0] ?? '', undefined, rest[1])
+  if (head === 'directoryObjects' && rest.length === 2)
+    return memberAction(world, call, rest[0] ?? '', undefined, rest[1])
   const keyed = /^(servicePrincipals|users|groups)(?:\(appId='([^']*)'\))?$/.exec(head)
-  const collection = collections.find(each => each === keyed?.[1])
+  const collection = collections.find((each) => each === keyed?.[1])
   if (collection === undefined) throw noSegment(head)
   if (keyed?.[2] === undefined) return inCollection(world, call, collection, rest)
   if (collection !== 'servicePrincipals') throw noSegment(head)
@@ -107,7 +114,7 @@ function inKind(world: World, call: Call, key: string, kind: Kind, rest: readonl
     throw notAllowed()
   }
   const { collection } = models[kind]
-  const relation = relations.find(each => each === name)
+  const relation = relations.find((each) => each === name)
   if (relation !== undefined && (collection === 'groups' || relation.endsWith('emberOf'))) {
     const cast = castKind(castName)
     if (castName !== undefined && cast === undefined) throw noSegment(castName)

@@ -50,7 +50,7 @@ export class Keys {
 
   /** Is this one of our signatures, by a key still published? */
   verifies(token: string, header: { kid: string; nonce?: string | undefined }): boolean {
-    const key = this.#published.find(each => each.kid === header.kid)
+    const key = this.#published.find((each) => each.kid === header.kid)
     const [first = '', body = '', signature = ''] = token.split('.')
     if (key === undefined) return false
     const fields: unknown = JSON.parse(Buffer.from(first, 'base64url').toString())

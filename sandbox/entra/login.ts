@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { verifyAssertion } from './assertion.ts'
 import type { App } from './apps.ts'
+import { verifyAssertion } from './assertion.ts'
 import { graphAudiences } from './bearer.ts'
 import { LoginRefusal } from './loginerror.ts'
 import type { Answer } from './wire.ts'
@@ -107,11 +107,7 @@ async function clientCredentials(world: World, form: URLSearchParams): Promise<A
 function required(form: URLSearchParams, name: string): string {
   const value = form.get(name)
   if (value !== null && value !== '') return value
-  throw new LoginRefusal(
-    900144,
-    'invalid_request',
-    `The request body must contain the following parameter: '${name}'.`,
-  )
+  throw new LoginRefusal(900144, 'invalid_request', `The request body must contain the following parameter: '${name}'.`)
 }
 
 async function authenticate(world: World, app: App, form: URLSearchParams): Promise<'1' | '2'> {
@@ -175,14 +171,10 @@ export function issueFor(
     throw new LoginRefusal(500011, 'invalid_resource', message)
   }
   const state = world.directory.row(api.servicePrincipalId)?.state.current
-  if (state?.properties['accountEnabled'] === false) {
-    throw new LoginRefusal(
-      500014,
-      'invalid_resource',
-      `The service principal for resource '${resource}' is disabled.`,
-    )
+  if (state?.properties.accountEnabled === false) {
+    throw new LoginRefusal(500014, 'invalid_resource', `The service principal for resource '${resource}' is disabled.`)
   }
-  const granted = [api.appId, ...api.identifierUris].flatMap(name => app.apiRoles[name] ?? [])
+  const granted = [api.appId, ...api.identifierUris].flatMap((name) => app.apiRoles[name] ?? [])
   return world.tokens.issueApp({
     ...base,
     version: api.tokenVersion,

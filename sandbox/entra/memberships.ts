@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import type { Edge, Ordered, Row, Snapshot } from './directory.ts'
 import { type Collection, isKind, type Kind, models } from './model.ts'
-import { checkSelect, context, parseQuery, project, type Query, requireAdvanced, visible } from './odata.ts'
 import { find } from './objects.ts'
+import { checkSelect, context, parseQuery, project, type Query, requireAdvanced, visible } from './odata.ts'
 import { directoryLimits, listBody, readPage } from './paging.ts'
 import { maySee, permissions, requireAny } from './permissions.ts'
 import { type Answer, badRequest, type Call, notFound, ok } from './wire.ts'
@@ -25,10 +25,12 @@ export function listRelation(
   const query = parseQuery(call, options)
   if (cast !== undefined || query.count) requireAdvanced(query)
   const at = world.directory.readAt(query.eventual)
-  const found = visible(world.directory, find(world, key, owner), kind => isKind(kind, owner), at)
+  const found = visible(world.directory, find(world, key, owner), (kind) => isKind(kind, owner), at)
   if (found === undefined) throw notFound(key)
   if (cast !== undefined) checkSelect(query.select, models[cast])
-  const related = walk(world, found.row, relation, at).filter(each => cast === undefined || isKind(each.row.kind, cast))
+  const related = walk(world, found.row, relation, at).filter(
+    (each) => cast === undefined || isKind(each.row.kind, cast),
+  )
   const item = (each: Related) => shown(call, each.row, each.snapshot, query, cast)
   const page = readPage(world, call, query, related, directoryLimits, item)
   const set = cast === undefined ? 'directoryObjects' : models[cast].collection
@@ -75,7 +77,7 @@ function* edges(row: Row, up: boolean): Generator<{ edge: Edge; other: Row }> {
 /** Relatives the caller has no permission to read come with their id and nothing else. */
 function shown(call: Call, row: Row, snapshot: Snapshot, query: Query, cast: Kind | undefined) {
   const model = models[row.kind]
-  const known = (query.select ?? model.defaults).filter(name => model.selectable.has(name))
+  const known = (query.select ?? model.defaults).filter((name) => model.selectable.has(name))
   const visibleSnapshot = maySee(call.caller, row.kind) ? snapshot : { ...snapshot, properties: {} }
   const item = project(row, visibleSnapshot, known, false)
   // Collections of directoryObject name the type of every element, base types too.
@@ -104,7 +106,7 @@ export function checkMemberGroups(world: World, call: Call, key: string, owner: 
   const member = new Set(groupsOf(world, row, at, false))
   return ids(
     world,
-    body.data.groupIds.filter(id => member.has(id.toLowerCase())),
+    body.data.groupIds.filter((id) => member.has(id.toLowerCase())),
   )
 }
 
@@ -114,15 +116,15 @@ function subject(world: World, call: Call, key: string, owner: Kind | undefined)
   const row = find(world, key, owner)
   const kind = owner ?? row?.kind
   requireAny(call.caller, kind === undefined ? permissions.memberships : memberOfPermissions(models[kind].collection))
-  const found = visible(world.directory, row, each => owner === undefined || isKind(each, owner), at)
+  const found = visible(world.directory, row, (each) => owner === undefined || isKind(each, owner), at)
   if (found === undefined) throw notFound(key)
   return { row: found.row, at }
 }
 
 function groupsOf(world: World, row: Row, at: number, securityOnly: boolean): string[] {
   return walk(world, row, 'transitiveMemberOf', at)
-    .filter(each => !securityOnly || each.snapshot.properties['securityEnabled'] === true)
-    .map(each => each.row.id)
+    .filter((each) => !securityOnly || each.snapshot.properties.securityEnabled === true)
+    .map((each) => each.row.id)
 }
 
 function ids(world: World, value: readonly string[]): Answer {
@@ -134,7 +136,7 @@ export function listSponsors(world: World, call: Call, key: string, asked: Kind)
   requireAny(call.caller, permissions.sponsors)
   const query = parseQuery(call, options)
   const at = world.directory.readAt(query.eventual)
-  const found = visible(world.directory, find(world, key, asked), kind => isKind(kind, asked), at)
+  const found = visible(world.directory, find(world, key, asked), (kind) => isKind(kind, asked), at)
   if (found === undefined) throw notFound(key)
   const sponsors = found.row.sponsors.flatMap((id, index) => {
     const row = world.directory.row(id)

@@ -160,4 +160,4 @@ export function isKind(kind: Kind, wanted: Kind): boolean {
 }
 
 const kinds: readonly Kind[] = ['servicePrincipal', 'agentIdentity', 'blueprintPrincipal', 'user', 'agentUser', 'group']
-const entries: readonly (readonly [Kind, KindModel])[] = kinds.map(kind => [kind, models[kind]])
+const entries: readonly (readonly [Kind, KindModel])[] = kinds.map((kind) => [kind, models[kind]])

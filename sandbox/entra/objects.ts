@@ -22,7 +22,7 @@ export function listObjects(world: World, call: Call, collection: Collection, as
   const item = (row: Row) => listed(world, row, query, at, !models[asked].derived)
   const limits = asked === 'agentIdentity' ? agentLimits : directoryLimits
   const page = readPage(world, call, query, rows, limits, item)
-  const count = query.count ? rows.filter(row => item(row) !== undefined).length : undefined
+  const count = query.count ? rows.filter((row) => item(row) !== undefined).length : undefined
   const set = models[asked].derived ? `${collection}/${models[asked].type}` : collection
   return ok(listBody(context(world.origin, set, query.select), page, count))
 }
@@ -40,7 +40,7 @@ export function getObject(world: World, call: Call, key: string, asked: Kind): A
   requireRead(call.caller, asked, row)
   const query = parseQuery(call, ['$select'])
   checkSelect(query.select, models[asked])
-  const found = visible(world.directory, row, kind => isKind(kind, asked), world.directory.readAt(query.eventual))
+  const found = visible(world.directory, row, (kind) => isKind(kind, asked), world.directory.readAt(query.eventual))
   if (found === undefined) throw notFound(key)
   const set = models[asked].derived ? `${models[asked].collection}/${models[asked].type}` : models[asked].collection
   return ok({
@@ -60,7 +60,7 @@ export function patchObject(world: World, call: Call, key: string, asked: Kind):
   }
   const patch = patchOf(call.body)
   requireWrite(call.caller, asked, row, Object.keys(patch))
-  const found = visible(world.directory, row, kind => isKind(kind, asked), world.directory.readAt())
+  const found = visible(world.directory, row, (kind) => isKind(kind, asked), world.directory.readAt())
   if (found === undefined || row.state.current?.life !== 'live') throw notFound(key)
   const model = models[row.kind]
   for (const [name, value] of Object.entries(patch)) {
@@ -68,7 +68,8 @@ export function patchObject(world: World, call: Call, key: string, asked: Kind):
       throw badRequest(`Property '${name}' does not exist as a declared property or extension property.`)
     }
     if (!model.writable.has(name)) throw badRequest(`Property '${name}' is read-only and cannot be set.`)
-    if (!fits(name, value)) throw badRequest(`Invalid value specified for property '${name}' of resource '${model.type}'.`)
+    if (!fits(name, value))
+      throw badRequest(`Invalid value specified for property '${name}' of resource '${model.type}'.`)
   }
   writeProperties(world, row, patch, world.apps.actor(call.caller.appId))
   return { status: 204, headers: {} }
@@ -79,7 +80,7 @@ export function revokeSessions(world: World, call: Call, key: string): Answer {
   requireAny(call.caller, permissions.revokeSessions)
   parseQuery(call, [])
   const row = find(world, key, 'user')
-  const found = visible(world.directory, row, kind => isKind(kind, 'user'), world.directory.readAt())
+  const found = visible(world.directory, row, (kind) => isKind(kind, 'user'), world.directory.readAt())
   if (found === undefined) throw notFound(key)
   const at = new Date(world.now()).toISOString()
   writeProperties(world, found.row, { signInSessionsValidFromDateTime: at }, world.apps.actor(call.caller.appId))
@@ -115,12 +116,15 @@ function mayWriteSome(call: Call, asked: Kind): boolean {
   const prefixes: Readonly<Record<Kind, readonly string[]>> = {
     servicePrincipal: ['Application.ReadWrite.'],
     agentIdentity: ['AgentIdentity.EnableDisable.', 'AgentIdentity.ReadWrite.'],
-    blueprintPrincipal: ['AgentIdentityBlueprintPrincipal.EnableDisable.', 'AgentIdentityBlueprintPrincipal.ReadWrite.'],
+    blueprintPrincipal: [
+      'AgentIdentityBlueprintPrincipal.EnableDisable.',
+      'AgentIdentityBlueprintPrincipal.ReadWrite.',
+    ],
     user: ['User.EnableDisableAccount.', 'User.ReadWrite.'],
     agentUser: ['User.EnableDisableAccount.', 'User.ReadWrite.', 'AgentIdUser.ReadWrite.'],
     group: ['Group.ReadWrite.'],
   }
-  return [...call.caller.roles].some(role => prefixes[asked].some(prefix => role.startsWith(prefix)))
+  return [...call.caller.roles].some((role) => prefixes[asked].some((prefix) => role.startsWith(prefix)))
 }
 
 function patchOf(body: unknown): Record<string, unknown> {
@@ -133,6 +137,6 @@ function patchOf(body: unknown): Record<string, unknown> {
 
 function fits(name: string, value: unknown): boolean {
   if (name === 'accountEnabled' || name === 'appRoleAssignmentRequired') return typeof value === 'boolean'
-  if (name === 'tags') return Array.isArray(value) && value.every(tag => typeof tag === 'string')
+  if (name === 'tags') return Array.isArray(value) && value.every((tag) => typeof tag === 'string')
   return value === null || typeof value === 'string'
 }

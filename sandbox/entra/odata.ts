@@ -20,7 +20,7 @@ export type Option = '$select' | '$filter' | '$top' | '$count' | '$orderby' | '$
 export function parseQuery(call: Call, allowed: readonly Option[]): Query {
   const options = new Map<string, string>()
   for (const [name, value] of call.search) {
-    if (!allowed.some(option => option === name)) throw badRequest(`Unrecognized query option '${name}'.`)
+    if (!allowed.some((option) => option === name)) throw badRequest(`Unrecognized query option '${name}'.`)
     if (options.has(name)) throw badRequest(`Query option '${name}' was specified more than once.`)
     options.set(name, value)
   }
@@ -29,7 +29,7 @@ export function parseQuery(call: Call, allowed: readonly Option[]): Query {
   const count = options.get('$count')
   if (count !== undefined && count !== 'true' && count !== 'false') throw badRequest('Invalid value for $count.')
   return {
-    select: select?.split(',').map(name => name.trim()),
+    select: select?.split(',').map((name) => name.trim()),
     filter: filter === undefined ? undefined : parseFilter(filter),
     top: parseTop(options.get('$top')),
     count: count === 'true',
@@ -47,7 +47,11 @@ function parseTop(text: string | undefined): number | undefined {
 }
 
 /** Refuses names the type does not have: a misspelt `$select` must not pass as "property absent". */
-export function checkSelect(select: readonly string[] | undefined, model: KindModel, also: readonly string[] = []): void {
+export function checkSelect(
+  select: readonly string[] | undefined,
+  model: KindModel,
+  also: readonly string[] = [],
+): void {
   for (const name of select ?? []) {
     if (!model.selectable.has(name) && !also.includes(name)) {
       throw badRequest(`Could not find a property named '${name}' on type '${model.type}'.`)
@@ -105,12 +109,19 @@ export function project(
   const model = models[row.kind]
   const item: Record<string, unknown> = typed && model.derived ? { '@odata.type': `#${model.type}` } : {}
   for (const name of select ?? model.defaults) item[name] = snapshot.properties[name] ?? empty(name)
-  item['id'] = row.id
+  item.id = row.id
   return item
 }
 
 function empty(name: string): unknown {
-  const lists = ['alternativeNames', 'appRoles', 'businessPhones', 'groupTypes', 'keyCredentials', 'passwordCredentials']
+  const lists = [
+    'alternativeNames',
+    'appRoles',
+    'businessPhones',
+    'groupTypes',
+    'keyCredentials',
+    'passwordCredentials',
+  ]
   return [...lists, 'replyUrls', 'servicePrincipalNames', 'tags'].includes(name) ? [] : null
 }
 

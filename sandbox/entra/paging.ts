@@ -35,9 +35,7 @@ export function readPage<T extends Ordered>(
   toItem: (row: T) => unknown,
 ): Page {
   if (query.top !== undefined && query.top > limits.maxSize) {
-    throw badRequest(
-      `Invalid page size specified: '${query.top}'. Must be between 1 and ${limits.maxSize} inclusive.`,
-    )
+    throw badRequest(`Invalid page size specified: '${query.top}'. Must be between 1 and ${limits.maxSize} inclusive.`)
   }
   const size = Math.min(query.top ?? limits.defaultSize, world.pageSize ?? Number.POSITIVE_INFINITY)
   const fingerprint = fingerprintOf(call)
@@ -45,7 +43,7 @@ export function readPage<T extends Ordered>(
   const value: unknown[] = []
   let last = after
   let more = false
-  const start = lowerBound(rows, row => row.ordinal > after)
+  const start = lowerBound(rows, (row) => row.ordinal > after)
   for (let index = start; index < rows.length; index++) {
     const row = rows[index]
     const item = row === undefined ? undefined : toItem(row)

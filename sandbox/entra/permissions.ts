@@ -45,7 +45,7 @@ export function requireAny(caller: Caller, roles: readonly string[]): void {
 }
 
 export function allows(caller: Caller, roles: readonly string[]): boolean {
-  return roles.some(role => caller.roles.has(role))
+  return roles.some((role) => caller.roles.has(role))
 }
 
 /** May the caller see this kind at all, say as a member of a group? Otherwise it gets the id and nulls. */
@@ -73,7 +73,7 @@ export function requireRead(caller: Caller, asked: Kind, row?: Row): void {
 
 /** Writing: the narrow enable-disable permissions cover that one property and, for agents, only the cast path. */
 export function requireWrite(caller: Caller, asked: Kind, row: Row, names: readonly string[]): void {
-  const onlySwitch = names.every(name => name === 'accountEnabled')
+  const onlySwitch = names.every((name) => name === 'accountEnabled')
   if (row.isProtected || !mayWrite(caller, asked, row, onlySwitch)) throw denied()
 }
 

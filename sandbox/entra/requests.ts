@@ -82,12 +82,12 @@ export class RequestLog {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiters.delete(waiter)
-        const seen = this.#entries.slice(-5).map(each => `${each.method} ${each.path} ${each.status ?? '-'}`)
+        const seen = this.#entries.slice(-5).map((each) => `${each.method} ${each.path} ${each.status ?? '-'}`)
         reject(new Error(`no such request within ${timeoutMs} ms; last seen: ${seen.join(', ') || 'none'}`))
       }, timeoutMs)
       const waiter: Waiter = {
         matches,
-        resolve: request => {
+        resolve: (request) => {
           clearTimeout(timer)
           this.#waiters.delete(waiter)
           resolve(request)

@@ -63,7 +63,10 @@ async function answered(world: World, incoming: Incoming, response: ServerRespon
     answer = await dispatch(world, incoming, surface, path, body, entry)
   }
   if (fault !== undefined && 'status' in fault) {
-    const login = { error: 'temporarily_unavailable', error_description: 'AADSTS90033: A transient error has occurred.' }
+    const login = {
+      error: 'temporarily_unavailable',
+      error_description: 'AADSTS90033: A transient error has occurred.',
+    }
     answer = faultAnswer(world, target, surface === 'graph' ? fault : { body: login, ...fault })
   }
   if (answer !== undefined) await finish(world, entry, answer, fault, response)

@@ -43,17 +43,17 @@ export class Throttle {
     const { match, retryAfter = 1 } = options
     this.#ordered.push({
       left: count,
-      match: target => (match === undefined ? !target.path.startsWith('/$batch') : hits(match, target)),
+      match: (target) => (match === undefined ? !target.path.startsWith('/$batch') : hits(match, target)),
       retryAfter: retryAfter === null ? undefined : String(retryAfter),
     })
   }
 
   /** Throws the refusal a test ordered for this request. */
   refuseOrdered(target: Target, appId: string): void {
-    const order = this.#ordered.find(each => each.match(target))
+    const order = this.#ordered.find((each) => each.match(target))
     if (order === undefined) return
     order.left -= 1
-    if (order.left <= 0) this.#ordered = this.#ordered.filter(each => each !== order)
+    if (order.left <= 0) this.#ordered = this.#ordered.filter((each) => each !== order)
     throw this.refusal(appId, order.retryAfter)
   }
 
@@ -63,7 +63,15 @@ export class Throttle {
     this.refuseOrdered(call, appId)
     if (this.#limits === false) return {}
     if (call.segments[0] === 'auditLogs') {
-      this.#take(`reports ${appId}`, 1, this.#limits.reportsPer10s ?? 5, 10_000, 'Read', 'ResourceUnitLimitExceeded', appId)
+      this.#take(
+        `reports ${appId}`,
+        1,
+        this.#limits.reportsPer10s ?? 5,
+        10_000,
+        'Read',
+        'ResourceUnitLimitExceeded',
+        appId,
+      )
       return {}
     }
     const units = unitsOf(call)
@@ -81,7 +89,12 @@ export class Throttle {
   }
 
   /** The refusal as the service words it. */
-  refusal(appId: string, retryAfter: string | undefined, scope = 'ReadWrite', why = 'ResourceUnitLimitExceeded'): Refusal {
+  refusal(
+    appId: string,
+    retryAfter: string | undefined,
+    scope = 'ReadWrite',
+    why = 'ResourceUnitLimitExceeded',
+  ): Refusal {
     const kind = scope === 'Tenant' ? 'Tenant/Write' : `Tenant_Application/${scope}`
     return new Refusal(429, 'TooManyRequests', 'Too many requests.', {
       ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),

@@ -80,12 +80,15 @@ export class Tokens {
 
   /** An app-only token, as the token endpoint and the instance metadata service hand them out. */
   issueApp(
-    request: Omit<TokenRequest, 'kind'> & { readonly appId: string; readonly clientAuth: '1' | '2'; readonly isGraph: boolean },
+    request: Omit<TokenRequest, 'kind'> & {
+      readonly appId: string
+      readonly clientAuth: '1' | '2'
+      readonly isGraph: boolean
+    },
   ): string {
     const { appId, clientAuth, isGraph, ...rest } = request
     const version = request.version ?? 'v1'
-    const own =
-      version === 'v1' ? { appid: appId, appidacr: clientAuth } : { azp: appId, azpacr: clientAuth }
+    const own = version === 'v1' ? { appid: appId, appidacr: clientAuth } : { azp: appId, azpacr: clientAuth }
     const nonce = isGraph ? { nonce: randomBytes(24).toString('base64url') } : {}
     return this.issue({ ...rest, kind: 'app', claims: { ...own, ...request.claims }, header: nonce })
   }
@@ -118,11 +121,18 @@ export class Tokens {
       ...client(request.id, '2'),
       xms_act_fct: facets.agent,
       xms_tnt_fct: facets.tenant,
-      xms_par_app_azp: row?.['agentIdentityBlueprintId'] ?? randomUUID(),
+      xms_par_app_azp: row?.agentIdentityBlueprintId ?? randomUUID(),
     }
     switch (request.kind) {
       case 'app':
-        return { ...client(textOf(row?.['appId']) ?? request.id, '1'), idtyp: 'app', oid: request.id, sub: request.id, xms_idrel: '7', ...roles }
+        return {
+          ...client(textOf(row?.appId) ?? request.id, '1'),
+          idtyp: 'app',
+          oid: request.id,
+          sub: request.id,
+          xms_idrel: '7',
+          ...roles,
+        }
       case 'agent':
         return {
           ...actor,

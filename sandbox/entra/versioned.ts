@@ -25,7 +25,7 @@ export class Versioned<T> {
   }
 
   seen(at: number): T {
-    const visible = this.#later.findLast(version => version.visibleAt <= at)
+    const visible = this.#later.findLast((version) => version.visibleAt <= at)
     return visible === undefined ? this.#oldest : visible.value
   }
 }

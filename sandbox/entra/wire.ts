@@ -67,7 +67,11 @@ export function ok(body: unknown, headers: Readonly<Record<string, string>> = {}
 }
 
 /** The error document of Graph, for a refusal. */
-export function refusalAnswer(refusal: Refusal, ids: { requestId: string; clientRequestId: string }, at: number): Answer {
+export function refusalAnswer(
+  refusal: Refusal,
+  ids: { requestId: string; clientRequestId: string },
+  at: number,
+): Answer {
   return {
     status: refusal.status,
     headers: refusal.headers,

@@ -12,7 +12,7 @@ type Writing = Pick<World, 'directory' | 'audit' | 'eventGrid'>
 export function writeProperties(world: Writing, row: Row, patch: Properties, actor: Actor): string[] {
   const before = row.state.current?.properties ?? {}
   const changed = world.directory.write(row, patch)
-  const modified = changed.map(name => ({
+  const modified = changed.map((name) => ({
     displayName: `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`,
     oldValue: logged(before[name]),
     newValue: logged(patch[name]),
@@ -20,14 +20,14 @@ export function writeProperties(world: Writing, row: Row, patch: Properties, act
   const included = {
     displayName: 'Included Updated Properties',
     oldValue: null,
-    newValue: JSON.stringify(modified.map(each => each.displayName).join(', ')),
+    newValue: JSON.stringify(modified.map((each) => each.displayName).join(', ')),
   }
   const correlationId = randomUUID()
   const properties = changed.length === 0 ? [] : [...modified, included]
   log(world, `Update ${noun(row)}`, row, actor, properties, correlationId)
   if (models[row.kind].collection === 'users' && changed.includes('accountEnabled')) {
-    const activity = patch['accountEnabled'] === true ? 'Enable account' : 'Disable account'
-    const flip = modified.filter(each => each.displayName === 'AccountEnabled')
+    const activity = patch.accountEnabled === true ? 'Enable account' : 'Disable account'
+    const flip = modified.filter((each) => each.displayName === 'AccountEnabled')
     log(world, activity, row, actor, flip, correlationId)
   }
   if (changed.length > 0) notify(world, row, 'updated')
@@ -45,10 +45,10 @@ export function writeRemoved(world: Writing, row: Row, actor: Actor): void {
   log(world, `Delete ${noun(row)}`, row, actor, [], randomUUID())
   notify(world, row, 'updated')
   if (row.kind !== 'blueprintPrincipal') return
-  const blueprint = row.state.current?.properties['appId']
+  const blueprint = row.state.current?.properties.appId
   for (const agent of world.directory.list('agentIdentity')) {
     const current = agent.state.current
-    if (current?.life === 'live' && current.properties['agentIdentityBlueprintId'] === blueprint) {
+    if (current?.life === 'live' && current.properties.agentIdentityBlueprintId === blueprint) {
       writeRemoved(world, agent, actor)
     }
   }
@@ -110,9 +110,9 @@ function target(row: Row, modifiedProperties: readonly ModifiedProperty[]): Audi
   const properties = row.state.current?.properties ?? {}
   return {
     id: row.id,
-    displayName: text(properties['displayName']),
+    displayName: text(properties.displayName),
     type: types[models[row.kind].collection],
-    userPrincipalName: text(properties['userPrincipalName']),
+    userPrincipalName: text(properties.userPrincipalName),
     modifiedProperties,
   }
 }

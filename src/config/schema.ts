@@ -5,6 +5,7 @@ import {
   httpsUrl,
   int,
   oneOrMany,
+  proxyException,
   proxyUrl,
   says,
   secret,
@@ -175,7 +176,7 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
     outbound: z
       .strictObject({
         proxy: proxyUrl.optional().describe('Forward proxy for every request to a directory; empty: none'),
-        noProxy: z.array(text).prefault([]).describe('Hosts reached without it: host or .suffix'),
+        noProxy: z.array(proxyException).prefault([]).describe('Hosts reached without it: host, host:port or .suffix'),
         caFile: text.optional().describe('PEM file of authorities to trust besides the usual ones'),
       })
       .prefault({}),

@@ -60,9 +60,12 @@ export const groupChange = (
   now: number,
 ): GroupChange => {
   const wanted = new Set(capabilities)
+  const known = new Set(present.map((one) => `${one.did}\n${one.capability}`))
   const remove = present.filter((one) => !wanted.has(one.capability) || !members.has(one.did))
   const add = [...members].flatMap((did) =>
-    capabilities.map((capability) => ({ did, capability, source, confirmedAt: now })),
+    capabilities
+      .filter((capability) => !known.has(`${did}\n${capability}`))
+      .map((capability) => ({ did, capability, source, confirmedAt: now })),
   )
   return { add, remove }
 }

@@ -98,6 +98,8 @@ export interface StoreReads {
 
   sourcesOf(did: Did): Promise<CapabilitySource[]>
   sourcesNamed(source: string): Promise<CapabilitySource[]>
+  /** Group sources last confirmed before the given time. */
+  sourcesBefore(prefix: string, before: number, limit: number): Promise<CapabilitySource[]>
 
   signalsAfter(seq: number, limit: number): Promise<Signal[]>
   signal(seq: number): Promise<Signal | undefined>
@@ -146,8 +148,8 @@ export interface StoreTx extends StoreReads {
 
   putSource(source: CapabilitySource): Promise<void>
   deleteSource(did: Did, capability: string, source: string): Promise<void>
-  /** Group sources last confirmed before the given time. */
-  sourcesBefore(prefix: string, before: number, limit: number): Promise<CapabilitySource[]>
+  /** One statement: every row of this source was confirmed at `at`. */
+  confirmSources(source: string, at: number): Promise<void>
 
   appendSignal(signal: Omit<Signal, 'seq'>): Promise<number>
   ackSignal(seq: number, client: string, at: number): Promise<boolean>

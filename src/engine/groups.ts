@@ -1,7 +1,7 @@
 import { groupChange, groupSource } from '../core/capabilities.ts'
 import { codeOf } from '../core/errors.ts'
-import type { Did } from '../core/types.ts'
-import { change, directory } from './change.ts'
+import type { CapabilitySource, Did } from '../core/types.ts'
+import { type Change, change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
 
@@ -13,6 +13,8 @@ export interface GroupState {
 /** Below so many members an empty answer is nothing unusual. */
 const plenty = 3
 const idsAtOnce = 400
+const chunk = 100
+const most = 100_000
 
 /**
  * Turns memberships of mapped groups into capabilities. A source goes only after a complete read of its group that
@@ -57,49 +59,44 @@ export const createGroups = (deps: Deps, mount: Mount) => {
       }
     }
     emptySince.delete(groupId)
-    await change(deps, directory, async (c) => {
-      const held = await c.tx.sourcesNamed(source)
-      const { add, remove } = groupChange(source, capabilities, members, held, begunAt)
-      const known = new Set(held.map((one) => `${one.did}\n${one.capability}`))
-      const touched = new Set([
-        ...remove.map(({ did }) => did),
-        ...add.filter((one) => !known.has(`${one.did}\n${one.capability}`)).map(({ did }) => did),
-      ])
-      const before = await capabilitiesBefore(c, touched)
-      for (const one of remove) await c.tx.deleteSource(one.did, one.capability, one.source)
-      for (const one of add) await c.tx.putSource(one)
-      await capabilitiesChanged(c, before, source)
-    })
+    const { add, remove } = groupChange(source, capabilities, members, present, begunAt)
+    await inChunks(remove, source, (c, one) => c.tx.deleteSource(one.did, one.capability, one.source))
+    await inChunks(add, source, (c, one) => c.tx.putSource(one))
+    await change(deps, directory, (c) => c.tx.confirmSources(source, begunAt))
+  }
+
+  /** A few DIDs to a transaction, so that a large group never makes a suspension wait for the store. */
+  const inChunks = async (
+    list: readonly CapabilitySource[],
+    cause: string,
+    apply: (c: Change, one: CapabilitySource) => Promise<void>,
+  ): Promise<void> => {
+    for (let at = 0; at < list.length; at += chunk) {
+      const part = list.slice(at, at + chunk)
+      await change(deps, directory, async (c) => {
+        const before = await capabilitiesBefore(c, new Set(part.map(({ did }) => did)))
+        for (const one of part) await apply(c, one)
+        await capabilitiesChanged(c, before, cause)
+      })
+    }
   }
 
   /** Groups that left the configuration grant nothing any more. */
   const dropUnmapped = async (): Promise<void> => {
     const prefix = groupSource(name, '')
-    await change(deps, directory, async (c) => {
-      const all = await c.tx.sourcesBefore(prefix, Number.MAX_SAFE_INTEGER, 10_000)
-      const gone = all.filter(({ source }) => !Object.hasOwn(mount.settings.groups, source.slice(prefix.length)))
-      const before = await capabilitiesBefore(c, new Set(gone.map(({ did }) => did)))
-      for (const one of gone) await c.tx.deleteSource(one.did, one.capability, one.source)
-      await capabilitiesChanged(c, before, 'configuration')
-    })
+    const all = await deps.store.sourcesBefore(prefix, Number.MAX_SAFE_INTEGER, most)
+    const gone = all.filter(({ source }) => !Object.hasOwn(mount.settings.groups, source.slice(prefix.length)))
+    await inChunks(gone, 'configuration', (c, one) => c.tx.deleteSource(one.did, one.capability, one.source))
   }
 
   /** Sources not confirmed for `capabilities.maxAge` are removed then (I6). */
   const expire = async (): Promise<void> => {
     const limit = deps.clock.now() - deps.policy().capabilitiesMaxAgeMs
-    await change(deps, directory, async (c) => {
-      const old = await c.tx.sourcesBefore(groupSource(name, ''), limit, 10_000)
-      if (old.length === 0) return
-      const before = await capabilitiesBefore(c, new Set(old.map(({ did }) => did)))
-      for (const one of old) await c.tx.deleteSource(one.did, one.capability, one.source)
-      await capabilitiesChanged(c, before, 'max-age')
-      c.after(() =>
-        deps.alert(
-          'capabilities-expired',
-          `${old.length} capabilities of ${name} were not confirmed in time and ended`,
-        ),
-      )
-    })
+    const old = await deps.store.sourcesBefore(groupSource(name, ''), limit, most)
+    await inChunks(old, 'max-age', (c, one) => c.tx.deleteSource(one.did, one.capability, one.source))
+    if (old.length > 0) {
+      deps.alert('capabilities-expired', `${old.length} capabilities of ${name} were not confirmed in time and ended`)
+    }
   }
 
   const sync = async (signal: AbortSignal, only?: ReadonlySet<string>): Promise<void> => {

@@ -102,7 +102,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
 
   const loop = async (
     topic: string,
-    what: string,
+    lane: Lane,
     once: (signal: AbortSignal) => Promise<unknown>,
     signal: AbortSignal,
   ) => {

@@ -27,8 +27,8 @@ interface HeaderBag extends Iterable<[string, string]> {
 
 interface AbortLike {
   readonly aborted: boolean
-  addEventListener(type: 'abort', listener: (...args: never[]) => void): void
-  removeEventListener(type: 'abort', listener: (...args: never[]) => void): void
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
 }
 
 /** What is used of a core-rest-pipeline `PipelineRequest`. */
@@ -39,7 +39,7 @@ export interface PipelineRequestLike {
   readonly body?: unknown
   /** 0: none of its own. */
   readonly timeout: number
-  readonly abortSignal?: AbortLike
+  readonly abortSignal?: AbortLike | undefined
 }
 
 export interface PipelineResponseLike<R> {

@@ -109,6 +109,14 @@ export const proxyUrl = z
   .meta({ examples: ['http://proxy.example.com:3128'] })
   .transform((text) => (text === '' ? undefined : SecretRef.of(text)))
 
+/** A host that is reached without the proxy. Address ranges are refused, not ignored. */
+export const proxyException = z
+  .string()
+  .regex(
+    /^(\*|\.[\w-]+(\.[\w-]+)*|(\[[0-9a-fA-F:]+\]|[\w-]+(\.[\w-]+)*)(:\d{1,5})?)$/,
+    says('is not a host', 'write host.example.com, host.example.com:8443, .example.com for all below it, or *'),
+  )
+
 /** A GUID, returned in lower case. */
 export const guid = z
   .string()

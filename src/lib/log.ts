@@ -26,7 +26,7 @@ export function createLogger({ level = 'info', destination }: LogOptions = {}): 
     level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label) => ({ level: label }), log: record, bindings: record },
+    formatters: { level: (label) => ({ level: label }), log: record },
     // Errors were made plain by `record`; pino's own serializer would drop their code and keep what they quote.
     serializers: { err: (value) => value },
     hooks: { streamWrite: scrub },
@@ -78,8 +78,12 @@ function plainError(error: Error, depth: number): Record<string, unknown> {
   }
 }
 
+/** The last net. It also catches the bindings of child loggers, which pino writes without asking a formatter. */
 function scrub(line: string): string {
   return line
+    .replace(/"([\w-]{1,64})":"(?:[^"\\]|\\.)*"/g, (pair, key: string) =>
+      SECRET_KEY.test(key) ? `"${key}":"${MASK}"` : pair,
+    )
     .replace(/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${MASK}`)
     .replace(/\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(\.[A-Za-z0-9_-]*)*/g, MASK)
     .replace(

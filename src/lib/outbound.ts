@@ -11,7 +11,7 @@ const INSTANCE_METADATA_HOST = '169.254.169.254'
 export interface OutboundOptions {
   /** Forward proxy, `http://` or `https://`, credentials allowed; requests go through it by CONNECT. */
   readonly proxy?: string | undefined
-  /** Hosts reached without the proxy: `host`, `.suffix`, `host:port` or `*`. Loopback and instance metadata always are. */
+  /** Hosts reached without the proxy: `host`, `host:port`, `.suffix` or `*`. Loopback and instance metadata always are. */
   readonly noProxy?: readonly string[]
   /** PEM file of authorities trusted besides the usual ones. Read once, here. */
   readonly caFile?: string | undefined
@@ -62,10 +62,10 @@ export interface Outbound {
 export function createOutbound(options: OutboundOptions): Outbound {
   const secureContext = options.caFile === undefined ? undefined : trusting(readCa(options.caFile))
   // Header and body timers of undici are coarse and per chunk: the deadline below is the one that counts.
-  const common = { headersTimeout: 0, bodyTimeout: 0, maxOrigins: 64 }
+  const common = { headersTimeout: 0, bodyTimeout: 0, connections: 64 }
   const direct = new Agent({ ...common, connect: { timeout: 10_000, ...(secureContext && { secureContext }) } })
   const tls = secureContext && { requestTls: { secureContext }, proxyTls: { secureContext } }
-  const proxied = options.proxy ? new ProxyAgent({ uri: options.proxy, ...common, ...tls }) : undefined
+  const proxied = options.proxy ? new ProxyAgent({ ...proxyAddress(options.proxy), ...common, ...tls }) : undefined
   const route = (url: URL) => (proxied === undefined || bypassesProxy(url, options.noProxy ?? []) ? direct : proxied)
 
   return {
@@ -86,6 +86,14 @@ export function createOutbound(options: OutboundOptions): Outbound {
 /** Built once: a context made of all the usual authorities is too dear to make for every connection. */
 function trusting(pem: string) {
   return createSecureContext({ ca: [...getCACertificates('default'), pem] })
+}
+
+/** The credentials leave the address here, so that no error of the library can quote them. */
+function proxyAddress(text: string): { uri: string; token?: string } {
+  const { origin, username, password } = new URL(text)
+  if (username === '' && password === '') return { uri: origin }
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  return { uri: origin, token: `Basic ${Buffer.from(pair).toString('base64')}` }
 }
 
 function readCa(path: string): string {

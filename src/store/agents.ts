@@ -2,7 +2,7 @@ import { type ExpressionBuilder, sql } from 'kysely'
 import type { AgentFilter, StoreReads } from '../core/store.ts'
 import type { Agent, Did } from '../core/types.ts'
 import { breathe } from './breathe.ts'
-import { toAgent, toSource } from './rows.ts'
+import { toAgent } from './rows.ts'
 import type { AgentTable, Schema } from './schema.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
 
@@ -11,12 +11,14 @@ const childrenOf = statement(
   build.selectFrom('agents').select('did').where('parent_did', '=', text('did')).orderBy('did'),
 )
 const windowEnd = statement(
-  build.selectFrom('agents').select('did').where('did', '>', text('after')).orderBy('did').offset(number('rows')).limit(1),
+  build
+    .selectFrom('agents')
+    .select('did')
+    .where('did', '>', text('after'))
+    .orderBy('did')
+    .offset(number('rows'))
+    .limit(1),
 )
-const sources = build.selectFrom('capability_sources').selectAll()
-const sourcesOf = statement(sources.where('did', '=', text('did')).orderBy('capability').orderBy('source'))
-const sourcesNamed = statement(sources.where('source', '=', text('source')).orderBy('did').orderBy('capability'))
-
 type Where = ExpressionBuilder<Schema, 'agents'>
 
 const openHoldOf = (eb: Where) =>
@@ -50,7 +52,9 @@ const matching = (filter: AgentFilter, after: Did) => {
     query = query.where((eb) => status(eb, wanted))
   }
   if (wantsHeld(filter)) {
-    query = query.where('did', 'in', (eb) => eb.selectFrom('holds').select('holds.did').where('released_at', 'is', null))
+    query = query.where('did', 'in', (eb) =>
+      eb.selectFrom('holds').select('holds.did').where('released_at', 'is', null).where('holds.did', '>', after),
+    )
   }
   if (sponsor !== undefined) {
     // Two look-ups by index; an OR over both columns is one too, but not when a label is asked for as well.
@@ -64,7 +68,11 @@ const matching = (filter: AgentFilter, after: Did) => {
   }
   if (label !== undefined) {
     const labelled = (eb: Where) =>
-      eb.selectFrom('agent_labels as l').select('l.did').where('l.key', '=', label.key).where('l.value', '=', label.value)
+      eb
+        .selectFrom('agent_labels as l')
+        .select('l.did')
+        .where('l.key', '=', label.key)
+        .where('l.value', '=', label.value)
     query = query.where('did', 'in', labelled)
   }
   if (adapter !== undefined) {
@@ -104,7 +112,7 @@ const agents = async (run: Run, filter: AgentFilter): Promise<Agent[]> => {
   return found.map(toAgent)
 }
 
-type AgentReads = Pick<StoreReads, 'agent' | 'agents' | 'children' | 'sourcesOf' | 'sourcesNamed'>
+type AgentReads = Pick<StoreReads, 'agent' | 'agents' | 'children'>
 
 export const agentReads = (run: Run): AgentReads => ({
   agent: async (did) => {
@@ -113,6 +121,4 @@ export const agentReads = (run: Run): AgentReads => ({
   },
   agents: (filter) => agents(run, filter),
   children: async (did) => (await run.all(childrenOf, { did })).map((row) => row.did),
-  sourcesOf: async (did) => (await run.all(sourcesOf, { did })).map(toSource),
-  sourcesNamed: async (source) => (await run.all(sourcesNamed, { source })).map(toSource),
 })

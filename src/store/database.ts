@@ -27,6 +27,10 @@ export const storeError = (error: unknown): unknown => {
     return new BridgeError('E_STORE_CORRUPT', 'The store is damaged.', { cause: error, hint })
   }
   if (is(code, 'SQLITE_CONSTRAINT')) return error
+  if (is(code, 'SQLITE_CANTOPEN')) {
+    const hint = 'Check the permissions of the file and of its directory.'
+    return new BridgeError('E_STORE_URL', 'The store cannot be opened.', { cause: error, hint })
+  }
   if (is(code, 'SQLITE_FULL')) {
     return new BridgeError('E_STORE', 'The disk of the store is full.', { cause: error, hint: 'Free some space.' })
   }
@@ -100,25 +104,21 @@ export const connection = (raw: Raw): Connection => {
 
 const busyTimeoutMs = 5000
 
-/** The one connection that writes. Every commit is on the disk before it returns. */
-export const openWriter = (path: string): Raw => {
-  const raw = new Database(path, { timeout: busyTimeoutMs })
-  try {
-    raw.pragma('journal_mode = WAL')
-    raw.pragma('synchronous = FULL')
-    // macOS: fsync() leaves data in the drive's cache. Elsewhere these do nothing.
-    raw.pragma('fullfsync = ON')
-    raw.pragma('checkpoint_fullfsync = ON')
-    raw.pragma('foreign_keys = ON')
-    raw.pragma('trusted_schema = OFF')
-    // SQLite hides the errors of its own automatic checkpoints; the writer checkpoints itself (writer.ts).
-    raw.pragma('wal_autocheckpoint = 0')
-    return raw
-  } catch (error) {
-    raw.close()
-    throw error
-  }
+/** For the one connection that writes: every commit is on the disk before it returns. */
+export const makeDurable = (raw: Raw): void => {
+  raw.pragma('journal_mode = WAL')
+  raw.pragma('synchronous = FULL')
+  // macOS: fsync() leaves data in the drive's cache. Elsewhere these do nothing.
+  raw.pragma('fullfsync = ON')
+  raw.pragma('checkpoint_fullfsync = ON')
+  raw.pragma('foreign_keys = ON')
+  raw.pragma('trusted_schema = OFF')
+  // SQLite hides the errors of its own automatic checkpoints; the writer checkpoints itself (writer.ts).
+  raw.pragma('wal_autocheckpoint = 0')
 }
+
+/** Changes nothing in the file yet: it may be somebody else's. */
+export const openFile = (path: string): Raw => new Database(path, { fileMustExist: true, timeout: busyTimeoutMs })
 
 export const openReader = (path: string): Raw => {
   const raw = new Database(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs })

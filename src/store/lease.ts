@@ -28,6 +28,8 @@ export const takeLock = (path: string): Lock | undefined => {
   const fresh = createPrivate(file)
   const lock = new Database(file, { timeout: lockTimeoutMs })
   try {
+    // Nothing is ever written to it: no journal file either.
+    lock.pragma('journal_mode = MEMORY')
     lock.exec('begin exclusive')
   } catch (error) {
     lock.close()

@@ -43,7 +43,8 @@ export const judgeFileSystem = (type: number): { refused: boolean; name: string 
 const checkFileSystem = (directory: string): string[] => {
   const verdict = judgeFileSystem(statfsSync(directory).type)
   if (verdict === undefined) return []
-  if (!verdict.refused) return [`${directory} is a FUSE file system: make sure that it is local and that its locks work.`]
+  if (!verdict.refused)
+    return [`${directory} is a FUSE file system: make sure that it is local and that its locks work.`]
   throw new BridgeError('E_STORE_NETWORK_FS', `The store is on a network file system (${verdict.name}).`, {
     hint: `Move it to a local disk: ${directory} cannot be locked or synchronised safely.`,
   })

@@ -19,22 +19,13 @@ const counts = build.selectFrom('principal_counts')
 const count = statement(counts.select('n').where('adapter', '=', text('adapter')))
 const adapters = statement(counts.select('adapter').where('n', '>', 0).orderBy('adapter'))
 const dueOf = statement(
-  scheduled
-    .selectAll()
-    .where('next_at', '<=', number('now'))
-    .orderBy('next_at')
-    .orderBy('id')
-    .limit(number('limit')),
+  scheduled.selectAll().where('next_at', '<=', number('now')).orderBy('next_at').orderBy('id').limit(number('limit')),
 )
 const next = statement(scheduled.select('next_at').orderBy('next_at').limit(1))
 const depth = statement(scheduled.select((eb) => eb.fn.countAll<number>().as('n')))
 const neverSeen = statement(inAdapter.where('observed_at', 'is', null).orderBy('id').limit(number('limit')))
 const seenBefore = statement(
-  inAdapter
-    .where('observed_at', '<', number('before'))
-    .orderBy('observed_at')
-    .orderBy('id')
-    .limit(number('limit')),
+  inAdapter.where('observed_at', '<', number('before')).orderBy('observed_at').orderBy('id').limit(number('limit')),
 )
 const counted = build
   .selectFrom('principals')
@@ -42,22 +33,19 @@ const counted = build
   .where('adapter', '=', text('adapter'))
 const countNeverSeen = statement(counted.where('observed_at', 'is', null))
 const countSeenBefore = statement(counted.where('observed_at', '<', number('before')))
+/** The first half is the condition of the index, the second makes it the better one to the planner. */
+export const isMarked = sql<boolean>`mark <> 'none' and mark in ('claimed', 'ours', 'lifted')`
 const marked = statement(
-  build
-    .selectFrom('principals')
-    .select('id')
-    .where('adapter', '=', text('adapter'))
-    .where('mark', '<>', sql<'none'>`'none'`)
-    .limit(1),
+  build.selectFrom('principals').select('id').where('adapter', '=', text('adapter')).where(isMarked).limit(1),
 )
-/** From the open holds, which are few, to their principals: an adapter may have a million of those. */
+/** From the open holds, which are few, to their principals; `+` keeps the planner from walking the whole adapter. */
 const held = statement(
   build
     .selectFrom('holds as h')
     .innerJoin('principals as p', 'p.did', 'h.did')
     .select('p.id')
     .where('h.released_at', 'is', null)
-    .where('p.adapter', '=', text('adapter'))
+    .where(sql<string>`+p.adapter`, '=', text('adapter'))
     .limit(1),
 )
 const ownHold = statement(
@@ -87,13 +75,6 @@ type PrincipalReads = Pick<
   | 'adaptersWithPrincipals'
 >
 
-const due = async (run: Run, adapter: string, now: number, limit: number): Promise<ScheduledPrincipal[]> => {
-  const first = await run.all(dueOf, { adapter, lane: 0, now, limit })
-  if (first.length >= limit) return first.map(toPrincipal)
-  const rest = await run.all(dueOf, { adapter, lane: 1, now, limit: limit - first.length })
-  return [...first, ...rest].map(toPrincipal)
-}
-
 const stale = async (run: Run, adapter: string, before: number, limit: number): Promise<ScheduledPrincipal[]> => {
   const never = await run.all(neverSeen, { adapter, limit })
   if (never.length >= limit) return never.map(toPrincipal)
@@ -110,13 +91,8 @@ export const principalReads = (run: Run): PrincipalReads => ({
   principalsById: async (adapter, wanted) =>
     wanted.length === 0 ? [] : (await run.all(byIds, { adapter, ids: JSON.stringify(wanted) })).map(toPrincipal),
   countPrincipals: async (adapter) => (await run.one(count, { adapter }))?.n ?? 0,
-  due: (adapter, now, limit) => due(run, adapter, now, limit),
-  nextDue: async (adapter) => {
-    const times: number[] = []
-    for (const lane of lanes) times.push((await run.one(next, { adapter, lane }))?.next_at ?? Number.POSITIVE_INFINITY)
-    const earliest = Math.min(...times)
-    return Number.isFinite(earliest) ? earliest : undefined
-  },
+  due: async (adapter, lane, now, limit) => (await run.all(dueOf, { adapter, lane, now, limit })).map(toPrincipal),
+  nextDue: async (adapter, lane) => (await run.one(next, { adapter, lane }))?.next_at ?? undefined,
   laneDepth: async (adapter) => {
     const depths: { lane: Lane; due: number }[] = []
     for (const lane of lanes) depths.push({ lane, due: (await run.one(depth, { adapter, lane }))?.n ?? 0 })

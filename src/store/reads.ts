@@ -4,6 +4,7 @@ import { auditReads } from './audit.ts'
 import { holdReads } from './holds.ts'
 import { principalReads } from './principals.ts'
 import { signalReads } from './signals.ts'
+import { sourceReads } from './sources.ts'
 import type { Run } from './statement.ts'
 
 /** Every read of the port, on one connection. */
@@ -12,5 +13,6 @@ export const reads = (run: Run): StoreReads => ({
   ...principalReads(run),
   ...holdReads(run),
   ...signalReads(run),
+  ...sourceReads(run),
   ...auditReads(run),
 })

@@ -1,5 +1,5 @@
 import type { StoreTx } from '../core/store.ts'
-import { fromSignal, fromSource, kindOf, toSource } from './rows.ts'
+import { fromSignal, fromSource } from './rows.ts'
 import { build, number, type Run, rowWriter, slot, statement, text } from './statement.ts'
 
 /** The bookkeeping beside agents, principals and holds. */
@@ -16,17 +16,12 @@ const dropSource = statement(
     .where('capability', '=', text('capability'))
     .where('source', '=', text('source')),
 )
-const olderSources = build
-  .selectFrom('capability_sources')
-  .selectAll()
-  .where('confirmed_at', '<', number('before'))
-  .where('source', '>=', text('from'))
-  .where('source', '<', text('to'))
-  .limit(number('limit'))
-const olderOfKind = statement(
-  olderSources.where('kind', '=', text('kind')).orderBy('confirmed_at').orderBy('source').orderBy('did').orderBy('capability'),
+const confirm = statement(
+  build
+    .updateTable('capability_sources')
+    .set({ confirmed_at: number('at') })
+    .where('source', '=', text('source')),
 )
-const olderOfAny = statement(olderSources.orderBy('source').orderBy('did').orderBy('capability'))
 const insertSignal = statement(
   build
     .insertInto('signals')
@@ -89,7 +84,7 @@ type RecordWrites = Pick<
   StoreTx,
   | 'putSource'
   | 'deleteSource'
-  | 'sourcesBefore'
+  | 'confirmSources'
   | 'appendSignal'
   | 'ackSignal'
   | 'ackHold'
@@ -111,10 +106,8 @@ export const recordWrites = (run: Run): RecordWrites => ({
   deleteSource: async (did, capability, source) => {
     await run.change(dropSource, { did, capability, source })
   },
-  sourcesBefore: async (prefix, before, limit) => {
-    const values = { kind: kindOf(prefix), from: prefix, to: `${prefix}\u{10ffff}`, before, limit }
-    const older = prefix.includes(':') ? olderOfKind : olderOfAny
-    return (await run.all(older, values)).map(toSource)
+  confirmSources: async (source, at) => {
+    await run.change(confirm, { source, at })
   },
   appendSignal: async (signal) => {
     const row = await run.one(insertSignal, fromSignal(signal))

@@ -43,7 +43,7 @@ create index principals_did on principals (did);
 create index principals_due on principals (adapter, lane, next_at, id) where next_at is not null;
 create index principals_seen on principals (adapter, observed_at, id);
 create index principals_depends on principals (adapter, depends_on) where depends_on is not null;
-create index principals_marked on principals (adapter) where mark <> 'none';
+create index principals_marked on principals (mark, adapter) where mark <> 'none';
 
 -- Counting a million index entries for every guard decision would cost tens of milliseconds.
 create table principal_counts (adapter text not null primary key, n integer not null) strict, without rowid;

@@ -89,7 +89,8 @@ export const rowWriter = <T extends keyof Schema>(table: T, key: readonly (keyof
     sql` and `,
   )
   const others = (columns: readonly string[]) => columns.filter((c) => !key.some((k) => k === c))
-  const insert = (columns: string[]) => sql`insert into ${sql.table(table)} (${list(columns)}) values (${filled(columns)})`
+  const insert = (columns: string[]) =>
+    sql`insert into ${sql.table(table)} (${list(columns)}) values (${filled(columns)})`
   return {
     insert: once(insert),
     /** Every column but the key. */

@@ -11,7 +11,7 @@ import { transaction } from './writes.ts'
  * Nobody waits for a batch to fill.
  */
 export interface Writer {
-  write<T>(work: (tx: StoreTx) => Promise<T>): Promise<T>
+  write<T>(work: (tx: StoreTx, run: Run) => Promise<T>): Promise<T>
   /** Runs what is queued, then takes no more. */
   drain(): Promise<void>
 }
@@ -50,7 +50,14 @@ const bounded = (run: Run): { run: Run; end(): void } => {
   }
 }
 
-export const writer = (on: Connection, epoch: number, fail: (error: unknown) => BridgeError): Writer => {
+export interface Life {
+  /** @throws when the store is dead or closed */
+  check(): void
+  /** Marks the store dead and returns what to tell whoever was in the middle of something. */
+  fail(error: unknown): BridgeError
+}
+
+export const writer = (on: Connection, epoch: number, { check, fail }: Life): Writer => {
   const raw = on.raw
   const begin = raw.prepare('begin immediate')
   const commit = raw.prepare('commit')
@@ -90,6 +97,7 @@ export const writer = (on: Connection, epoch: number, fail: (error: unknown) => 
   const runBatch = async (batch: readonly Job[]): Promise<void> => {
     const settled: (() => void)[] = []
     try {
+      check()
       begin.run()
       checkLease()
       for (const job of batch) settled.push(await runOne(job))
@@ -142,7 +150,7 @@ export const writer = (on: Connection, epoch: number, fail: (error: unknown) => 
         const run = async (): Promise<() => void> => {
           const { end, run: statements } = bounded(on.run)
           try {
-            const value = await given(transaction(statements))
+            const value = await given(transaction(statements), statements)
             return () => resolve(value)
           } finally {
             end()

@@ -4,10 +4,11 @@ import type { StoreTx } from '../core/store.ts'
 import type { Agent, PrincipalKey } from '../core/types.ts'
 import { append } from './audit.ts'
 import { sqliteCode } from './database.ts'
+import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
+import { recordWrites } from './records.ts'
 import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule } from './rows.ts'
 import { build, number, type Run, rowWriter, type Statement, slot, statement, text, type Values } from './statement.ts'
-import { recordWrites } from './records.ts'
 
 const agentWriter = rowWriter('agents', ['did'])
 const labelWriter = rowWriter('agent_labels', ['did', 'key'])
@@ -36,7 +37,7 @@ const asked = principals.set({
 const askOne = statement(asked.where('adapter', '=', text('adapter')).where('id', '=', text('id')))
 const askDependents = statement(asked.where('adapter', '=', text('adapter')).where('depends_on', '=', text('id')))
 const forward = principals.set({ next_at: nextAt })
-const wakeMarked = statement(forward.where('adapter', '=', text('adapter')).where('mark', '<>', sql<'none'>`'none'`))
+const wakeMarked = statement(forward.where('adapter', '=', text('adapter')).where(isMarked))
 /** From the open holds to their principals: `+` keeps the planner from walking the whole adapter instead. */
 const wakeHeld = statement(
   forward
@@ -142,7 +143,10 @@ const agentWrites = (run: Run): AgentWrites => ({
 
 const keyOf = (key: PrincipalKey) => ({ adapter: key.adapter, id: key.id })
 
-type HoldWrites = Pick<StoreTx, 'insertHold' | 'saveHold' | 'closeHold' | 'insertRelease' | 'saveRelease' | 'appendAudit'>
+type HoldWrites = Pick<
+  StoreTx,
+  'insertHold' | 'saveHold' | 'closeHold' | 'insertRelease' | 'saveRelease' | 'appendAudit'
+>
 
 const holdWrites = (run: Run): HoldWrites => ({
   insertHold: async (hold) => {

@@ -143,6 +143,12 @@ const table: Row[] = [
   ['a reference where none belongs', `${minimal}store: { url: { file: /secret } }`, 'store.url wrong_type', /text/],
   ['authorities that are not there', `${minimal}outbound: { caFile: /nope }`, 'outbound.caFile unreadable', /\/nope/],
   ['authorities without a certificate', `${minimal}outbound: { caFile: /secret }`, 'outbound.caFile bad_value', /PEM/],
+  [
+    'a range as proxy exception',
+    `${minimal}outbound: { noProxy: [10.0.0.0/8] }`,
+    'outbound.noProxy.0 bad_value',
+    /all below it/,
+  ],
   ['a proxy of another scheme', `${minimal}outbound: { proxy: "ftp://p" }`, 'outbound.proxy bad_value', /proxy URL/],
 ]
 

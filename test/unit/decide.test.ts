@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { freshAccount } from '../../src/core/account.ts'
 import { covers } from '../../src/core/covers.ts'
 import { decide, isRefusalCode, type Question, refusals } from '../../src/core/decide.ts'
 import type { Account, Agent, Hold, Principal } from '../../src/core/types.ts'
@@ -27,24 +28,9 @@ const agent = (over: Partial<Agent> = {}): Agent => ({
 })
 
 const account = (over: Partial<Account> = {}): Account => ({
+  ...freshAccount,
   observed: 'enabled',
   observedAt: NOW - 1000,
-  switches: [],
-  dependsOn: undefined,
-  mark: 'none',
-  claimedAt: undefined,
-  sentAt: undefined,
-  intent: undefined,
-  inFlightUntil: undefined,
-  disabledAckAt: undefined,
-  enabledAckAt: undefined,
-  foreignSeenAt: undefined,
-  drifts: [],
-  contested: false,
-  overriddenAt: undefined,
-  driftAcceptedAt: undefined,
-  attempts: 0,
-  lastError: undefined,
   ...over,
 })
 

@@ -60,15 +60,15 @@ describe('a good token', () => {
   })
 
   it('may have a list of audiences, fractions of seconds, nested claims and an assumed issue date', async () => {
-    const fine = [
+    const fine: object[] = [
       { aud: ['other', AUDIENCE] },
       { iat: seconds - 0.5, exp: seconds + 0.25 },
       { nested: { a: [{ b: { c: 1 } }], exp: 'x' } },
       { constructor: 1, prototype: 2, toString: 3 },
     ]
     for (const over of fine) assert.ok(!('refused' in (await verify(token(rsa, now, over)))), JSON.stringify(over))
-    const result = await verify(token(rsa, now, { iat: undefined }), { lifetimeMs: 300_000 })
-    assert.equal('issuedAt' in result && result.issuedAt, (seconds + 3300) * 1000)
+    const result = await verify(token(rsa, now, { iat: undefined, exp: seconds + 200 }), { lifetimeMs: 300_000 })
+    assert.equal('issuedAt' in result && result.issuedAt, (seconds - 100) * 1000)
   })
 
   it('ignores key material and key addresses in its header', async () => {
@@ -140,10 +140,8 @@ describe('the algorithm', () => {
     await refused(token(ec, now), 'R_ALGORITHM', { algorithms: ['RS256'] })
     await refused(token(ec, now, {}, { kid: 'rsa-1' }), 'R_KEY')
     await refused(token(rsa, now, {}, { kid: 'ec-1' }), 'R_KEY')
-    await refused(token({ ...rsa, alg: 'PS256' }, now), 'R_SIGNATURE', { algorithms: ['PS256'] }).catch(async () => {
-      const result = await verify(token({ ...rsa, alg: 'PS256' }, now), { algorithms: ['PS256'] })
-      assert.ok(!('refused' in result), 'an RSA key without alg serves both paddings')
-    })
+    const padded = await verify(token({ ...rsa, alg: 'PS256' }, now), { algorithms: ['PS256'] })
+    assert.ok(!('refused' in padded), 'an RSA key without alg serves both paddings')
   })
 })
 
@@ -221,8 +219,8 @@ describe('the form', () => {
       [`${good}\u0000`, 'nul'],
       [good.replaceAll('.', '\u2024'), 'another dot'],
       [`Bearer ${good}`, 'with scheme'],
-      [`${first}.${second}.${third}A`, 'impossible length'],
-      [`${first}.${second}.${third}AAA`, 'longer signature'],
+      [`${first}.${second}.${third}AAA`, 'impossible length'],
+      [`${first}.${second}.${third}A`, 'longer signature'],
       [JSON.stringify({ payload: second, protected: first, signature: third }), 'flattened JSON'],
       [JSON.stringify({ payload: second, signatures: [{ protected: first, signature: third }] }), 'general JSON'],
       [`${good}.${good}`, 'twice'],
@@ -412,6 +410,7 @@ describe('the claims', () => {
     await refused(forge(header, text.replace(`${seconds + 3600}`, '1e999'), rsa), 'R_CLAIMS')
     await refused(forge(header, text.replace(`${seconds + 3600}`, '-1e999'), rsa), 'R_CLAIMS')
     await refused(forge(header, text.replace(`${seconds}`, '1e999'), rsa), 'R_CLAIMS')
+    await refused(token(rsa, now, { iat: undefined, exp: seconds + 400 }), 'R_NOT_YET_VALID', { lifetimeMs: 300_000 })
     for (const iat of [null, 'x', -1]) await refused(token(rsa, now, { iat }), 'R_CLAIMS', { lifetimeMs: 300_000 })
   })
 

@@ -5,6 +5,7 @@ import { describe, it, type TestContext } from 'node:test'
 import type { ClientSecretCredentialOptions } from '@azure/identity'
 import { ClientSecretCredential } from '@azure/identity'
 import { createRemoteJWKSet, customFetch, exportJWK, generateKeyPair, jwtVerify, SignJWT } from 'jose'
+import type { Issuer } from '../../src/core/adapter.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { asFetch, pipelineClient } from '../../src/lib/fetchshapes.ts'
 import { createOutbound } from '../../src/lib/outbound.ts'
@@ -35,7 +36,7 @@ describe('a pinned fetch for libraries', () => {
     const { host, pinned } = await pinnedTo(t, (_, response) => {
       response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] }))
     })
-    const fetch = asFetch(pinned, never)
+    const fetch: Issuer['fetch'] = asFetch(pinned, never)
     const token = await new SignJWT({ a: 1 }).setProtectedHeader({ alg: 'RS256', kid: '1' }).sign(privateKey)
     const keys = createRemoteJWKSet(new URL(`http://${host}/keys`), { [customFetch]: fetch })
     assert.equal((await jwtVerify(token, keys)).payload.a, 1)

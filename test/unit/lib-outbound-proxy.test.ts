@@ -6,7 +6,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, connect, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { before, describe, it, type TestContext } from 'node:test'
+import { after, before, describe, it, type TestContext } from 'node:test'
 import { systemClock } from '../../src/lib/clock.ts'
 import { bypassesProxy, createOutbound, type OutboundOptions } from '../../src/lib/outbound.ts'
 import { selfSigned } from './lib-certificate.ts'
@@ -34,10 +34,8 @@ describe('outbound through a proxy and with a private authority', () => {
   const { cert, key } = selfSigned(HOST)
   const directory = mkdtempSync(join(tmpdir(), 'bridge-ca-'))
   const caFile = join(directory, 'ca.pem')
-  before((t) => {
-    writeFileSync(caFile, cert)
-    if ('after' in t) t.after(() => rmSync(directory, { recursive: true }))
-  })
+  before(() => writeFileSync(caFile, cert))
+  after(() => rmSync(directory, { recursive: true }))
 
   /** A TLS directory named HOST, and a CONNECT proxy that knows where it is. */
   async function network(t: TestContext) {

@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import { Apps } from './apps.ts'
+import { AuditLog } from './audit.ts'
+import { serveControl } from './control.ts'
+import { Directory } from './directory.ts'
+import { EventGrid } from './eventgrid.ts'
+import { Faults } from './faults.ts'
+import { Keys } from './keys.ts'
+import { Opaque } from './opaque.ts'
+import { graphAppRoles } from './permissions.ts'
+import { RequestLog } from './requests.ts'
+import { serve } from './server.ts'
+import { EntraTenant } from './tenant.ts'
+import { Throttle, type ThrottleLimits } from './throttle.ts'
+import { graphAppId, Tokens } from './tokens.ts'
+import type { World } from './world.ts'
+
+export type { NewAgentIdentity, NewAgentUser, NewGroup, NewObject, NewPrincipal, NewUser } from './additions.ts'
+export type { RegisterApp } from './apps.ts'
+export type { Actor } from './audit.ts'
+export type { CustomEvent, Delivery, EventGridAuth, SubscribeEventGrid } from './eventgrid.ts'
+export type { Fault, Match, Target } from './faults.ts'
+export type { ObjectState } from './population.ts'
+export type { SeenRequest } from './requests.ts'
+export { EntraTenant } from './tenant.ts'
+export type { ThrottleLimits } from './throttle.ts'
+export type { TokenRequest } from './tokens.ts'
+
+export interface EntraTenantOptions {
+  readonly tenantId?: string
+  /** Any free port when absent. */
+  readonly port?: number
+  readonly host?: '127.0.0.1'
+  /** Upper bound of every page, below Graph's own. */
+  readonly pageSize?: number
+  /** A write becomes visible to reads only after it; reads with `ConsistencyLevel: eventual` lag twice as long. */
+  readonly staleMs?: number
+  readonly auditDelayMs?: number
+  /** Agent identities are absent from `/servicePrincipals/delta`: no source says that they are not. */
+  readonly deltaHidesAgents?: boolean
+  /** Milliseconds since the epoch. Delays other than Event Grid's retries follow it. */
+  readonly now?: () => number
+  /** Event Grid's waiting times are multiplied by it. */
+  readonly eventGridRetryScale?: number
+  /** Graph's published limits when absent; `false` switches them off. */
+  readonly throttle?: ThrottleLimits | false
+  /** The second of several pages comes empty, with a next link; on unless `false`. */
+  readonly emptyPages?: boolean
+  /** Requests kept in the log. */
+  readonly requestLogSize?: number
+}
+
+/** Event Grid's own app in every tenant of the public cloud, and the role a webhook's app grants it. */
+const eventGridAppId = '4962773b-9cdb-44cf-a8bf-237846a00ab7'
+const eventGridRole = 'AzureEventGridSecureWebhookSubscriber'
+
+/**
+ * Starts a local Entra tenant on plain HTTP: Graph under `/v1.0`, the login host under `/{tenantId}`, the instance metadata
+ * service, and the control API under `/_sandbox` (see control.ts). It refuses what the real directory refuses.
+ */
+export async function startEntraTenant(options: EntraTenantOptions = {}): Promise<EntraTenant> {
+  const server = createServer()
+  server.keepAliveTimeout = 60_000
+  const host = options.host ?? '127.0.0.1'
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port ?? 0, host, resolve)
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the tenant has no port')
+  const origin = `http://${host}:${address.port}`
+  const workloadIssuer = `${origin}/_sandbox/workload`
+  const world = createWorld(options, origin, workloadIssuer)
+  const tenant = new EntraTenant(world, workloadIssuer, async () => {
+    await world.eventGrid.close()
+    server.closeAllConnections()
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve())
+    })
+  })
+  addMicrosoftApps(tenant, world)
+  server.on('request', (request, response) => {
+    serve(world, (incoming) => serveControl(tenant, world, incoming), request, response).catch((error: unknown) => {
+      // A client that hung up is its own business; anything else is a bug of the tenant and must be seen.
+      if (request.destroyed && !request.complete) return
+      server.emit('error', error)
+      response.destroy()
+    })
+  })
+  return tenant
+}
+
+function createWorld(options: EntraTenantOptions, origin: string, workloadIssuer: string): World {
+  const now = options.now ?? Date.now
+  const tenantId = (options.tenantId ?? randomUUID()).toLowerCase()
+  const directory = new Directory({ now, staleMs: options.staleMs ?? 0 })
+  const keys = new Keys()
+  const tokens = new Tokens({ keys, directory, tenantId, now })
+  const eventGridId = randomUUID()
+  return {
+    origin,
+    tenantId,
+    now,
+    pageSize: options.pageSize,
+    emptyPages: options.emptyPages ?? true,
+    deltaHidesAgents: options.deltaHidesAgents ?? false,
+    directory,
+    audit: new AuditLog({ now, delayMs: options.auditDelayMs ?? 0 }),
+    apps: new Apps(directory, workloadIssuer),
+    keys,
+    tokens,
+    opaque: new Opaque(),
+    throttle: new Throttle({
+      now,
+      limits: options.throttle ?? {},
+      userCount: () => directory.list('users').length,
+      tenantId,
+    }),
+    faults: new Faults(),
+    requests: new RequestLog(options.requestLogSize ?? 20_000),
+    eventGrid: new EventGrid({
+      tenantId,
+      now,
+      retryScale: options.eventGridRetryScale ?? 1,
+      token: (audience, version) =>
+        tokens.issueApp({
+          id: eventGridId,
+          appId: eventGridAppId,
+          audience,
+          version,
+          clientAuth: '2',
+          roles: [eventGridRole],
+          isGraph: false,
+        }),
+    }),
+    switches: {
+      jwksDown: false,
+      tokenEndpointDown: false,
+      deltaGeneration: 0,
+      deltaExpiry: 'gone',
+      deltaReplay: false,
+    },
+  }
+}
+
+/** Graph's own service principal, where its app roles can be looked up by name. */
+function addMicrosoftApps(tenant: EntraTenant, world: World): void {
+  const appRoles = graphAppRoles.map((value) => ({
+    id: randomUUID(),
+    value,
+    displayName: value,
+    description: value,
+    allowedMemberTypes: ['Application'],
+    isEnabled: true,
+    origin: 'Application',
+  }))
+  tenant.addServicePrincipal({ displayName: 'Microsoft Graph', appId: graphAppId, properties: { appRoles } })
+  tenant.addServicePrincipal({ displayName: 'Microsoft.EventGrid', appId: eventGridAppId })
+  world.audit.settle()
+}

@@ -1,0 +1,243 @@
+import { parseCapability } from '../core/capabilities.ts'
+import { parseDid } from '../core/did.ts'
+import { BridgeError } from '../core/errors.ts'
+import type { Agent, Did } from '../core/types.ts'
+import type { AgentInput, AgentView, Caller, PrincipalInput } from './api.ts'
+import { type Change, change } from './change.ts'
+import type { Deps } from './deps.ts'
+import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
+import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
+import { checkParent, reparent } from './parents.ts'
+import { claimAll, inheritCascade, placeHold } from './placing.ts'
+import type { Confirmations } from './seen.ts'
+import { agentView, requireAgent } from './views.ts'
+
+type ConfirmationsOf = (adapter: string) => Confirmations
+const readTimeoutMs = 20_000
+
+const who = (caller: Caller) => ({ actor: caller.name, requestId: caller.requestId })
+
+const checked = (input: AgentInput): AgentInput => {
+  parseDid(input.did)
+  for (const name of input.capabilities ?? []) parseCapability(name)
+  return input
+}
+
+const fields = (input: AgentInput) => ({
+  name: input.name,
+  sponsor: input.sponsor ?? undefined,
+  blueprint: input.blueprint ?? undefined,
+  parentDid: input.parentDid ?? undefined,
+  labels: input.labels ?? {},
+})
+
+/** Registers an agent. The same registration again changes nothing; a different one is refused. */
+export const register = async (deps: Deps, confirmations: ConfirmationsOf, input: AgentInput, caller: Caller) => {
+  checked(input)
+  const present = await deps.store.agent(input.did)
+  if (present !== undefined) {
+    const agent = await agentView(deps, deps.store, present)
+    if (present.decommissioned) throw decommissioned()
+    if (sameAs(agent, input)) return { agent, created: false }
+    throw new BridgeError('E_EXISTS', 'An agent is already registered under this DID with other details.', {
+      hint: 'Change it with PATCH or replace it with PUT; registering never resets an agent.',
+    })
+  }
+  const readings = await readForMapping(deps, input.principals ?? [], AbortSignal.timeout(readTimeoutMs))
+  const agent = await change(deps, who(caller), async (c) => {
+    if ((await c.tx.agent(input.did)) !== undefined) {
+      throw new BridgeError('E_EXISTS', 'The agent was registered a moment ago.', { hint: 'Read it and compare.' })
+    }
+    return create(c, confirmations, input, readings)
+  })
+  deps.probe?.('agent.registered')
+  return { agent, created: true }
+}
+
+const create = async (
+  c: Change,
+  confirmations: ConfirmationsOf,
+  input: AgentInput,
+  readings: Readings,
+): Promise<AgentView> => {
+  const { now, tx } = c
+  const agent: Agent = {
+    did: input.did,
+    ...fields(input),
+    decommissioned: false,
+    createdAt: now,
+    updatedAt: now,
+    revision: 1,
+    lastActivity: undefined,
+    resumedAt: undefined,
+  }
+  await checkParent(c, agent.did, agent.parentDid)
+  await tx.insertAgent(agent)
+  await audit(c, 'agent.registered', agent, input)
+  await inheritCascade(c, agent)
+  for (const principal of input.principals ?? []) await mapPrincipal(c, agent.did, principal, readings, confirmations)
+  // Kills that came before the agent did (rule 13), and what it inherits, reach its accounts now.
+  await claimAll(c, agent.did)
+  const before = new Map([[agent.did, [] as string[]]])
+  for (const capability of input.capabilities ?? []) {
+    await tx.putSource({ did: agent.did, capability, source: 'manual', confirmedAt: now })
+  }
+  await capabilitiesChanged(c, before, 'manual')
+  return agentView(c.deps, tx, await requireAgent(tx, agent.did))
+}
+
+const audit = async (c: Change, type: string, agent: Agent, input: Pick<AgentInput, 'principals'>): Promise<void> => {
+  const principals = (input.principals ?? []).map(({ adapter, id }) => {
+    const realm = c.deps.mounts().get(adapter)?.adapter.realm
+    return { adapter, id, ...(realm !== undefined && { realm }) }
+  })
+  await c.tx.appendAudit({
+    time: c.now,
+    type,
+    did: agent.did,
+    principals,
+    sponsor: agent.sponsor?.objectId,
+    scopes: (input.principals ?? []).flatMap(({ scopes }) => scopes ?? []),
+    actor: c.actor,
+    requestId: c.requestId,
+    details: { revision: agent.revision, parentDid: agent.parentDid ?? null, labels: agent.labels },
+    text: { name: agent.name, ...(agent.sponsor?.email !== undefined && { sponsorEmail: agent.sponsor.email }) },
+  })
+}
+
+const decommissioned = () =>
+  new BridgeError('E_DECOMMISSIONED', 'The agent was decommissioned; its DID is not used again.', {
+    hint: 'Register the replacement under a new DID.',
+  })
+
+const principalText = ({ adapter, id, kind, appId, scopes }: PrincipalInput) =>
+  JSON.stringify([adapter, id, kind, appId ?? null, [...(scopes ?? [])].sort()])
+
+export const inputOf = (agent: AgentView): AgentInput => ({
+  did: agent.did,
+  name: agent.name,
+  sponsor: agent.sponsor ?? null,
+  blueprint: agent.blueprint ?? null,
+  parentDid: agent.parentDid ?? null,
+  labels: agent.labels,
+  capabilities: agent.capabilities
+    .filter(({ sources }) => sources.some(({ source }) => source === 'manual'))
+    .map(({ name }) => name),
+  principals: agent.principals.map(({ adapter, id, kind, appId, scopes }) => ({ adapter, id, kind, appId, scopes })),
+})
+
+const normal = (input: AgentInput): string =>
+  JSON.stringify([
+    {
+      ...fields(input),
+      labels: Object.entries(input.labels ?? {}).sort(),
+      sponsor: [input.sponsor?.email, input.sponsor?.objectId],
+    },
+    [...new Set(input.capabilities ?? [])].sort(),
+    (input.principals ?? []).map(principalText).sort(),
+  ])
+
+const sameAs = (agent: AgentView, input: AgentInput): boolean => normal(inputOf(agent)) === normal(input)
+
+/** Replaces what a person decides about an agent; holds, marks and group sources stay as they are (I10). */
+export const update = async (
+  deps: Deps,
+  confirmations: ConfirmationsOf,
+  input: AgentInput,
+  caller: Caller,
+  ifRevision: number | undefined,
+): Promise<AgentView> => {
+  checked(input)
+  const present = await agentView(deps, deps.store, await requireAgent(deps.store, input.did))
+  const known = new Set(present.principals.map(({ adapter, id }) => `${adapter}/${id}`))
+  const added = (input.principals ?? []).filter(({ adapter, id }) => !known.has(`${adapter}/${id}`))
+  const readings = await readForMapping(deps, added, AbortSignal.timeout(readTimeoutMs))
+  return change(deps, who(caller), async (c) => {
+    const agent = await requireAgent(c.tx, input.did)
+    if (ifRevision !== undefined && ifRevision !== agent.revision) {
+      throw new BridgeError('E_REVISION', `The agent is at revision ${agent.revision}, not ${ifRevision}.`, {
+        hint: 'Read it again and repeat the change.',
+      })
+    }
+    const before = await agentView(deps, c.tx, agent)
+    if (sameAs(before, input)) return before
+    if (agent.decommissioned) freeOnly(before, input, caller)
+    const had = await capabilitiesBefore(c, [agent.did])
+    const next: Agent = { ...agent, ...fields(input), updatedAt: c.now, revision: agent.revision + 1 }
+    await reparent(c, agent, next)
+    await c.tx.saveAgent(next)
+    await audit(c, 'agent.changed', next, input)
+    await remap(c, agent.did, before, input, readings, confirmations)
+    await regrant(c, before, input, had)
+    return agentView(deps, c.tx, await requireAgent(c.tx, agent.did))
+  })
+}
+
+/** A tombstone changes in one way: an operator frees its accounts (rule 12). */
+const freeOnly = (before: AgentView, input: AgentInput, caller: Caller): void => {
+  const kept = new Set((input.principals ?? []).map(principalText))
+  const fewer = inputOf(before).principals?.filter((one) => kept.has(principalText(one))) ?? []
+  const rest = normal({ ...inputOf(before), principals: fewer }) === normal(input)
+  if (!rest || !caller.roles.includes('operator')) throw decommissioned()
+}
+
+const remap = async (
+  c: Change,
+  did: Did,
+  before: AgentView,
+  input: AgentInput,
+  readings: Readings,
+  confirmations: ConfirmationsOf,
+): Promise<void> => {
+  const wanted = new Map((input.principals ?? []).map((one) => [`${one.adapter}/${one.id}`, one]))
+  for (const { adapter, id } of before.principals) {
+    const key = { adapter, id }
+    const one = wanted.get(`${adapter}/${id}`)
+    if (one !== undefined) {
+      await c.tx.describePrincipal(key, { kind: one.kind, appId: one.appId, scopes: one.scopes ?? [] })
+      wanted.delete(`${adapter}/${id}`)
+      continue
+    }
+    const row = await c.tx.principal(key)
+    const engaged = before.holds.length > 0 || (row !== undefined && row.account.mark !== 'none')
+    if (engaged && before.status !== 'decommissioned') {
+      throw new BridgeError(
+        'E_HELD',
+        `The account ${id} of ${adapter} cannot be unmapped while the agent is held or its switch is ours.`,
+        {
+          hint: 'Release every hold of the agent first; its accounts are then switched on again and can be unmapped.',
+        },
+      )
+    }
+    await c.tx.deletePrincipal(key)
+  }
+  for (const one of wanted.values()) await mapPrincipal(c, did, one, readings, confirmations)
+  await claimAll(c, did)
+}
+
+const regrant = async (
+  c: Change,
+  before: AgentView,
+  input: AgentInput,
+  had: ReadonlyMap<Did, string[]>,
+): Promise<void> => {
+  const { did } = before
+  const manual = new Set(input.capabilities ?? [])
+  for (const name of inputOf(before).capabilities ?? []) {
+    if (!manual.has(name)) await c.tx.deleteSource(did, name, 'manual')
+  }
+  for (const capability of manual) await c.tx.putSource({ did, capability, source: 'manual', confirmedAt: c.now })
+  await capabilitiesChanged(c, had, 'manual')
+}
+
+/** The end of an agent: held for ever, its DID a tombstone, its accounts switched off and kept from others. */
+export const decommission = async (deps: Deps, did: Did, reason: string, caller: Caller): Promise<AgentView> =>
+  change(deps, who(caller), async (c) => {
+    const agent = await requireAgent(c.tx, did)
+    if (agent.decommissioned) return agentView(deps, c.tx, agent)
+    const ended = { ...agent, decommissioned: true, updatedAt: c.now, revision: agent.revision + 1 }
+    await c.tx.saveAgent(ended)
+    await audit(c, 'agent.decommissioned', ended, {})
+    await placeHold(c, { did, origin: `operator:${caller.name}`, severity: 'decommission', reason })
+    return agentView(deps, c.tx, ended)
+  })

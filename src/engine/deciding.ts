@@ -1,0 +1,120 @@
+import { type Decision, decide, type RefusalCode } from '../core/decide.ts'
+import { parseDid } from '../core/did.ts'
+import { BridgeError } from '../core/errors.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
+import type { Agent, Hold } from '../core/types.ts'
+import type { DecisionInput, DecisionView, TokenView } from './api.ts'
+import type { Deps } from './deps.ts'
+import { effectiveOf } from './granting.ts'
+import type { Verified, Verifier } from './verify.ts'
+import { statusOf } from './views.ts'
+
+interface Asked {
+  readonly did: string | undefined
+  readonly principals: readonly ScheduledPrincipal[]
+  readonly token: Verified | undefined
+}
+
+const refuse = (codes: readonly RefusalCode[]): DecisionView => ({ allow: false, did: undefined, codes, holds: [] })
+
+/** May this agent act now? Reads committed state at every call: a hold denies from its commit on (rule 1). */
+export const createDecider = (deps: Deps, verifier: Verifier) => {
+  const ask = async (
+    asked: Asked,
+    input: DecisionInput,
+  ): Promise<{ decision: Decision; agent: Agent | undefined; open: readonly Hold[] }> => {
+    const dids = new Set(asked.principals.map(({ did }) => did))
+    if (asked.did !== undefined) dids.add(asked.did)
+    const [first] = dids
+    const did = asked.did ?? first
+    const agent = did === undefined ? undefined : await deps.store.agent(did)
+    const open: Hold[] = []
+    for (const one of dids) open.push(...(await deps.store.openHolds(one)))
+    const { token } = asked
+    const decision = decide({
+      did: asked.did,
+      agent,
+      holds: open,
+      principals: asked.principals,
+      token: token && { issuedAt: token.issuedAt, scopes: token.scopes },
+      capability: input.capability,
+      scope: input.scope,
+      capabilities: input.capability === undefined || did === undefined ? [] : await effectiveOf(deps.store, did),
+      now: deps.clock.now(),
+      denyAfterMs: deps.policy().maxStaleness.denyMs,
+    })
+    return { decision, agent, open }
+  }
+
+  const askedBy = async (input: DecisionInput): Promise<Asked | DecisionView> => {
+    const given = [input.did, input.token, input.principal].filter((one) => one !== undefined).length
+    if (given === 0) {
+      throw new BridgeError('E_VALIDATION', 'Nothing says which agent is meant.', {
+        hint: 'Give did, token or principal.',
+      })
+    }
+    const did = input.did === undefined ? undefined : parseDid(input.did)
+    if (input.token !== undefined) {
+      const verified = await verifier.verify(input.token)
+      if (!verified.valid) {
+        if (verified.principals.length > 0) return { did, principals: verified.principals, token: undefined }
+        return refuse(verified.codes)
+      }
+      const named = await principalNamed(input)
+      return {
+        did,
+        token: verified,
+        principals: named === undefined ? verified.principals : [...verified.principals, named],
+      }
+    }
+    if (input.principal !== undefined) {
+      const named = await principalNamed(input)
+      return { did, principals: named === undefined ? [] : [named], token: undefined }
+    }
+    return { did, token: undefined, principals: did === undefined ? [] : await deps.store.principalsOf(did) }
+  }
+
+  const principalNamed = async (input: DecisionInput): Promise<ScheduledPrincipal | undefined> =>
+    input.principal === undefined ? undefined : deps.store.principal(input.principal)
+
+  const count = (codes: readonly string[]): void => {
+    deps.metrics.inc('decisions_total', { allow: String(codes.length === 0) })
+    for (const code of codes) deps.metrics.inc('decision_refusals_total', { code })
+  }
+
+  return {
+    decide: async (input: DecisionInput): Promise<DecisionView> => {
+      const begun = deps.clock.mono()
+      const asked = await askedBy(input)
+      const view = 'allow' in asked ? asked : (await ask(asked, input)).decision
+      count(view.codes)
+      deps.metrics.observe('decision_seconds', {}, (deps.clock.mono() - begun) / 1000)
+      const holds = view.holds.map(({ origin, publicReason }) => ({ origin, publicReason }))
+      return { allow: view.allow, did: view.did, codes: view.codes, holds }
+    },
+
+    verify: async (token: string): Promise<TokenView | { valid: false; codes: readonly string[] }> => {
+      const verified = await verifier.verify(token)
+      if (!verified.valid) {
+        deps.metrics.inc('token_verifications_total', { adapter: 'none', outcome: verified.codes[0] ?? 'refused' })
+        return { valid: false, codes: verified.codes }
+      }
+      deps.metrics.inc('token_verifications_total', { adapter: verified.adapter, outcome: 'valid' })
+      const { did } = verified.actor
+      const { agent, open } = await ask({ did: undefined, principals: verified.principals, token: verified }, {})
+      return {
+        valid: true,
+        issuer: verified.issuer,
+        adapter: verified.adapter,
+        actor: { did, principal: verified.actor.principal },
+        onBehalfOf: verified.onBehalfOf ?? null,
+        act: verified.act,
+        status: statusOf(agent, open),
+        capabilities: await effectiveOf(deps.store, did),
+        expiresAt: verified.expiresAt,
+      }
+    },
+  }
+}
+
+export type Decider = ReturnType<typeof createDecider>

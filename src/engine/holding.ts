@@ -1,0 +1,211 @@
+import { parseDid } from '../core/did.ts'
+import { BridgeError } from '../core/errors.ts'
+import { isDirectory, releaseRule } from '../core/holds.ts'
+import type { Hold, Origin, PrincipalKey, Release, Severity } from '../core/types.ts'
+import type { Caller, KillInput, KillResult, ReleaseResult } from './api.ts'
+import { type Change, change } from './change.ts'
+import type { Deps } from './deps.ts'
+import { placeHold, releaseHold } from './placing.ts'
+import { readOnce } from './reading.ts'
+import { agentView, checkBounds, requireAgent, unknownAgent } from './views.ts'
+
+const who = (caller: Caller, onBehalfOf?: string) => ({ actor: caller.name, requestId: caller.requestId, onBehalfOf })
+
+/** A caller that is only a runtime speaks as one; everyone else as an operator. */
+const originOf = (caller: Caller): Origin => {
+  const person = caller.roles.some((role) => role === 'responder' || role === 'operator')
+  return caller.roles.includes('runtime') && !person ? `runtime:${caller.name}` : `operator:${caller.name}`
+}
+
+export interface HoldInput {
+  readonly severity: Severity
+  readonly reason: string
+  readonly publicReason?: string | undefined
+  readonly onBehalfOf?: string | undefined
+}
+
+export const place = async (deps: Deps, did: string, input: HoldInput, caller: Caller): Promise<Hold> => {
+  const origin = originOf(caller)
+  if (input.severity === 'decommission') {
+    throw new BridgeError('E_VALIDATION', 'Decommissioning is not a hold one places.', {
+      hint: 'Use DELETE /v1/agents/{did}.',
+    })
+  }
+  if (input.severity === 'disable' && !caller.roles.includes('operator')) {
+    throw new BridgeError('E_FORBIDDEN', 'Only operators place holds of severity disable.', {
+      hint: 'Use suspend or kill.',
+    })
+  }
+  return change(deps, who(caller, input.onBehalfOf), async (c) => {
+    const agent = await c.tx.agent(did)
+    if (agent === undefined) throw unknownAgent(did)
+    checkBounds(agent, caller)
+    return placeHold(c, {
+      did,
+      origin,
+      severity: input.severity,
+      reason: input.reason,
+      publicReason: input.publicReason,
+    })
+  })
+}
+
+/**
+ * A kill: durable when it resolves, also for a DID that is not registered yet (rule 13). One that answers a hold of
+ * ours acknowledges it and places nothing (rule 14).
+ */
+export const kill = async (deps: Deps, input: KillInput, caller: Caller): Promise<KillResult> => {
+  const did = parseDid(input.did)
+  const result = await change(deps, who(caller), async (c): Promise<KillResult> => {
+    const agent = await c.tx.agent(did)
+    checkBounds(agent, caller)
+    const known = agent !== undefined
+    const answered = input.inResponseTo === undefined ? undefined : await c.tx.hold(input.inResponseTo)
+    if (answered !== undefined && answered.did === did) {
+      await c.tx.ackHold(answered.id, caller.name, c.now)
+      return { did, holdId: answered.id, status: 'acknowledged', known }
+    }
+    const evidence = {
+      ...(input.action !== undefined && { action: input.action }),
+      ...(input.killedAt !== undefined && { killedAt: input.killedAt }),
+      ...(input.inResponseTo !== undefined && { inResponseTo: input.inResponseTo }),
+      ...(input.details !== undefined && { details: input.details }),
+    }
+    const hold = await placeHold(c, { did, origin: originOf(caller), severity: 'kill', reason: input.reason, evidence })
+    return { did, holdId: hold.id, status: 'suspended', known }
+  })
+  deps.probe?.('kill.committed')
+  return result
+}
+
+const missing = () =>
+  new BridgeError('E_HOLD_UNKNOWN', 'The agent has no such hold.', {
+    hint: 'List them with GET /v1/agents/{did}/holds.',
+  })
+
+const openHold = (hold: Hold | undefined, did: string): Hold => {
+  if (hold === undefined || hold.did !== did) throw missing()
+  if (hold.releasedAt !== undefined) {
+    throw new BridgeError('E_ALREADY_RELEASED', 'The hold was released already.', {
+      hint: 'Nothing is left to do for it.',
+    })
+  }
+  return hold
+}
+
+/** Asks for a release: done at once when the caller is the hold's origin, else awaiting a second person (rule 5). */
+export const release = async (
+  deps: Deps,
+  did: string,
+  holdId: string,
+  reason: string,
+  caller: Caller,
+): Promise<ReleaseResult> =>
+  change(deps, who(caller), async (c): Promise<ReleaseResult> => {
+    const hold = openHold(await c.tx.hold(holdId), did)
+    checkBounds(await c.tx.agent(did), caller)
+    const rule = releaseRule(hold, caller)
+    if (rule.how === 'now') {
+      await releaseHold(c, hold, { how: 'origin' })
+      return done(c, did)
+    }
+    const waiting = await c.tx.openReleaseOf(holdId)
+    if (waiting !== undefined) return { done: false, release: waiting }
+    const asked: Release = {
+      id: deps.newId(),
+      holdId,
+      did,
+      kind: rule.kind,
+      requestedBy: caller.name,
+      requestedAt: c.now,
+      reason,
+      status: 'awaiting',
+    }
+    await c.tx.insertRelease(asked)
+    await c.tx.appendAudit({
+      time: c.now,
+      type: 'release.requested',
+      did,
+      actor: caller.name,
+      hold: holdId,
+      requestId: caller.requestId,
+      details: { releaseId: asked.id, kind: asked.kind },
+      text: { reason },
+    })
+    return { done: false, release: asked }
+  })
+
+const done = async (c: Change, did: string): Promise<ReleaseResult> => {
+  const agent = await c.tx.agent(did)
+  return { done: true, did, agent: agent && (await agentView(c.deps, c.tx, agent)) }
+}
+
+const secondPerson = (asked: Release | undefined, caller: Caller): Release => {
+  if (asked === undefined)
+    throw new BridgeError('E_RELEASE_UNKNOWN', 'There is no such release.', { hint: 'Ask for one first.' })
+  if (asked.status !== 'awaiting') {
+    throw new BridgeError('E_ALREADY_RELEASED', 'This release is not waiting any more.', {
+      hint: 'Read the agent again.',
+    })
+  }
+  if (asked.requestedBy === caller.name) {
+    throw new BridgeError('E_SAME_PERSON', 'Who asked for the release cannot approve it.', {
+      hint: 'Another approver has to.',
+    })
+  }
+  return asked
+}
+
+/** The second person. A hold that had become releasable is read once more before it goes. */
+export const approve = async (deps: Deps, releaseId: string, caller: Caller): Promise<ReleaseResult> => {
+  const asked = secondPerson(await deps.store.release(releaseId), caller)
+  const before = openHold(await deps.store.hold(asked.holdId), asked.did)
+  releaseRule(before, caller)
+  if (asked.kind === 'approve') await readAgain(deps, before)
+  return change(deps, who(caller), async (c) => {
+    const waiting = secondPerson(await c.tx.release(releaseId), caller)
+    const hold = openHold(await c.tx.hold(waiting.holdId), waiting.did)
+    releaseRule(hold, caller)
+    if (waiting.kind === 'approve' && hold.releasableAt === undefined) throw stillOff()
+    await c.tx.saveRelease({ ...waiting, status: 'done' })
+    if (waiting.kind === 'override') await overridden(c, hold)
+    await releaseHold(c, hold, { how: waiting.kind, releaseId, requestedBy: waiting.requestedBy })
+    return done(c, hold.did)
+  })
+}
+
+const stillOff = () =>
+  new BridgeError('E_NOT_RELEASABLE', 'The account does not read enabled any more.', {
+    hint: 'Enable it in its directory; the hold becomes releasable again once that is confirmed.',
+  })
+
+/** The principal an own hold is about. */
+export const principalOf = (hold: Hold): PrincipalKey | undefined => {
+  if (!isDirectory(hold)) return undefined
+  const text = hold.origin.slice('adapter:'.length)
+  const slash = text.indexOf('/')
+  return { adapter: text.slice(0, slash), id: text.slice(slash + 1) }
+}
+
+const readAgain = async (deps: Deps, hold: Hold): Promise<void> => {
+  const key = principalOf(hold)
+  const principal = key && (await deps.store.principal(key))
+  if (principal === undefined) return
+  const state = await readOnce(deps, principal)
+  if (state !== 'enabled') throw stillOff()
+}
+
+/** An overridden own hold does not come back from the same state (rule 5). */
+const overridden = async (c: Change, hold: Hold): Promise<void> => {
+  const key = principalOf(hold)
+  const principal = key && (await c.tx.principal(key))
+  if (principal === undefined) return
+  const account = { ...principal.account, overriddenAt: c.now }
+  await c.tx.saveAccount(principal, account, principal.schedule)
+}
+
+export const holds = async (deps: Deps, did: string, limit: number): Promise<{ items: Hold[] }> => {
+  const items = await deps.store.holdsOf(did, limit)
+  if (items.length === 0) await requireAgent(deps.store, did)
+  return { items }
+}

@@ -1,0 +1,55 @@
+import type { HookRequest } from '../core/adapter.ts'
+import { BridgeError, codeOf } from '../core/errors.ts'
+import type { HookOutcome } from './api.ts'
+import { topics } from './bus.ts'
+import { bridge, change } from './change.ts'
+import type { Deps } from './deps.ts'
+
+/**
+ * One delivery (rule 6): authenticated and parsed by the adapter, remembered so that a repeat is harmless, turned into
+ * reads with our own credentials, now and again after settle. Answered only when that is durable; an outage of ours is
+ * 503, never 4xx.
+ */
+export const receive = async (
+  deps: Deps,
+  adapter: string,
+  request: HookRequest,
+  askGroup: (adapter: string, groupId: string) => void,
+  signal: AbortSignal,
+): Promise<HookOutcome> => {
+  const mount = deps.mounts().get(adapter)
+  const hooks = mount?.adapter.hooks
+  if (mount === undefined || hooks === undefined) {
+    throw new BridgeError('E_NOT_FOUND', 'There is no hook at this address.', {
+      hint: 'Check the adapter name and its hooks section.',
+    })
+  }
+  const count = (outcome: string) => deps.metrics.inc('hook_deliveries_total', { adapter, outcome })
+  try {
+    const answer = await hooks.receive(request, signal)
+    if (answer.alert !== undefined) deps.alert(answer.alert.code, answer.alert.text)
+    let fresh = 0
+    if (answer.hints.length > 0) {
+      await change(deps, bridge, async (c) => {
+        fresh = 0
+        const again = c.now + mount.settings.settleMs
+        for (const hint of answer.hints) {
+          if (!(await c.tx.claimDelivery(adapter, hint.delivery, c.now))) continue
+          fresh += 1
+          if (hint.principal !== undefined) await c.tx.askReadDependents(adapter, hint.principal, c.now)
+          if (hint.principal !== undefined) await c.tx.askRead({ adapter, id: hint.principal }, c.now, again)
+          const { group } = hint
+          if (group !== undefined) c.after(() => askGroup(adapter, group))
+        }
+        c.wakeWork(adapter)
+      })
+      deps.bus.wake(topics.groups(adapter))
+    }
+    count(answer.hints.length === 0 ? 'handshake' : fresh > 0 ? 'accepted' : 'duplicate')
+    return { status: answer.status, headers: answer.headers, body: answer.body }
+  } catch (error) {
+    count(codeOf(error))
+    if (error instanceof BridgeError) throw error
+    throw new BridgeError('E_HOOK_CANNOT_CHECK', 'The delivery cannot be taken now.', { cause: error })
+  }
+}

@@ -1,0 +1,112 @@
+import { freshAccount } from '../core/account.ts'
+import { BridgeError } from '../core/errors.ts'
+import { observe } from '../core/mirror.ts'
+import type { Did, Principal, PrincipalKey, Sighting } from '../core/types.ts'
+import type { PrincipalInput } from './api.ts'
+import type { Change } from './change.ts'
+import { contextFor } from './context.ts'
+import type { Deps, Mount } from './deps.ts'
+import { type Confirmations, keyText, settle } from './seen.ts'
+
+const mountOf = (deps: Deps, input: PrincipalInput): Mount => {
+  const mount = deps.mounts().get(input.adapter)
+  if (mount !== undefined) return mount
+  const names = [...deps.mounts().keys()].join(', ')
+  throw new BridgeError('E_ADAPTER_UNKNOWN', `There is no adapter named "${input.adapter.slice(0, 64)}".`, {
+    hint: names === '' ? 'Configure one under adapters.' : `Configured adapters: ${names}.`,
+  })
+}
+
+/** What the directory said about accounts that are about to be mapped. */
+export type Readings = ReadonlyMap<string, Sighting>
+
+/**
+ * Checks accounts before they are mapped and reads each by id, one call per adapter (rule 11). Absent is refused;
+ * unreadable is accepted and decides `deny` until it was read.
+ */
+export const readForMapping = async (
+  deps: Deps,
+  inputs: readonly PrincipalInput[],
+  signal: AbortSignal,
+): Promise<Readings> => {
+  const faults: { pointer: string; code: string; detail: string }[] = []
+  const readings = new Map<string, Sighting>()
+  const seen = new Set<string>()
+  for (const [index, input] of inputs.entries()) {
+    const mount = mountOf(deps, input)
+    const fault =
+      mount.adapter.vet(input) ??
+      (input.shared === true
+        ? new BridgeError('E_RESERVED', 'Shared principals are reserved for a later release.')
+        : seen.has(keyText(input))
+          ? new BridgeError('E_VALIDATION', 'The principal is listed twice.')
+          : undefined)
+    seen.add(keyText(input))
+    if (fault !== undefined) {
+      if (inputs.length === 1) throw fault
+      faults.push({ pointer: `/principals/${index}`, code: fault.code, detail: fault.message })
+    }
+  }
+  if (faults.length > 0) throw new BridgeError('E_VALIDATION', 'Some principals are refused.', { details: faults })
+  for (const [name, list] of Map.groupBy(inputs, ({ adapter }) => adapter)) {
+    const mount = deps.mounts().get(name)
+    if (mount === undefined) continue
+    try {
+      for (const sighting of (await mount.adapter.lookup(list, signal)).values()) {
+        readings.set(keyText({ adapter: name, id: sighting.id }), sighting)
+      }
+    } catch (error) {
+      deps.log.warn({ adapter: name, err: error }, 'accounts could not be read at registration; accepted as unknown')
+    }
+  }
+  for (const input of inputs) {
+    if (readings.get(keyText(input))?.state === 'absent') {
+      throw new BridgeError('E_PRINCIPAL_ABSENT', `The account ${input.id} does not exist in ${input.adapter}.`, {
+        hint: 'Check the immutable object id and that the account is not deleted.',
+      })
+    }
+  }
+  return readings
+}
+
+/** @throws BridgeError E_PRINCIPAL_TAKEN */
+export const checkFree = async (c: Change, did: Did, key: PrincipalKey): Promise<void> => {
+  const taken = await c.tx.principal(key)
+  if (taken === undefined || taken.did === did) return
+  throw new BridgeError('E_PRINCIPAL_TAKEN', `The account ${key.id} of ${key.adapter} is mapped to another DID.`, {
+    hint: `See GET /v1/principals?adapter=${key.adapter}&id=${encodeURIComponent(key.id)}; unmap it there first.`,
+  })
+}
+
+/** Maps one account and takes in what was read of it; a disabled one is held from the start. */
+export const mapPrincipal = async (
+  c: Change,
+  did: Did,
+  input: PrincipalInput,
+  readings: Readings,
+  confirmations: (adapter: string) => Confirmations,
+): Promise<void> => {
+  const mount = mountOf(c.deps, input)
+  const key = { adapter: input.adapter, id: input.id }
+  await checkFree(c, did, key)
+  const principal: Principal = {
+    ...key,
+    did,
+    kind: input.kind,
+    appId: input.appId,
+    scopes: input.scopes ?? [],
+    mappedAt: c.now,
+    account: freshAccount,
+  }
+  const sighting = readings.get(keyText(key))
+  const unread = sighting === undefined || sighting.state === 'unknown'
+  const account = unread ? { ...freshAccount, readDueAt: c.now } : freshAccount
+  await c.tx.insertPrincipal({ ...principal, account }, { nextAt: unread ? c.now : undefined, lane: 1 })
+  if (sighting === undefined || unread) {
+    c.wakeWork(key.adapter)
+    return
+  }
+  const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
+  const told = { key, sighting, begunMono: c.deps.clock.mono() }
+  await settle(c, mount, confirmations(key.adapter), told, account, observe(account, sighting, context), context)
+}

@@ -1,0 +1,27 @@
+import { switchesOfOthers } from '../core/account.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
+import type { AccountState, Sighting } from '../core/types.ts'
+import type { Deps } from './deps.ts'
+
+const timeoutMs = 20_000
+
+/** One read by id, now, on behalf of a waiting person. Unreadable is `unknown`. The row itself is refreshed by its worker. */
+export const readOnce = async (deps: Deps, principal: ScheduledPrincipal): Promise<AccountState> => {
+  const mount = deps.mounts().get(principal.adapter)
+  if (mount === undefined) return 'unknown'
+  try {
+    const answer = await mount.adapter.lookup([principal], AbortSignal.timeout(timeoutMs))
+    return freeState(principal, answer.get(principal.id))
+  } catch (error) {
+    deps.log.warn({ adapter: principal.adapter, principal: principal.id, err: error }, 'reading an account failed')
+    return 'unknown'
+  }
+}
+
+/** What the account would be without our own switch-off: enabled when nobody else holds it off. */
+export const freeState = (principal: ScheduledPrincipal, sighting: Sighting | undefined): AccountState => {
+  if (sighting === undefined) return 'unknown'
+  const { mark } = principal.account
+  if (sighting.state !== 'disabled' || mark === 'none' || mark === 'lifted') return sighting.state
+  return switchesOfOthers(sighting.switches).length > 0 ? 'disabled' : 'enabled'
+}

@@ -1,0 +1,92 @@
+import type { StoreReads } from '../core/store.ts'
+import type { Did, Labels, Signal } from '../core/types.ts'
+import type { Caller, SignalFrame } from './api.ts'
+import { topics } from './bus.ts'
+import type { Deps } from './deps.ts'
+import { within } from './views.ts'
+
+export const generationKey = 'signals:generation'
+const page = 500
+const snapshotPage = 1_000
+
+/** `<generation>-<seq>`: a restored store starts a new generation, so that an old position is never taken for a new one. */
+const idOf = (generation: string, seq: number): string => `${generation}-${seq}`
+
+const positionOf = (generation: string, lastEventId: string | undefined): number | undefined => {
+  const match = lastEventId === undefined ? null : /^([A-Za-z0-9]+)-(\d{1,15})$/.exec(lastEventId)
+  return match?.[1] === generation ? Number(match[2]) : undefined
+}
+
+const frameOf = (generation: string, signal: Signal): SignalFrame => ({
+  id: idOf(generation, signal.seq),
+  event: signal.type,
+  data: {
+    seq: signal.seq,
+    type: signal.type,
+    did: signal.did,
+    at: new Date(signal.at).toISOString(),
+    ...(signal.holdId !== undefined && { holdId: signal.holdId }),
+    ...(signal.severity !== undefined && { severity: signal.severity }),
+    ...(signal.origin !== undefined && { origin: signal.origin }),
+    ...(signal.reason !== undefined && { reason: signal.reason }),
+    ...(signal.capabilities !== undefined && { capabilities: signal.capabilities }),
+  },
+})
+
+/**
+ * The stream of one runtime. It reads the store page by page at the consumer's pace, so that a slow one costs no memory,
+ * and sleeps on the bus in between. Without a usable position it starts with a snapshot of every held DID (I11).
+ */
+export async function* signalStream(
+  deps: Deps,
+  caller: Caller,
+  lastEventId: string | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<SignalFrame> {
+  const generation = (await deps.store.meta(generationKey)) ?? '0'
+  let position = positionOf(generation, lastEventId)
+  const range = await deps.store.signalRange()
+  const lost = position === undefined || position > range.head || (position + 1 < range.oldest && position < range.head)
+  if (lost || position === undefined) {
+    position = range.head
+    yield await snapshot(deps.store, generation, position, caller.labels)
+  }
+  while (!signal.aborted) {
+    const signals = await deps.store.signalsAfter(position, page)
+    for (const one of signals) {
+      position = one.seq
+      if (await isFor(deps.store, one.did, caller.labels)) yield frameOf(generation, one)
+      if (signal.aborted) return
+    }
+    if (signals.length === 0) await deps.bus.wait(topics.signals, 5_000, signal)
+  }
+}
+
+const isFor = async (store: StoreReads, did: Did, bounds: Labels | undefined): Promise<boolean> => {
+  if (bounds === undefined) return true
+  const agent = await store.agent(did)
+  return agent === undefined || within(agent.labels, bounds)
+}
+
+/** Every DID a runtime must hold, as of a position at or after `seq`: later signals repeat nothing that matters. */
+const snapshot = async (
+  store: StoreReads,
+  generation: string,
+  seq: number,
+  bounds: Labels | undefined,
+): Promise<SignalFrame> => {
+  const held: unknown[] = []
+  let after: Did | undefined
+  for (;;) {
+    const some = await store.heldDids(after, snapshotPage)
+    for (const { did, labels, holds } of some) {
+      const told = holds.filter((hold) => !hold.guarded)
+      if (told.length === 0 || (labels !== undefined && !within(labels, bounds))) continue
+      const holdIds = told.map(({ id, severity, origin, reason }) => ({ holdId: id, severity, origin, reason }))
+      held.push({ did, holds: holdIds })
+    }
+    after = some.at(-1)?.did
+    if (some.length < snapshotPage) break
+  }
+  return { id: idOf(generation, seq), event: 'snapshot', data: { seq, type: 'snapshot', held } }
+}

@@ -1,0 +1,103 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { BridgeError } from '../core/errors.ts'
+import type { Labels } from '../core/types.ts'
+import type { Caller } from '../engine/api.ts'
+
+export type Role = 'reader' | 'gateway' | 'runtime' | 'registrar' | 'responder' | 'approver' | 'operator'
+
+/** One who may call, as configured. Looked up anew for every request, so that a reload takes effect at once. */
+export interface Client {
+  readonly name: string
+  readonly roles: readonly Role[]
+  /** SHA-256 of each accepted bearer token, hexadecimal. */
+  readonly tokenSha256: readonly string[]
+  /** Bounds a runtime to agents that carry all of them. */
+  readonly labels: Labels | undefined
+}
+
+/** `public`: no token asked. Otherwise one of the roles is needed. */
+export type Access = 'public' | readonly [Role, ...Role[]]
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    client: Client | null
+  }
+}
+
+/** Who has each role: `operator` is registrar, responder and approver too, and all of these read. */
+const holders: Readonly<Record<Role, readonly Role[]>> = {
+  reader: ['reader', 'registrar', 'responder', 'approver', 'operator'],
+  gateway: ['gateway'],
+  runtime: ['runtime'],
+  registrar: ['registrar', 'operator'],
+  responder: ['responder', 'operator'],
+  approver: ['approver', 'operator'],
+  operator: ['operator'],
+}
+
+const has = (client: Client, role: Role): boolean => holders[role].some((holder) => client.roles.includes(holder))
+
+const bearer = /^Bearer +([A-Za-z0-9._~+/-]{1,4096}=*) *$/i
+
+/**
+ * The client whose token the request carries.
+ * Every hash of every client is compared, in constant time, so that the answer's time tells nothing about any of them.
+ */
+const identify = (header: string | undefined, clients: readonly Client[]): Client | undefined => {
+  const token = header === undefined ? undefined : bearer.exec(header)?.[1]
+  if (token === undefined) return undefined
+  const presented = createHash('sha256').update(token).digest()
+  let found: Client | undefined
+  for (const client of clients) {
+    for (const hex of client.tokenSha256) {
+      const known = Buffer.from(hex, 'hex')
+      if (known.length === presented.length && timingSafeEqual(known, presented)) found = client
+    }
+  }
+  return found
+}
+
+/** The hook that authenticates; runs before a body is read. @throws BridgeError E_UNAUTHENTICATED, E_FORBIDDEN */
+export const authenticator =
+  (clients: () => readonly Client[]) =>
+  async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const access = request.routeOptions.config.access
+    if (access === 'public') return
+    const client = identify(request.headers.authorization, clients())
+    if (client === undefined) {
+      reply.header('www-authenticate', 'Bearer')
+      throw new BridgeError('E_UNAUTHENTICATED', 'The request carries no bearer token of a configured client.', {
+        hint: 'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients.',
+      })
+    }
+    // A route without `access` cannot be registered; should one ever be, nobody may call it.
+    if (access === undefined || !access.some((role) => has(client, role))) {
+      throw new BridgeError('E_FORBIDDEN', `The client ${client.name} has no role that may do this.`, {
+        hint: `Give it one of these roles: ${access?.join(', ') ?? 'none'}.`,
+      })
+    }
+    request.client = client
+  }
+
+const clientOf = (request: FastifyRequest): Client => {
+  if (request.client === null) throw new BridgeError('E_BUG', 'A public route asked who is calling.')
+  return request.client
+}
+
+/** The authenticated caller, with the roles that `operator` stands for spelled out. */
+export const callerOf = (request: FastifyRequest): Caller => {
+  const client = clientOf(request)
+  const implied: readonly Role[] = client.roles.includes('operator') ? ['registrar', 'responder', 'approver'] : []
+  return {
+    name: client.name,
+    roles: [...new Set<string>([...client.roles, ...implied])],
+    labels: client.labels,
+    requestId: request.id,
+  }
+}
+
+/** Whether the caller may see what is for operators: the reason, evidence and actor of a hold. */
+export const readsAll = (request: FastifyRequest): boolean => has(clientOf(request), 'reader')
+
+export const hasRole = (request: FastifyRequest, role: Role): boolean => has(clientOf(request), role)

@@ -1,0 +1,50 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { BridgeError } from '../core/errors.ts'
+
+export const bodyLimit = 1024 * 1024
+const MAX_DEPTH = 64
+
+/** Recursive readers (canonical form, the store) must not meet what only an attacker nests this deep. */
+const tooDeep = (text: string): boolean => {
+  let depth = 0
+  let inString = false
+  for (let index = 0; index < text.length; index++) {
+    const character = text[index]
+    if (inString) {
+      if (character === '\\') index++
+      else if (character === '"') inString = false
+    } else if (character === '"') inString = true
+    else if (character === '{' || character === '[') {
+      depth++
+      if (depth > MAX_DEPTH) return true
+    } else if (character === '}' || character === ']') depth--
+  }
+  return false
+}
+
+/**
+ * JSON, and JSON merge patches, as the only bodies. An empty body is none: whether one is needed, the schema says.
+ * Refused: bytes that are not UTF-8, `__proto__` and `constructor.prototype` members, nesting past 64 levels.
+ */
+export const acceptJson = (app: FastifyInstance): void => {
+  app.removeAllContentTypeParsers()
+  const parse = app.getDefaultJsonParser('error', 'error')
+  const types = ['application/json', 'application/merge-patch+json']
+  app.addContentTypeParser(types, { parseAs: 'buffer' }, (request: FastifyRequest, body: Buffer, done) => {
+    if (body.length === 0) return done(null, undefined)
+    let text: string
+    try {
+      text = new TextDecoder('utf-8', { fatal: true }).decode(body)
+    } catch (cause) {
+      return done(new BridgeError('E_JSON', 'The body is not valid UTF-8.', { cause }), undefined)
+    }
+    if (tooDeep(text)) return done(new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`), undefined)
+    parse(request, text, done)
+  })
+}
+
+/** Any content type, as the bytes that came: what a signature covers. */
+export const acceptBytes = (app: FastifyInstance): void => {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+}

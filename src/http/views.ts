@@ -1,0 +1,104 @@
+import type { z } from 'zod'
+import type { AuditEntry } from '../core/audit.ts'
+import type { Hold, Release } from '../core/types.ts'
+import type { AgentView, PrincipalView } from '../engine/api.ts'
+import type { agentSchema, awaitingSchema, holdSchema } from './schemas.ts'
+
+/** Our records as the API spells them: members listed one by one, so that nothing new shows up by itself. */
+
+export type AgentBody = z.output<typeof agentSchema>
+export type HoldBody = z.output<typeof holdSchema>
+export type ReleaseBody = z.output<typeof awaitingSchema>
+
+/** RFC 3339, UTC, with milliseconds. */
+export const time = (ms: number): string => new Date(ms).toISOString()
+export const timeOrNull = (ms: number | undefined): string | null => (ms === undefined ? null : time(ms))
+
+/** `all`: for callers that may read. Everybody else learns no reason, actor or evidence. */
+export const holdBody = (hold: Hold, all: boolean): HoldBody => ({
+  id: hold.id,
+  did: hold.did,
+  origin: hold.origin,
+  severity: hold.severity,
+  publicReason: hold.publicReason ?? null,
+  placedAt: time(hold.placedAt),
+  releasedAt: timeOrNull(hold.releasedAt),
+  releasableAt: timeOrNull(hold.releasableAt),
+  guarded: hold.guarded,
+  ...(all
+    ? { reason: hold.reason, actor: hold.actor, onBehalfOf: hold.onBehalfOf ?? null, evidence: { ...hold.evidence } }
+    : {}),
+})
+
+const principalBody = ({ adapter, id, kind, appId, scopes, shared, account }: PrincipalView) => ({
+  adapter,
+  id,
+  kind,
+  appId: appId ?? null,
+  scopes: [...scopes],
+  shared,
+  account: {
+    desired: account.desired,
+    observed: account.observed,
+    observedAt: timeOrNull(account.observedAt),
+    mark: account.mark,
+    switches: account.switches.map(({ name, state, ours }) => ({ name, state, ours })),
+    contested: account.contested,
+    overridden: account.overridden,
+    lastError: account.lastError ?? null,
+  },
+})
+
+export const agentBody = (agent: AgentView, all: boolean): AgentBody => ({
+  did: agent.did,
+  name: agent.name,
+  status: agent.status,
+  severity: agent.severity ?? null,
+  sponsor: agent.sponsor === undefined ? null : { email: agent.sponsor.email, objectId: agent.sponsor.objectId },
+  blueprint: agent.blueprint ?? null,
+  parentDid: agent.parentDid ?? null,
+  labels: { ...agent.labels },
+  capabilities: agent.capabilities.map(({ name, sources }) => ({
+    name,
+    sources: sources.map(({ source, confirmedAt }) => ({ source, confirmedAt: time(confirmedAt) })),
+  })),
+  effective: [...agent.effective],
+  principals: agent.principals.map(principalBody),
+  holds: agent.holds.map((hold) => holdBody(hold, all)),
+  lastActivity: timeOrNull(agent.lastActivity),
+  createdAt: time(agent.createdAt),
+  updatedAt: time(agent.updatedAt),
+  revision: agent.revision,
+})
+
+export const releaseBody = (release: Release): ReleaseBody => ({
+  releaseId: release.id,
+  status: release.status,
+  holdId: release.holdId,
+  did: release.did,
+  kind: release.kind,
+  requestedBy: release.requestedBy,
+  requestedAt: time(release.requestedAt),
+})
+
+/** As chained, but for `time`, which is milliseconds since 1970 where the hash is made. */
+export const auditBody = (entry: AuditEntry) => ({
+  seq: entry.seq,
+  time: time(entry.time),
+  type: entry.type,
+  did: entry.did,
+  principals: entry.principals?.map(({ adapter, id, realm }) => ({ adapter, id, realm })),
+  sponsor: entry.sponsor,
+  status: entry.status,
+  capabilities: entry.capabilities === undefined ? undefined : [...entry.capabilities],
+  scopes: entry.scopes === undefined ? undefined : [...entry.scopes],
+  actor: entry.actor,
+  onBehalfOf: entry.onBehalfOf,
+  hold: entry.hold,
+  requestId: entry.requestId,
+  details: entry.details === undefined ? undefined : { ...entry.details },
+  text: entry.text === undefined ? undefined : { ...entry.text },
+  digests: { ...entry.digests },
+  prev: entry.prev,
+  hash: entry.hash,
+})

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import Database from 'better-sqlite3'
+import type { StoreReads, StoreTx } from '../../src/core/store.ts'
+import { connection, openReader } from '../../src/store/database.ts'
+import { openStore } from '../../src/store/index.ts'
+import { reads } from '../../src/store/reads.ts'
+import type { Run } from '../../src/store/statement.ts'
+import { transaction } from '../../src/store/writes.ts'
+import { account, directory } from './fixture.ts'
+
+const dir = directory()
+const key = { adapter: 'contoso', id: 'p1' }
+const filter = { limit: 10 }
+
+before(async () => {
+  await (await openStore({ url: `sqlite:${dir.file}`, now: Date.now })).close()
+})
+after(() => dir[Symbol.dispose]())
+
+/** The plan of every statement that a call runs, statistics or none. */
+const plansOf = async (call: (run: Run) => Promise<unknown>): Promise<string[]> => {
+  const raw = new Database(dir.file)
+  const on = connection(raw)
+  const lines: string[] = []
+  const explain = (sql: string, parameters: readonly unknown[]) => {
+    const rows = raw.prepare<unknown[], { detail: string }>(`explain query plan ${sql}`).all(...parameters)
+    lines.push(...rows.map((row) => row.detail))
+  }
+  const seen = (given: { sql: string; parameters: readonly unknown[] }) => explain(given.sql, given.parameters)
+  await call({
+    all: (statement, values = {}) => {
+      seen(statement.fill(values))
+      return on.run.all(statement, values)
+    },
+    one: (statement, values = {}) => {
+      seen(statement.fill(values))
+      return on.run.one(statement, values)
+    },
+    change: async (statement, values = {}) => {
+      seen(statement.fill(values))
+      return 1
+    },
+    query: (query) => {
+      seen(query.compile())
+      return on.run.query(query)
+    },
+  })
+  await on.close()
+  return lines
+}
+
+/** Tables of which every row would be read. json_each and the subqueries of a plan are no tables. */
+const scans = (plan: readonly string[]): string[] =>
+  plan.filter((line) => /^SCAN (?!json_each|\(|CONSTANT|sqlite_sequence|lease)/.test(line))
+
+const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> = {
+  agent: (s) => s.agent('d'),
+  'agents of a sponsor': (s) => s.agents({ ...filter, sponsor: 'x' }),
+  'agents with a label': (s) => s.agents({ ...filter, label: { key: 'k', value: 'v' } }),
+  'agents suspended': (s) => s.agents({ ...filter, status: 'suspended' }),
+  'agents, a page': (s) => s.agents({ ...filter, after: 'd', q: 'x', adapter: 'contoso', status: 'active' }),
+  children: (s) => s.children('d'),
+  principal: (s) => s.principal(key),
+  principalsOf: (s) => s.principalsOf('d'),
+  principalsById: (s) => s.principalsById('contoso', ['a', 'b']),
+  countPrincipals: (s) => s.countPrincipals('contoso'),
+  due: (s) => s.due('contoso', 0, 5, 10),
+  nextDue: (s) => s.nextDue('contoso', 1),
+  laneDepth: (s) => s.laneDepth('contoso'),
+  stale: (s) => s.stale('contoso', 5, 10),
+  countStale: (s) => s.countStale('contoso', 5),
+  hold: (s) => s.hold('h'),
+  openHolds: (s) => s.openHolds('d'),
+  holdsOf: (s) => s.holdsOf('d', 5),
+  openHoldOfOrigin: (s) => s.openHoldOfOrigin('d', 'adapter:contoso/x'),
+  openHoldsWithOrigin: (s) => s.openHoldsWithOrigin('adapter:contoso/', 5, 'h'),
+  heldDids: (s) => s.heldDids('d', 5),
+  openOwnHoldCount: (s) => s.openOwnHoldCount('d'),
+  sourcesOf: (s) => s.sourcesOf('d'),
+  sourcesNamed: (s) => s.sourcesNamed('manual'),
+  sourcesBefore: (s) => s.sourcesBefore('group:', 5, 5),
+  signalsAfter: (s) => s.signalsAfter(4, 5),
+  signal: (s) => s.signal(4),
+  release: (s) => s.release('r'),
+  openReleaseOf: (s) => s.openReleaseOf('h'),
+  checkpoint: (s) => s.checkpoint('contoso', 'f'),
+  meta: (s) => s.meta('k'),
+  idempotent: (s) => s.idempotent('c', 'r', 'k'),
+  guardCount: (s) => s.guardCount('contoso', 'suspend', 4),
+  'audit after': (s) => s.audit({ limit: 5, after: 5 }),
+  'audit of a DID': (s) => s.audit({ limit: 5, did: 'd', after: 5 }),
+  'audit of a hold': (s) => s.audit({ limit: 5, hold: 'h', after: 5 }),
+  'audit of an actor': (s) => s.audit({ limit: 5, actor: 'a', after: 5 }),
+  'audit of a span of time': (s) => s.audit({ limit: 5, from: 1, to: 2, after: 5 }),
+}
+
+for (const [name, call] of Object.entries(keyed)) {
+  test(`no full scan: ${name}`, async () => {
+    const plan = await plansOf((run) => call(reads(run)))
+    assert.ok(plan.length > 0)
+    assert.deepEqual(scans(plan), [], plan.join('\n'))
+  })
+}
+
+const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
+  wake: (tx) => tx.wake('d', 1, 0),
+  askRead: (tx) => tx.askRead(key, 1, 2),
+  askReadDependents: (tx) => tx.askReadDependents('contoso', 'x', 1),
+  saveAccount: (tx) => tx.saveAccount(key, account(), { nextAt: 1, lane: 1 }),
+  closeHold: (tx) => tx.closeHold('h', 1),
+  confirmSources: (tx) => tx.confirmSources('group:a', 1),
+  clearGuardEvents: (tx) => tx.clearGuardEvents('contoso', 'resume'),
+  prune: (tx) => tx.prune({ signals: 1, inbox: 1, idempotency: 1, guard: 1 }),
+}
+
+for (const [name, call] of Object.entries(changes)) {
+  test(`no full scan: ${name}`, async () => {
+    const plan = await plansOf((run) => call(transaction(run)))
+    assert.deepEqual(scans(plan), [], plan.join('\n'))
+  })
+}
+
+const throughOpenHolds = (plan: readonly string[]): void => {
+  const text = plan.join('\n')
+  assert.deepEqual(scans(plan.filter((line) => !/USING (COVERING )?INDEX holds_/.test(line))), [], text)
+  assert.match(
+    text,
+    /principals USING (COVERING )?INDEX principals_did \(did=\?|p USING (COVERING )?INDEX principals_did/,
+  )
+  assert.doesNotMatch(text, /PRIMARY KEY \(adapter=\?\)/, text)
+}
+
+test('what is engaged is found from the open holds, not from the principals of the adapter', async () => {
+  throughOpenHolds(await plansOf((run) => reads(run).engaged('contoso')))
+  throughOpenHolds(await plansOf((run) => transaction(run).wakeEngaged('contoso', 1)))
+})
+
+test('work in order of lane and time, staleness and signals need no sorting', async () => {
+  for (const name of ['due', 'nextDue', 'stale', 'signalsAfter', 'audit after', 'audit of a DID', 'agents, a page']) {
+    const call = keyed[name]
+    assert.ok(call)
+    const plan = await plansOf((run) => call(reads(run)))
+    assert.doesNotMatch(plan.join('\n'), /TEMP B-TREE/, name)
+  }
+})
+
+test('counting a million idle principals touches none of them', async () => {
+  const plan = await plansOf((run) => reads(run).countPrincipals('contoso'))
+  assert.match(plan.join('\n'), /principal_counts USING PRIMARY KEY/)
+  assert.match((await plansOf((run) => reads(run).due('contoso', 1, 5, 5))).join('\n'), /principals_due/)
+})
+
+test('a reader cannot write', () => {
+  const raw = openReader(dir.file)
+  assert.throws(() => raw.exec("insert into meta values ('a', 'b')"))
+  raw.close()
+})
