@@ -1,0 +1,168 @@
+import { parseDid } from '../core/did.ts'
+import { BridgeError } from '../core/errors.ts'
+import * as agents from './agents.ts'
+import type { AgentView, Bridge, Caller } from './api.ts'
+import { verifyAudit } from './auditing.ts'
+import { createKillBudget } from './budget.ts'
+import { change, bridge as derived } from './change.ts'
+import { createDecider } from './deciding.ts'
+import type { Alert, Deps } from './deps.ts'
+import { approveGuard, guardView } from './guardcases.ts'
+import * as holding from './holding.ts'
+import { receive } from './hooks.ts'
+import { mergePatch } from './patching.ts'
+import type { Runner } from './runner.ts'
+import { signalStream } from './signals.ts'
+import { readiness, statusView } from './status.ts'
+import { validateAgent } from './validating.ts'
+import type { Verifier } from './verify.ts'
+import { agentView, checkBounds, requireAgent } from './views.ts'
+import { pausedKey } from './worker.ts'
+
+export interface BridgeParts {
+  readonly deps: Deps
+  readonly verifier: Verifier
+  readonly runner: (adapter: string) => Runner | undefined
+  readonly version: string
+  readonly alerts: readonly Alert[]
+}
+
+/** The use cases behind one interface: what HTTP serves. */
+export const createBridge = (parts: BridgeParts): Bridge => {
+  const { deps, runner } = parts
+  const { store } = deps
+  const decider = createDecider(deps, parts.verifier)
+  const spendKill = createKillBudget(deps)
+  const startedAt = deps.clock.now()
+  let clients = 0
+
+  const confirmations = (adapter: string) => runner(adapter)?.mirror.confirmations ?? new Map()
+
+  const seen = async (did: string, caller: Caller): Promise<AgentView> => {
+    const agent = await requireAgent(store, parseDid(did))
+    checkBounds(agent, caller)
+    return agentView(deps, store, agent)
+  }
+
+  return {
+    register: (input, caller) => agents.register(deps, confirmations, input, caller),
+    replace: async (did, input, caller, ifRevision) => {
+      if (input.did !== did) {
+        throw new BridgeError('E_VALIDATION', 'The DID in the body is not the one in the path.', {
+          hint: 'A DID cannot be changed.',
+        })
+      }
+      if ((await store.agent(did)) === undefined) return agents.register(deps, confirmations, input, caller)
+      return { agent: await agents.update(deps, confirmations, input, caller, ifRevision), created: false }
+    },
+    patch: async (did, patch, caller, ifRevision) => {
+      const present = await seen(did, caller)
+      const input = mergePatch(agents.inputOf(present), patch)
+      return agents.update(deps, confirmations, input, caller, ifRevision ?? present.revision)
+    },
+    decommission: (did, reason, caller) => agents.decommission(deps, parseDid(did), reason, caller),
+    agent: seen,
+    agents: async ({ status, cursor, label, limit, ...filter }, _caller) => {
+      if (status !== undefined && status !== 'active' && status !== 'suspended' && status !== 'decommissioned') {
+        throw new BridgeError('E_VALIDATION', 'There is no such status.', {
+          hint: 'active, suspended or decommissioned',
+        })
+      }
+      const colon = label?.indexOf(':') ?? -1
+      if (label !== undefined && colon < 1) {
+        throw new BridgeError('E_VALIDATION', 'The label filter is not of the form key:value.', {
+          hint: 'label=unit:payments',
+        })
+      }
+      const pair = label === undefined ? undefined : { key: label.slice(0, colon), value: label.slice(colon + 1) }
+      const found = await store.agents({ ...filter, status, label: pair, after: cursor, limit: limit + 1 })
+      const items: AgentView[] = []
+      for (const agent of found.slice(0, limit)) items.push(await agentView(deps, store, agent))
+      return { items, nextCursor: found.length > limit ? (items.at(-1)?.did ?? null) : null }
+    },
+    principal: async (adapter, id, caller) => {
+      const principal = await store.principal({ adapter, id })
+      if (principal === undefined) {
+        throw new BridgeError('E_NOT_FOUND', 'No agent is mapped to this account.', {
+          hint: 'Ids are compared byte by byte.',
+        })
+      }
+      return seen(principal.did, caller)
+    },
+    validate: (did, caller) => seen(did, caller).then((agent) => validateAgent(deps, agent)),
+
+    place: (did, input, caller) => holding.place(deps, parseDid(did), input, caller),
+    holds: async (did, limit, caller) => {
+      checkBounds(await store.agent(parseDid(did)), caller)
+      return holding.holds(deps, did, limit)
+    },
+    release: (did, holdId, reason, caller) => holding.release(deps, parseDid(did), holdId, reason, caller),
+    approve: (releaseId, caller) => holding.approve(deps, releaseId, caller),
+    kill: (input, caller) => {
+      spendKill(caller)
+      return holding.kill(deps, input, caller)
+    },
+
+    decide: decider.decide,
+    verify: decider.verify,
+
+    async *signals(caller, lastEventId, signal) {
+      deps.metrics.set('signals_clients', {}, ++clients)
+      try {
+        yield* signalStream(deps, caller, lastEventId, signal)
+      } finally {
+        deps.metrics.set('signals_clients', {}, --clients)
+      }
+    },
+    ack: (seq, caller) =>
+      change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
+        const signal = await c.tx.signal(seq)
+        const known = signal !== undefined && (await c.tx.ackSignal(seq, caller.name, c.now))
+        if (!known)
+          throw new BridgeError('E_NOT_FOUND', 'There is no such signal.', { hint: 'It may be past retention.' })
+        if (signal.holdId !== undefined) await c.tx.ackHold(signal.holdId, caller.name, c.now)
+      }),
+
+    hook: (adapter, request, signal) =>
+      receive(deps, adapter, request, (name, group) => runner(name)?.groups.ask(group), signal),
+
+    audit: async (filter) => {
+      const items = await store.audit({ ...filter, limit: filter.limit + 1 })
+      const page = items.slice(0, filter.limit)
+      return { items: page, nextCursor: items.length > filter.limit ? String(page.at(-1)?.seq) : null }
+    },
+    verifyAudit: () => verifyAudit(store),
+
+    status: () =>
+      statusView(deps, {
+        version: parts.version,
+        startedAt,
+        alerts: parts.alerts,
+        signalClients: () => clients,
+        runner,
+      }),
+    guard: (adapter) => guardView(deps, adapter),
+    approveGuard: (adapter, hash, caller) => approveGuard(deps, adapter, hash, caller),
+    pause: (paused, reason, caller) =>
+      change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
+        if (((await c.tx.meta(pausedKey)) !== undefined) === paused) return { paused }
+        await c.tx.putMeta(pausedKey, paused ? String(c.now) : undefined)
+        const type = paused ? 'writes.paused' : 'writes.resumed'
+        await c.tx.appendAudit({ time: c.now, type, actor: caller.name, requestId: caller.requestId, text: { reason } })
+        for (const name of deps.mounts().keys()) {
+          if (!paused) await c.tx.wakeEngaged(name, c.now)
+          c.wakeSuspend(name)
+          c.wakeWork(name)
+        }
+        return { paused }
+      }),
+    ready: () => readiness(deps, runner),
+
+    idempotency: {
+      get: (client, route, key) => store.idempotent(client, route, key),
+      put: (client, route, key, entry) =>
+        change(deps, derived, (c) => c.tx.putIdempotent(client, route, key, entry, c.now)),
+    },
+    hold: (id) => store.hold(id),
+  }
+}

@@ -1,0 +1,34 @@
+import { BridgeError } from '../core/errors.ts'
+import type { AgentInput } from './api.ts'
+
+const members = ['name', 'sponsor', 'blueprint', 'parentDid', 'labels', 'capabilities', 'principals'] as const
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const merge = (target: unknown, patch: unknown): unknown => {
+  if (!isObject(patch)) return patch
+  const result: Record<string, unknown> = isObject(target) ? { ...target } : {}
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete result[key]
+    else result[key] = merge(result[key], value)
+  }
+  return result
+}
+
+/**
+ * JSON Merge Patch (RFC 7396) over what may be changed of an agent. The schema of the route has checked the types.
+ * @throws BridgeError E_VALIDATION for a member that cannot be changed or removed
+ */
+export const mergePatch = (input: AgentInput, patch: Readonly<Record<string, unknown>>): AgentInput => {
+  const unknown = Object.keys(patch).filter((key) => !members.some((member) => member === key))
+  if (unknown.length > 0) {
+    throw new BridgeError('E_VALIDATION', `These members cannot be changed: ${unknown.join(', ')}.`, {
+      hint: `Changeable: ${members.join(', ')}.`,
+      details: unknown.map((key) => ({ pointer: `/${key}`, code: 'read_only' })),
+    })
+  }
+  if (patch['name'] === null)
+    throw new BridgeError('E_VALIDATION', 'An agent needs a name.', { hint: 'Give another name.' })
+  return merge(input, patch) as AgentInput
+}

@@ -1,0 +1,93 @@
+import { BridgeError } from '../core/errors.ts'
+import { type Schedule, schedule } from '../lib/schedule.ts'
+import { topics } from './bus.ts'
+import type { Deps, Mount } from './deps.ts'
+import { createGroups, type GroupSync } from './groups.ts'
+import { createMirror, type Mirror } from './mirror.ts'
+import { createSync, type Sync } from './sync.ts'
+
+/** Everything that runs for one adapter. Stopping waits for what is on the wire. */
+export interface Runner {
+  readonly mount: Mount
+  readonly mirror: Mirror
+  readonly sync: Sync
+  readonly groups: GroupSync
+  start(): void
+  stop(): Promise<void>
+  /** One look at everything, in order: for tests and for a first reading. */
+  once(signal: AbortSignal): Promise<void>
+}
+
+const refreshMs = 30_000
+const jitterMs = 1_000
+
+export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner => {
+  const { name } = mount.adapter
+  const mirror = createMirror(deps, mount)
+  const sync = createSync(deps, mount, mirror.confirmations)
+  const groups = createGroups(deps, mount)
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const running: Promise<void>[] = []
+  const schedules: Schedule[] = []
+
+  const report = (what: string) => (error: unknown) => {
+    if (signal.aborted) return
+    const level = error instanceof BridgeError ? 'warn' : 'error'
+    deps.log[level](
+      { adapter: name, what, err: error },
+      'a pass over the directory failed; nothing was concluded from it',
+    )
+  }
+
+  const cron = (expression: string, what: string, task: (signal: AbortSignal) => Promise<void>) => {
+    const random = deps.random
+    const one = schedule({ expression, timeZone, jitterMs, random, clock: deps.clock, task, onError: report(what) })
+    schedules.push(one)
+    return one
+  }
+
+  /** Hinted groups, and readings that grow old. */
+  const tend = async (): Promise<void> => {
+    let refreshed = deps.clock.mono()
+    while (!signal.aborted) {
+      await deps.bus.wait(topics.groups(name), refreshMs, signal)
+      if (signal.aborted) return
+      await groups.syncAsked(signal).catch(report('groups'))
+      if (deps.clock.mono() - refreshed < refreshMs) continue
+      refreshed = deps.clock.mono()
+      await sync.refresh(signal).catch(report('refresh'))
+    }
+  }
+
+  return {
+    mount,
+    mirror,
+    sync,
+    groups,
+    start: () => {
+      const { sync: times } = mount.settings
+      const accounts = cron(times.accounts, 'accounts', async (aborted) => void (await sync.changes(aborted)))
+      cron(times.full, 'full', async (aborted) => void (await sync.full(aborted)))
+      const members = mount.adapter.groups && cron(times.groups, 'groups', (aborted) => groups.sync(aborted))
+      running.push(mirror.run(signal), tend())
+      // The first reading does not wait for the clock.
+      void accounts.run().then(() => members?.run())
+    },
+    stop: async () => {
+      stopping.abort()
+      await Promise.allSettled([...schedules.map((one) => one.stop()), ...running])
+      await mirror.drained()
+    },
+    once: async (aborted) => {
+      await sync.changes(aborted)
+      await groups.sync(aborted)
+      await mirror.suspendOnce(aborted)
+      await mirror.drained()
+      while (await mirror.workOnce(aborted)) {
+        await mirror.suspendOnce(aborted)
+        await mirror.drained()
+      }
+    },
+  }
+}

@@ -1,0 +1,89 @@
+import type { Adapter } from '../core/adapter.ts'
+import type { AdapterStatus, StatusView } from './api.ts'
+import type { Alert, Deps } from './deps.ts'
+import { trippedSince } from './guarding.ts'
+import type { Runner } from './runner.ts'
+import { pausedKey } from './worker.ts'
+
+export interface StatusInput {
+  readonly version: string
+  readonly startedAt: number
+  readonly alerts: readonly Alert[]
+  readonly signalClients: () => number
+  readonly runner: (adapter: string) => Runner | undefined
+}
+
+const adapterStatus = async (
+  deps: Deps,
+  adapter: Adapter,
+  mirror: string,
+  runner: Runner | undefined,
+): Promise<AdapterStatus> => {
+  const { store } = deps
+  const { name } = adapter
+  const now = deps.clock.now()
+  const { warnMs, denyMs } = deps.policy().maxStaleness
+  const depth = await store.laneDepth(name)
+  for (const { lane, due } of depth)
+    deps.metrics.set('mirror_lane_depth', { adapter: name, lane: lane === 0 ? 'suspend' : 'other' }, due)
+  return {
+    adapter: name,
+    kind: adapter.kind,
+    mirror,
+    principals: await store.countPrincipals(name),
+    accounts: {
+      checkpointAt: (await store.checkpoint(name, 'accounts'))?.at,
+      lastOkAt: runner?.sync.state.lastOkAt,
+      lastError: runner?.sync.state.lastError,
+      fullAt: runner?.sync.state.fullAt,
+    },
+    groups: { lastOkAt: runner?.groups.state.lastOkAt, lastError: runner?.groups.state.lastError },
+    stale: { warn: await store.countStale(name, now - warnMs), deny: await store.countStale(name, now - denyMs) },
+    lanes: depth.map(({ lane, due }) => ({ lane: lane === 0 ? 'suspend' : 'other', due })),
+    throttledUntil: undefined,
+    writesFailing: 0,
+    guard: {
+      suspend: (await trippedSince(store, name, 'suspend')) !== undefined,
+      resume: (await trippedSince(store, name, 'resume')) !== undefined,
+    },
+  }
+}
+
+export const statusView = async (deps: Deps, input: StatusInput): Promise<StatusView> => {
+  const adapters: AdapterStatus[] = []
+  for (const { adapter, settings } of deps.mounts().values()) {
+    adapters.push(await adapterStatus(deps, adapter, settings.mirror, input.runner(adapter.name)))
+  }
+  const open = await deps.store.countOpenHolds()
+  return {
+    version: input.version,
+    startedAt: input.startedAt,
+    paused: (await deps.store.meta(pausedKey)) !== undefined,
+    holds: { open, agents: await deps.store.countHeldDids() },
+    signals: { head: (await deps.store.signalRange()).head, clients: input.signalClients() },
+    adapters,
+    alerts: input.alerts,
+  }
+}
+
+export const readiness = async (deps: Deps, runner: (adapter: string) => Runner | undefined) => {
+  const checks: { name: string; ok: boolean; text: string }[] = []
+  try {
+    await deps.store.ping()
+    checks.push({ name: 'store', ok: true, text: 'reads and writes' })
+  } catch (error) {
+    deps.log.error({ err: error }, 'the store does not answer')
+    checks.push({ name: 'store', ok: false, text: 'does not take writes' })
+  }
+  for (const name of deps.mounts().keys()) {
+    const state = runner(name)?.sync.state
+    const read = state?.lastOkAt !== undefined
+    // A directory that is down does not make us unable to decide: its accounts are unobserved or stale, and denied.
+    checks.push({
+      name: `adapter:${name}`,
+      ok: true,
+      text: read ? 'read' : `not read yet (${state?.lastError ?? 'first pass'})`,
+    })
+  }
+  return { ready: checks.every(({ ok }) => ok), checks }
+}

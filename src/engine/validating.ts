@@ -1,0 +1,77 @@
+import type { AgentView } from './api.ts'
+import type { Deps } from './deps.ts'
+
+export interface Issue {
+  readonly code: string
+  readonly text: string
+  readonly mend?: string
+}
+
+const timeoutMs = 20_000
+
+/** Is the agent's configuration complete, and does the live directory agree? Changes nothing. */
+export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok: boolean; issues: Issue[] }> => {
+  const issues: Issue[] = []
+  if (agent.status !== 'active') {
+    issues.push({
+      code: `V_${agent.status.toUpperCase()}`,
+      text: `The agent is ${agent.status}.`,
+      mend: 'See its holds.',
+    })
+  }
+  if (agent.sponsor === undefined)
+    issues.push({ code: 'V_NO_SPONSOR', text: 'The agent has no sponsor.', mend: 'PATCH sponsor.' })
+  if (agent.principals.length === 0) {
+    issues.push({ code: 'V_NO_PRINCIPAL', text: 'No directory account is mapped.', mend: 'PATCH principals.' })
+  }
+  for (const principal of agent.principals) {
+    const name = `${principal.adapter}/${principal.id}`
+    const mount = deps.mounts().get(principal.adapter)
+    if (mount === undefined) {
+      issues.push({
+        code: 'V_NO_ADAPTER',
+        text: `No adapter ${principal.adapter} is configured.`,
+        mend: 'Configure it or unmap the account.',
+      })
+      continue
+    }
+    const refused = mount.adapter.vet(principal)
+    if (refused !== undefined)
+      issues.push({ code: refused.code, text: refused.message, ...(refused.hint && { mend: refused.hint }) })
+    if (principal.appId === undefined) {
+      issues.push({
+        code: 'V_NO_APP_ID',
+        text: `${name} has no appId; catalogues may not resolve it.`,
+        mend: 'PATCH principals with appId.',
+      })
+    }
+    issues.push(...(await live(deps, principal, name)))
+  }
+  return { ok: issues.length === 0, issues }
+}
+
+const live = async (deps: Deps, principal: AgentView['principals'][number], name: string): Promise<Issue[]> => {
+  const mount = deps.mounts().get(principal.adapter)
+  if (mount === undefined) return []
+  try {
+    const sighting = (await mount.adapter.lookup([principal], AbortSignal.timeout(timeoutMs))).get(principal.id)
+    if (sighting === undefined || sighting.state === 'unknown') {
+      return [{ code: 'V_UNREADABLE', text: `${name} cannot be read.`, mend: 'Check the permissions of the adapter.' }]
+    }
+    if (sighting.state === 'absent')
+      return [{ code: 'V_ABSENT', text: `${name} does not exist.`, mend: 'Unmap it or restore it.' }]
+    const found: Issue[] = []
+    if (sighting.state === 'disabled') found.push({ code: 'V_DISABLED', text: `${name} is disabled.` })
+    if (sighting.appId !== undefined && principal.appId !== undefined && sighting.appId !== principal.appId) {
+      found.push({
+        code: 'V_APP_ID',
+        text: `${name} has appId ${sighting.appId} in its directory.`,
+        mend: 'PATCH principals.',
+      })
+    }
+    return found
+  } catch (error) {
+    deps.log.warn({ adapter: principal.adapter, err: error }, 'validation could not read the directory')
+    return [{ code: 'V_UNREACHABLE', text: `${principal.adapter} does not answer.`, mend: 'See GET /v1/status.' }]
+  }
+}

@@ -1,0 +1,59 @@
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { z } from 'zod'
+import type { ErrorCode } from '../core/errors.ts'
+import type { Bridge } from '../engine/api.ts'
+import type { Metrics } from '../lib/metrics.ts'
+import type { Access } from './auth.ts'
+import type { Once } from './idempotency.ts'
+import type { Streams } from './streams.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may call. Every route of the API has one; without it the server does not start. */
+    access?: Access
+    /** Codes the route may answer besides those every route may: for the documentation. */
+    errors?: readonly ErrorCode[]
+  }
+  interface FastifySchema {
+    operationId?: string
+    summary?: string
+    description?: string
+    tags?: readonly string[]
+    hide?: boolean
+    consumes?: readonly string[]
+    security?: readonly Readonly<Record<string, readonly string[]>>[]
+  }
+}
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+/** What every family of routes is given. */
+export interface Context {
+  readonly bridge: Bridge
+  readonly metrics: Pick<Metrics, 'inc' | 'set' | 'observe' | 'text' | 'contentType'>
+  readonly clock: { now(): number }
+  readonly version: string
+  readonly once: Once
+  readonly streams: Streams
+  /** Counters of this listener, in exposition format. */
+  readonly requestMetrics: () => Promise<string>
+}
+
+/** One JSON answer of a route, for its `response` table. */
+export const answers = <T extends z.ZodType>(description: string, schema: T) => ({
+  description,
+  content: { 'application/json': { schema } },
+})

@@ -1,0 +1,129 @@
+import { z } from 'zod'
+import type { DecisionView, TokenView } from '../engine/api.ts'
+import { type App, answers, type Context } from './context.ts'
+import { did, exampleDid } from './schemas.ts'
+import { time } from './views.ts'
+
+const tags = ['decisions']
+const token = z.string().min(1)
+const codes = z.array(z.string()).describe('R_* refusal codes')
+
+const question = z
+  .strictObject({
+    did: did.optional(),
+    token: token.optional(),
+    principal: z.strictObject({ adapter: z.string().min(1).max(64), id: z.string().min(1).max(2048) }).optional(),
+    capability: z.string().min(1).max(256).optional(),
+    scope: z.string().min(1).max(500).optional(),
+  })
+  .refine((asked) => [asked.did, asked.token, asked.principal].filter((who) => who !== undefined).length === 1, {
+    error: 'names not exactly one of did, token and principal',
+  })
+  .meta({
+    id: 'Question',
+    description: 'Exactly one of `did`, `token` and `principal`; what it wants to do, if that is asked',
+    examples: [{ did: exampleDid, capability: 'read:reports' }],
+  })
+
+const decision = z
+  .object({
+    allow: z.boolean(),
+    did: z.string().nullable(),
+    codes,
+    holds: z.array(z.object({ origin: z.string(), publicReason: z.string().nullable() })),
+  })
+  .meta({
+    id: 'Decision',
+    examples: [
+      {
+        allow: false,
+        did: exampleDid,
+        codes: ['R_SUSPENDED'],
+        holds: [{ origin: 'operator:soc', publicReason: 'under investigation' }],
+      },
+    ],
+  })
+
+const verified = z
+  .object({
+    valid: z.literal(true),
+    issuer: z.string(),
+    adapter: z.string(),
+    actor: z.object({ did: z.string(), principal: z.object({ adapter: z.string(), id: z.string() }) }),
+    onBehalfOf: z.object({ id: z.string(), kind: z.string() }).nullable(),
+    act: z.array(z.unknown()),
+    status: z.enum(['active', 'suspended', 'decommissioned']),
+    capabilities: z.array(z.string()),
+    expiresAt: z.string().meta({ format: 'date-time' }),
+  })
+  .meta({ id: 'VerifiedToken' })
+const refused = z.object({ valid: z.literal(false), codes }).meta({ id: 'RefusedToken' })
+
+const decisionBody = ({ allow, did: asked, codes: refusals, holds }: DecisionView) => ({
+  allow,
+  did: asked ?? null,
+  codes: [...refusals],
+  holds: holds.map(({ origin, publicReason }) => ({ origin, publicReason: publicReason ?? null })),
+})
+
+const tokenBody = (view: TokenView) => ({
+  valid: view.valid,
+  issuer: view.issuer,
+  adapter: view.adapter,
+  actor: {
+    did: view.actor.did,
+    principal: { adapter: view.actor.principal.adapter, id: view.actor.principal.id },
+  },
+  onBehalfOf: view.onBehalfOf === null ? null : { id: view.onBehalfOf.id, kind: view.onBehalfOf.kind },
+  act: [...view.act],
+  status: view.status,
+  capabilities: [...view.capabilities],
+  expiresAt: time(view.expiresAt),
+})
+
+/** What gateways ask (DESIGN §5, §7). A correct "no" is an answer with codes, never a problem. */
+export const decisionRoutes = (app: App, { bridge, once, metrics }: Context): void => {
+  app.route({
+    method: 'POST',
+    url: '/v1/decisions',
+    config: { access: ['gateway'], errors: ['E_DID'] },
+    schema: {
+      operationId: 'decide',
+      summary: 'May this agent act now?',
+      tags,
+      body: question,
+      response: { 200: answers('Allow or deny, with the codes of every refusal', decision) },
+    },
+    handler: async (request, reply) => {
+      const decide = async () => {
+        const view = await bridge.decide(request.body)
+        metrics.inc('decisions_total', { allow: String(view.allow) })
+        for (const code of view.codes) metrics.inc('decision_refusals_total', { code })
+        metrics.observe('decision_seconds', {}, reply.elapsedTime / 1000)
+        return { status: 200, body: decisionBody(view), ref: '' }
+      }
+      return (await once(request, { run: decide, repeat: decide })).body
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/tokens/verify',
+    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'] },
+    schema: {
+      operationId: 'verifyToken',
+      summary: 'Whose token is this, and is it still good?',
+      tags,
+      body: z.strictObject({ token }).meta({ id: 'Token' }),
+      response: { 200: answers('The actor, or why the token is refused', z.union([verified, refused])) },
+    },
+    handler: async (request) => {
+      const verify = async () => {
+        const view = await bridge.verify(request.body.token)
+        const body = view.valid ? tokenBody(view) : { valid: view.valid, codes: [...view.codes] }
+        return { status: 200, body, ref: '' }
+      }
+      return (await once(request, { run: verify, repeat: verify })).body
+    },
+  })
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod'
+import { callerOf } from './auth.ts'
+import { type App, answers, type Context } from './context.ts'
+import { stillOpen } from './holds.ts'
+import { parseKill } from './killbody.ts'
+import { exampleDid } from './schemas.ts'
+
+const killBody = z
+  .looseObject({
+    agentId: z.unknown().describe('The DID; also as agentDid, AgentId, agent_did, agent_id, did, agent or scope'),
+    reason: z.unknown().describe('Any vocabulary; also as Reason, details, detail or message'),
+    action: z.unknown().describe('What the agent was doing'),
+    killedAt: z.unknown().describe('RFC 3339; also as timestamp, Timestamp or timestamp_secs'),
+    inResponseTo: z.unknown().describe('A hold of ours that this kill answers: acknowledges it and places none'),
+  })
+  .partial()
+  .meta({
+    id: 'Kill',
+    description: 'The kill result of any AGT SDK, as it is. Members not known here are kept with the hold, up to 8 KiB.',
+    examples: [
+      { agentId: exampleDid, reason: 'policy violation', action: 'exfiltrate', killedAt: '2026-11-21T10:00:00Z' },
+      {
+        kill_id: 'kill:1f2e3d4c',
+        agent_did: exampleDid,
+        session_id: 's-1',
+        reason: 'ring_breach',
+        timestamp: '2026-11-21T10:00:00+00:00',
+        handoffs: [],
+        terminated: true,
+        details: '',
+      },
+      { AgentId: exampleDid, Reason: 'PolicyViolation', Detail: 'egress', Timestamp: '2026-11-21T10:00:00+00:00' },
+      {
+        scope: { kind: 'agent', value: exampleDid },
+        event: { active: true, reason: 'security_incident', message: 'egress', timestamp: '2026-11-21T10:00:00Z' },
+      },
+    ],
+  })
+
+const killed = z
+  .object({
+    did: z.string(),
+    holdId: z.string(),
+    status: z.enum(['suspended', 'acknowledged']),
+    known: z.boolean().describe('False: not registered yet; the hold applies at registration'),
+  })
+  .meta({ id: 'Killed' })
+
+/** Takes what a runtime's kill switch reports (DESIGN §3 rules 13 and 14, §7). */
+export const killRoutes = (app: App, { bridge, once }: Context): void => {
+  app.route({
+    method: 'POST',
+    url: '/v1/kill',
+    config: { access: ['runtime', 'responder'], errors: ['E_DID', 'E_BUDGET', 'E_IDEMPOTENCY_RELEASED'] },
+    schema: {
+      operationId: 'kill',
+      summary: 'Report a kill: stops the agent everywhere',
+      description: 'Answered once the hold is durable; from then on every decision for the agent is deny.',
+      tags: ['holds'],
+      body: killBody,
+      response: { 202: answers('The hold is durable', killed) },
+    },
+    handler: async (request, reply) => {
+      const answer = await once(request, {
+        run: async () => {
+          const { did, holdId, status, known } = await bridge.kill(parseKill(request.body), callerOf(request))
+          const body = { did, holdId, status, known }
+          return { status: 202, body, ref: JSON.stringify(body) }
+        },
+        repeat: async (ref, status) => {
+          const body = killed.parse(JSON.parse(ref))
+          // One that acknowledged placed no hold, and has none that could have been released.
+          if (body.status === 'suspended') await stillOpen(bridge, body.holdId)
+          return { status, body }
+        },
+      })
+      reply.code(answer.status)
+      return answer.body
+    },
+  })
+}

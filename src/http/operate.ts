@@ -1,0 +1,207 @@
+import { z } from 'zod'
+import type { AdapterStatus, GuardView } from '../engine/api.ts'
+import { callerOf } from './auth.ts'
+import { type App, answers, type Context } from './context.ts'
+import { adapterPath, reason } from './schemas.ts'
+import { time, timeOrNull } from './views.ts'
+
+const tags = ['operation']
+const nullableTime = z.string().meta({ format: 'date-time' }).nullable()
+const planRow = z.object({ holdId: z.string(), did: z.string(), origin: z.string(), placedAt: z.string() })
+const direction = z.object({
+  tripped: z.boolean(),
+  since: nullableTime,
+  count: z.int(),
+  plan: z
+    .object({ hash: z.string(), rows: z.array(planRow) })
+    .nullable()
+    .describe('What approving its hash applies'),
+})
+const guardSchema = z.object({ adapter: z.string(), suspend: direction, resume: direction }).meta({ id: 'Guard' })
+
+const adapterStatus = z.object({
+  adapter: z.string(),
+  kind: z.string(),
+  mirror: z.string(),
+  principals: z.int(),
+  accounts: z.object({
+    checkpointAt: nullableTime,
+    lastOkAt: nullableTime,
+    lastError: z.string().nullable(),
+    fullAt: nullableTime,
+  }),
+  groups: z.object({ lastOkAt: nullableTime, lastError: z.string().nullable() }),
+  stale: z.object({ warn: z.int(), deny: z.int() }),
+  lanes: z.array(z.object({ lane: z.enum(['suspend', 'other']), due: z.int() })),
+  throttledUntil: nullableTime,
+  writesFailing: z.int(),
+  guard: z.object({ suspend: z.boolean(), resume: z.boolean() }),
+})
+
+const statusSchema = z
+  .object({
+    version: z.string(),
+    startedAt: z.string(),
+    paused: z.boolean(),
+    holds: z.object({ open: z.int(), agents: z.int() }),
+    signals: z.object({ head: z.int(), clients: z.int() }),
+    adapters: z.array(adapterStatus),
+    alerts: z.array(z.object({ at: z.string(), code: z.string(), text: z.string() })),
+  })
+  .meta({ id: 'Status' })
+
+const approvedSchema = z
+  .object({
+    status: z.enum(['done', 'awaiting']),
+    approvalId: z.string().nullable(),
+    applied: z.int(),
+    dropped: z.int().describe('Rows that were no longer true'),
+  })
+  .meta({ id: 'GuardApproval' })
+
+const directionBody = ({ tripped, since, count, plan }: GuardView['suspend']) => ({
+  tripped,
+  since: timeOrNull(since),
+  count,
+  plan:
+    plan === undefined
+      ? null
+      : {
+          hash: plan.hash,
+          rows: plan.rows.map(({ holdId, did, origin, placedAt }) => ({
+            holdId,
+            did,
+            origin,
+            placedAt: time(placedAt),
+          })),
+        },
+})
+
+const adapterBody = (view: AdapterStatus) => ({
+  adapter: view.adapter,
+  kind: view.kind,
+  mirror: view.mirror,
+  principals: view.principals,
+  accounts: {
+    checkpointAt: timeOrNull(view.accounts.checkpointAt),
+    lastOkAt: timeOrNull(view.accounts.lastOkAt),
+    lastError: view.accounts.lastError ?? null,
+    fullAt: timeOrNull(view.accounts.fullAt),
+  },
+  groups: { lastOkAt: timeOrNull(view.groups.lastOkAt), lastError: view.groups.lastError ?? null },
+  stale: { warn: view.stale.warn, deny: view.stale.deny },
+  lanes: view.lanes.map(({ lane, due }) => ({ lane, due })),
+  throttledUntil: timeOrNull(view.throttledUntil),
+  writesFailing: view.writesFailing,
+  guard: { suspend: view.guard.suspend, resume: view.guard.resume },
+})
+
+/** Status, the guard and the pause switch (DESIGN §3 rule 8, §7). */
+export const operateRoutes = (app: App, { bridge, once }: Context): void => {
+  app.route({
+    method: 'GET',
+    url: '/v1/status',
+    config: { access: ['reader'] },
+    schema: {
+      operationId: 'getStatus',
+      summary: 'How the bridge and every directory are doing',
+      tags,
+      response: { 200: answers('Checkpoints, lanes, throttling, alerts', statusSchema) },
+    },
+    handler: async () => {
+      const { version, startedAt, paused, holds, signals, adapters, alerts } = await bridge.status()
+      return {
+        version,
+        startedAt: time(startedAt),
+        paused,
+        holds: { open: holds.open, agents: holds.agents },
+        signals: { head: signals.head, clients: signals.clients },
+        adapters: adapters.map(adapterBody),
+        alerts: alerts.map(({ at, code, text }) => ({ at: time(at), code, text })),
+      }
+    },
+  })
+
+  app.route({
+    method: 'GET',
+    url: '/v1/guard/:adapter',
+    config: { access: ['reader'], errors: ['E_ADAPTER_UNKNOWN'] },
+    schema: {
+      operationId: 'getGuard',
+      summary: 'The blast-radius guard of a directory',
+      tags,
+      params: adapterPath,
+      response: { 200: answers('Whether it is tripped, and the plan that waits', guardSchema) },
+    },
+    handler: async (request) => {
+      const { adapter, suspend, resume } = await bridge.guard(request.params.adapter)
+      return { adapter, suspend: directionBody(suspend), resume: directionBody(resume) }
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/guard/:adapter/approve',
+    config: { access: ['approver'], errors: ['E_ADAPTER_UNKNOWN', 'E_GUARD_PLAN', 'E_SAME_PERSON'] },
+    schema: {
+      operationId: 'approveGuard',
+      summary: 'Approve the plan that waits, by its hash',
+      description: 'Takes two people. Each row is read again when applied, and dropped if no longer true.',
+      tags,
+      params: adapterPath,
+      body: z
+        .strictObject({ hash: z.string().regex(/^[0-9a-f]{64}$/) })
+        .meta({ id: 'PlanHash', description: 'From GET /v1/guard/{adapter}' }),
+      response: {
+        200: answers('Applied', approvedSchema),
+        202: answers('Waits for a second person', approvedSchema),
+      },
+    },
+    handler: async (request, reply) => {
+      const answer = await once(request, {
+        run: async () => {
+          const { adapter } = request.params
+          const result = await bridge.approveGuard(adapter, request.body.hash, callerOf(request))
+          const body: z.output<typeof approvedSchema> = {
+            status: result.done ? 'done' : 'awaiting',
+            approvalId: result.approvalId ?? null,
+            applied: result.applied,
+            dropped: result.dropped,
+          }
+          return { status: result.done ? 200 : 202, body, ref: JSON.stringify(body) }
+        },
+        // An approval changes no more once given: what it did then is what there is to report.
+        repeat: async (ref, status) => ({ status, body: approvedSchema.parse(JSON.parse(ref)) }),
+      })
+      reply.code(answer.status)
+      return answer.body
+    },
+  })
+
+  const pausedSchema = z.object({ paused: z.boolean() }).meta({ id: 'Paused' })
+  app.route({
+    method: 'POST',
+    url: '/v1/pause',
+    config: { access: ['operator'] },
+    schema: {
+      operationId: 'pause',
+      summary: 'Stop or resume all writes to directories; decisions go on',
+      tags,
+      body: z
+        .strictObject({ paused: z.boolean(), reason })
+        .meta({ id: 'Pause', examples: [{ paused: true, reason: 'maintenance of the tenant' }] }),
+      response: { 200: answers('As it is now', pausedSchema) },
+    },
+    handler: async (request) => {
+      const { paused, reason: why } = request.body
+      const answer = await once(request, {
+        run: async () => {
+          const result = await bridge.pause(paused, why, callerOf(request))
+          return { status: 200, body: { paused: result.paused }, ref: '' }
+        },
+        repeat: async (_ref, status) => ({ status, body: { paused: (await bridge.status()).paused } }),
+      })
+      return answer.body
+    },
+  })
+}
