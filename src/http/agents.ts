@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { BridgeError } from '../core/errors.ts'
 import { callerOf, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
+import { respond } from './idempotency.ts'
 import { agentPatch, agentPath, agentQuery, agentSchema, page, reason, registration, replacement } from './schemas.ts'
 import { invalid } from './validation.ts'
 import { type AgentBody, agentBody } from './views.ts'
@@ -71,8 +72,7 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
           body: agentBody(await bridge.agent(ref, caller), readsAll(request)),
         }),
       })
-      reply.code(answer.status)
-      return tagged(reply, answer.body)
+      return tagged(reply, respond(reply, answer))
     },
   })
 
@@ -126,7 +126,11 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     handler: async (request, reply) => {
       const { did } = request.params
       if (request.body.did !== undefined && request.body.did !== did) {
-        throw invalid('body', [{ pointer: '/did', code: 'conflict' }], 'The DID in the body is not the one in the path.')
+        throw invalid(
+          'body',
+          [{ pointer: '/did', code: 'conflict' }],
+          'The DID in the body is not the one in the path.',
+        )
       }
       const caller = callerOf(request)
       const header = request.headers['if-match']

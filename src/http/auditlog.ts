@@ -13,9 +13,7 @@ const entry = z
     time: z.string().meta({ format: 'date-time', description: 'Hashed as milliseconds since 1970' }),
     type: z.string(),
     did: z.string().optional(),
-    principals: z
-      .array(z.object({ adapter: z.string(), id: z.string(), realm: z.string().optional() }))
-      .optional(),
+    principals: z.array(z.object({ adapter: z.string(), id: z.string(), realm: z.string().optional() })).optional(),
     sponsor: z.string().optional(),
     status: z.string().optional(),
     capabilities: z.array(z.string()).optional(),

@@ -38,7 +38,8 @@ export const acceptJson = (app: FastifyInstance): void => {
     } catch (cause) {
       return done(new BridgeError('E_JSON', 'The body is not valid UTF-8.', { cause }), undefined)
     }
-    if (tooDeep(text)) return done(new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`), undefined)
+    if (tooDeep(text))
+      return done(new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`), undefined)
     parse(request, text, done)
   })
 }

@@ -21,15 +21,6 @@ declare module 'fastify' {
     /** Codes the route may answer besides those every route may: for the documentation. */
     errors?: readonly ErrorCode[]
   }
-  interface FastifySchema {
-    operationId?: string
-    summary?: string
-    description?: string
-    tags?: readonly string[]
-    hide?: boolean
-    consumes?: readonly string[]
-    security?: readonly Readonly<Record<string, readonly string[]>>[]
-  }
 }
 
 export type App = FastifyInstance<

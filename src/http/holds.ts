@@ -5,7 +5,7 @@ import type { Hold } from '../core/types.ts'
 import type { Bridge, ReleaseResult } from '../engine/api.ts'
 import { callerOf, hasRole, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
-import type { Answer } from './idempotency.ts'
+import { type Answer, respond } from './idempotency.ts'
 import {
   agentPath,
   agentSchema,
@@ -103,8 +103,7 @@ export const holdRoutes = (app: App, { bridge, once }: Context): void => {
         },
         repeat: async (ref, status) => ({ status, body: holdBody(await stillOpen(bridge, ref), readsAll(request)) }),
       })
-      reply.code(answer.status)
-      return answer.body
+      return respond(reply, answer)
     },
   })
 
@@ -151,8 +150,7 @@ export const holdRoutes = (app: App, { bridge, once }: Context): void => {
         },
         repeat: (ref) => releaseNow(bridge, ref, request),
       })
-      reply.code(answer.status)
-      return answer.body
+      return respond(reply, answer)
     },
   })
 
@@ -179,8 +177,7 @@ export const holdRoutes = (app: App, { bridge, once }: Context): void => {
         },
         repeat: (ref) => releaseNow(bridge, ref, request),
       })
-      reply.code(answer.status)
-      return answer.body
+      return respond(reply, answer)
     },
   })
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { canonical } from '../core/canonical.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { Bridge } from '../engine/api.ts'
@@ -19,6 +19,12 @@ export interface Work<T> {
   run(): Promise<Answer<T> & { readonly ref: string }>
   /** The present state of what was done; nothing is done again. */
   repeat(ref: string, status: number): Promise<Answer<T>>
+}
+
+/** Puts the status on the reply and gives the body. */
+export const respond = <T>(reply: FastifyReply, { status, body }: Answer<T>): T => {
+  reply.code(status)
+  return body
 }
 
 export type Once = <T>(request: FastifyRequest, work: Work<T>) => Promise<Answer<T>>

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { stillOpen } from './holds.ts'
+import { respond } from './idempotency.ts'
 import { parseKill } from './killbody.ts'
 import { exampleDid } from './schemas.ts'
 
@@ -16,7 +17,8 @@ const killBody = z
   .partial()
   .meta({
     id: 'Kill',
-    description: 'The kill result of any AGT SDK, as it is. Members not known here are kept with the hold, up to 8 KiB.',
+    description:
+      'The kill result of any AGT SDK, as it is. Members not known here are kept with the hold, up to 8 KiB.',
     examples: [
       { agentId: exampleDid, reason: 'policy violation', action: 'exfiltrate', killedAt: '2026-11-21T10:00:00Z' },
       {
@@ -74,8 +76,7 @@ export const killRoutes = (app: App, { bridge, once }: Context): void => {
           return { status, body }
         },
       })
-      reply.code(answer.status)
-      return answer.body
+      return respond(reply, answer)
     },
   })
 }

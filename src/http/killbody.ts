@@ -42,8 +42,8 @@ const scopeHint = 'The bridge stops agents one by one: send one kill with the DI
 const scopeDid = (scope: unknown): string | undefined => {
   if (scope === undefined || scope === null) return undefined
   if (!isMembers(scope)) throw refuse('/scope', 'unsupported_scope', scopeHint)
-  const kind = scope['kind'] ?? scope['Kind']
-  const value = kind === undefined ? scope['agent'] : (scope['value'] ?? scope['Value'])
+  const kind = scope.kind ?? scope.Kind
+  const value = kind === undefined ? scope.agent : (scope.value ?? scope.Value)
   if (kind !== undefined && kind !== 'agent') throw refuse('/scope/kind', 'unsupported_scope', scopeHint)
   if (typeof value !== 'string') throw refuse('/scope', 'unsupported_scope', scopeHint)
   return value
@@ -54,7 +54,7 @@ const didOf = (body: Members): string => {
   const wrong = named.find(({ value }) => typeof value !== 'string')
   if (wrong !== undefined) throw refuse(`/${wrong.name}`, 'invalid_type', 'Name the agent by its DID, a string.')
   const bare = named.length === 0 && ('kind' in body || 'capability' in body) ? body : undefined
-  const dids = new Set<unknown>([...named.map(({ value }) => value), scopeDid(body['scope'] ?? body['Scope'] ?? bare)])
+  const dids = new Set<unknown>([...named.map(({ value }) => value), scopeDid(body.scope ?? body.Scope ?? bare)])
   dids.delete(undefined)
   const [did, other] = dids
   if (typeof did !== 'string') {
@@ -86,7 +86,7 @@ const bounded = (rest: Members): Members | undefined => {
       size += cost
     } else if (omitted.length < MAX_OMITTED) omitted.push(name.slice(0, 64))
   }
-  if (omitted.length > 0) kept['omitted'] = omitted
+  if (omitted.length > 0) kept.omitted = omitted
   return Object.keys(kept).length > 0 ? kept : undefined
 }
 
@@ -99,12 +99,12 @@ const without = (from: Members, names: readonly string[]): Members =>
  * @throws BridgeError E_VALIDATION no DID, two DIDs, a scope that is not one agent, or a switch being cleared
  */
 export const parseKill = (body: Members): KillInput => {
-  const nested = body['event'] ?? body['Event']
+  const nested = body.event ?? body.Event
   const event = isMembers(nested) ? nested : {}
   const did = didOf(body)
-  if (body['active'] === false || event['active'] === false) {
+  if (body.active === false || event.active === false) {
     const hint = 'A cleared switch is no kill. Release the hold with POST /v1/agents/{did}/holds/{holdId}/release.'
-    throw refuse(body['active'] === false ? '/active' : '/event/active', 'invalid_value', hint)
+    throw refuse(body.active === false ? '/active' : '/event/active', 'invalid_value', hint)
   }
   const all = { ...event, ...without(body, ['event', 'Event', 'scope', 'Scope', 'kind', 'value', 'active']) }
   const reason = firstText(all, reasonNames)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { AdapterStatus, GuardView } from '../engine/api.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
+import { respond } from './idempotency.ts'
 import { adapterPath, reason } from './schemas.ts'
 import { time, timeOrNull } from './views.ts'
 
@@ -173,8 +174,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
         // An approval changes no more once given: what it did then is what there is to report.
         repeat: async (ref, status) => ({ status, body: approvedSchema.parse(JSON.parse(ref)) }),
       })
-      reply.code(answer.status)
-      return answer.body
+      return respond(reply, answer)
     },
   })
 

@@ -38,23 +38,27 @@ export interface ReadonlyStore extends StoreReads {
 }
 
 /** The store says no for good once it can no longer be trusted, and after it was closed. */
-const lifeOf = (onDead: ((error: BridgeError) => void) | undefined): Life & { close(): void } => {
-  let ended: BridgeError | undefined
-  let dead = false
+const lifeOf = (onDead: ((error: BridgeError) => void) | undefined): Life & { check(): void; close(): void } => {
+  let death: BridgeError | undefined
+  let closed = false
+  const alive = (): void => {
+    if (death !== undefined) throw death
+  }
   return {
+    alive,
     check: () => {
-      if (ended !== undefined) throw ended
+      alive()
+      if (closed) throw new BridgeError('E_SHUTTING_DOWN', 'The store is closed.')
     },
     fail: (error) => {
       const told = fatal(error)
-      if (dead) return told
-      dead = true
-      ended = told
+      if (death !== undefined) return told
+      death = told
       onDead?.(told)
       return told
     },
     close: () => {
-      ended ??= new BridgeError('E_SHUTTING_DOWN', 'The store is closed.')
+      closed = true
     },
   }
 }

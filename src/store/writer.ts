@@ -51,13 +51,13 @@ const bounded = (run: Run): { run: Run; end(): void } => {
 }
 
 export interface Life {
-  /** @throws when the store is dead or closed */
-  check(): void
+  /** @throws when the store is dead; one that is closing still runs what was asked for */
+  alive(): void
   /** Marks the store dead and returns what to tell whoever was in the middle of something. */
   fail(error: unknown): BridgeError
 }
 
-export const writer = (on: Connection, epoch: number, { check, fail }: Life): Writer => {
+export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Writer => {
   const raw = on.raw
   const begin = raw.prepare('begin immediate')
   const commit = raw.prepare('commit')
@@ -97,7 +97,7 @@ export const writer = (on: Connection, epoch: number, { check, fail }: Life): Wr
   const runBatch = async (batch: readonly Job[]): Promise<void> => {
     const settled: (() => void)[] = []
     try {
-      check()
+      alive()
       begin.run()
       checkLease()
       for (const job of batch) settled.push(await runOne(job))

@@ -36,13 +36,11 @@ const asked = principals.set({
 })
 const askOne = statement(asked.where('adapter', '=', text('adapter')).where('id', '=', text('id')))
 const askDependents = statement(asked.where('adapter', '=', text('adapter')).where('depends_on', '=', text('id')))
-const forward = principals.set({ next_at: nextAt })
-const wakeMarked = statement(forward.where('adapter', '=', text('adapter')).where(isMarked))
-/** From the open holds to their principals: `+` keeps the planner from walking the whole adapter instead. */
+/** `+` keeps the planner from walking the whole adapter instead of its few marked or held principals. */
+const forward = principals.set({ next_at: nextAt }).where(sql<string>`+adapter`, '=', text('adapter'))
+const wakeMarked = statement(forward.where(isMarked))
 const wakeHeld = statement(
-  forward
-    .where(sql<string>`+adapter`, '=', text('adapter'))
-    .where('did', 'in', (eb) => eb.selectFrom('holds').select('holds.did').where('released_at', 'is', null)),
+  forward.where('did', 'in', (eb) => eb.selectFrom('holds').select('holds.did').where('released_at', 'is', null)),
 )
 const closeHold = statement(
   build

@@ -1,6 +1,7 @@
 import type { ClientSecretCredentialOptions } from '@azure/identity'
 
 type HttpClient = NonNullable<ClientSecretCredentialOptions['httpClient']>
+type HttpHeaders = Awaited<ReturnType<HttpClient['sendRequest']>>['headers']
 
 /** The library insists on an `https:` authority: send its requests as plain HTTP, and say so. */
 export function rewritingClient(): HttpClient {
@@ -11,10 +12,23 @@ export function rewritingClient(): HttpClient {
       const body = typeof request.body === 'string' ? { body: request.body } : {}
       const url = request.url.replace(/^https:\/\/127\.0\.0\.1/, 'http://127.0.0.1')
       const response = await fetch(url, { method: request.method, headers, ...body })
-      const answer = request.headers.clone()
-      for (const [name] of answer) answer.delete(name)
-      for (const [name, value] of response.headers) answer.set(name, value)
-      return { request, status: response.status, headers: answer, bodyAsText: await response.text() }
+      return {
+        request,
+        status: response.status,
+        headers: wrapped(response.headers),
+        bodyAsText: await response.text(),
+      }
     },
+  }
+}
+
+function wrapped(headers: Headers): HttpHeaders {
+  return {
+    get: (name) => headers.get(name) ?? undefined,
+    set: (name, value) => headers.set(name, String(value)),
+    has: (name) => headers.has(name),
+    delete: (name) => headers.delete(name),
+    toJSON: () => Object.fromEntries(headers),
+    [Symbol.iterator]: () => headers.entries(),
   }
 }

@@ -1,0 +1,272 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import type { AdapterDeps } from '../adapters/deps.ts'
+import type { AdapterBase, Config } from './config.ts'
+import { diffReload } from './config.ts'
+import type { Adapter, AdapterSettings, Issuer } from './core/adapter.ts'
+import { BridgeError } from './core/errors.ts'
+import { createBridge } from './engine/bridge.ts'
+import { createBus } from './engine/bus.ts'
+import { change, bridge as derived } from './engine/change.ts'
+import type { Alert, Deps, Mount, Policy } from './engine/deps.ts'
+import { headSigner } from './engine/heads.ts'
+import { createRunner, type Runner } from './engine/runner.ts'
+import { begin } from './engine/start.ts'
+import { createVerifier } from './engine/verify.ts'
+import type { Client } from './http/auth.ts'
+import { createServer } from './http/server.ts'
+import { type Clock, systemClock } from './lib/clock.ts'
+import { createKeySource, type KeySource } from './lib/jwks.ts'
+import type { Logger } from './lib/log.ts'
+import { createMetrics } from './lib/metrics.ts'
+import { createOutbound } from './lib/outbound.ts'
+import { type FileStore, openStore } from './store/index.ts'
+
+export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
+
+export interface AppOptions {
+  readonly config: Config
+  /** Opens an adapter of the configured kind. */
+  readonly open: OpenAdapter
+  readonly version: string
+  readonly log: Logger
+  /** The store can no longer be trusted or the lease is lost: end the process; a restart recovers. */
+  readonly onFatal: (error: unknown) => void
+  readonly clock?: Clock
+  readonly random?: () => number
+  readonly probe?: (point: string) => void
+  readonly processMetrics?: boolean
+}
+
+export interface App {
+  /** Where it listens, e.g. `http://127.0.0.1:8480`. */
+  readonly origin: string
+  readonly store: FileStore
+  readonly runners: ReadonlyMap<string, Runner>
+  /** Puts what can be reloaded into force, whole or not at all. Returns what needs a restart. */
+  reload(config: Config): Promise<readonly string[]>
+  /** Stops taking requests, lets writes on the wire be answered (10 s at most), closes in reverse order. */
+  stop(): Promise<void>
+}
+
+const alertsKept = 100
+const pruneMs = 3_600_000
+const signMs = 60_000
+const drainMs = 10_000
+
+const policyOf = ({ policy, capabilities, auth, retention }: Config): Policy => ({
+  confirmReleaseAfterMs: policy.confirmReleaseAfter,
+  resume: policy.resume,
+  drift: policy.drift,
+  maxStaleness: { warnMs: policy.maxStaleness.warn, denyMs: policy.maxStaleness.deny },
+  guard: {
+    windowMs: policy.guard.window,
+    minAgents: policy.guard.minAgents,
+    suspend: policy.guard.suspend,
+    resume: policy.guard.resume,
+  },
+  capabilitiesMaxAgeMs: capabilities.maxAge,
+  killBudget: { max: auth.killBudget.max, perMs: auth.killBudget.per },
+  retention: { signalsMs: retention.signals, inboxMs: retention.inbox },
+})
+
+const clientsOf = ({ auth }: Config): Client[] =>
+  auth.clients.map(({ name, role, tokenSha256, agents }) => ({
+    name,
+    roles: role,
+    tokenSha256,
+    labels: agents?.labels,
+  }))
+
+const settingsOf = ({ mirror, settle, groups, sync }: Config['adapters'][string]): AdapterSettings => ({
+  mirror,
+  settleMs: settle,
+  groups,
+  sync,
+})
+
+/**
+ * The one place that wires things: store, adapters, workers, listener, in that order; stopped in reverse. A directory
+ * that is down does not keep the daemon from starting.
+ */
+export const startApp = async (options: AppOptions): Promise<App> => {
+  const { open, log, version, clock = systemClock, random = Math.random } = options
+  let config = options.config
+  let policy = policyOf(config)
+  let clients = clientsOf(config)
+  const settings = new Map(Object.entries(config.adapters).map(([name, one]) => [name, settingsOf(one)]))
+  const alerts: Alert[] = []
+  const alert = (code: string, text: string): void => {
+    alerts.push({ at: clock.now(), code, text })
+    if (alerts.length > alertsKept) alerts.shift()
+    log.warn({ alert: code }, text)
+  }
+
+  const stack = new AsyncDisposableStack()
+  const stopping = new AbortController()
+  const metrics = createMetrics({ processMetrics: options.processMetrics ?? false })
+  try {
+    const store = await openStore({ url: config.store.url, now: clock.now, onDead: options.onFatal })
+    stack.defer(() => store.close())
+    for (const text of store.warnings) alert('store', text)
+    if (store.migratedFrom !== undefined)
+      log.info({ backup: store.migratedFrom }, 'the store was migrated; a backup was made')
+
+    const { outbound: net } = config
+    const outbound = createOutbound({
+      proxy: net.proxy?.read(),
+      noProxy: net.noProxy,
+      caFile: net.caFile,
+      userAgent: `agentmesh-idp-bridge/${version}`,
+      metrics,
+      clock,
+    })
+    stack.defer(() => outbound.close())
+
+    const sources = new Map<string, KeySource>()
+    const keys: AdapterDeps['keys'] = (uri, fetch) => {
+      const present = sources.get(uri)
+      if (present !== undefined) return present
+      const source = createKeySource({ uri, fetch, clock, log, random })
+      sources.set(uri, source)
+      void source.start(stopping.signal)
+      return source
+    }
+    stack.defer(() => {
+      for (const source of sources.values()) source.close()
+    })
+
+    const mounts = new Map<string, Mount>()
+    for (const [name, one] of Object.entries(config.adapters)) {
+      const adapter = open(name, one, { outbound, clock, log: log.child({ adapter: name }), random, keys })
+      const fixed = settingsOf(one)
+      mounts.set(name, {
+        adapter,
+        get settings() {
+          return settings.get(name) ?? fixed
+        },
+      })
+      stack.defer(async () => adapter.close?.())
+    }
+
+    const deps: Deps = {
+      store,
+      mounts: () => mounts,
+      policy: () => policy,
+      clock,
+      log,
+      metrics,
+      bus: createBus(),
+      newId: randomUUID,
+      random,
+      alert,
+      isFatal: (error) => error instanceof BridgeError && (error.code === 'E_LEASE_LOST' || error.code === 'E_STORE'),
+      fatal: options.onFatal,
+      ...(options.probe && { probe: options.probe }),
+    }
+    const verifier = createVerifier({
+      adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
+      keys: (issuer: Issuer) => keys(issuer.jwksUri, issuer.fetch),
+      clock,
+      store,
+    })
+    await begin(deps, () => randomBytes(6).toString('hex'))
+
+    const runners = new Map<string, Runner>()
+    for (const [name, mount] of mounts) runners.set(name, createRunner(deps, mount, config.schedule.timeZone))
+    const bridge = createBridge({ deps, verifier, runner: (name) => runners.get(name), version, alerts })
+
+    const signer = headSigner({ keys: () => config.signing.keys, store, clock, log })
+    stack.defer(() => signer.sign())
+    for (const runner of runners.values()) {
+      runner.start()
+      stack.defer(() => within(drainMs, runner.stop()))
+    }
+    stack.defer(() => stopping.abort())
+    void every(clock, signMs, stopping.signal, log, () => signer.sign())
+    void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
+
+    const server = await createServer({
+      bridge,
+      clients: () => clients,
+      log,
+      metrics,
+      clock,
+      version,
+      publicUrl: config.server.publicUrl,
+      trustProxy: config.server.trustProxy,
+    })
+    stack.defer(() => server.close())
+    await server.listen({ host: config.server.host, port: config.server.port })
+    const origin = originOf(config.server.host, server.server.address())
+    log.info({ origin, adapters: [...mounts.keys()] }, 'listening')
+
+    const held = stack.move()
+    return {
+      origin,
+      store,
+      runners,
+      reload: async (next) => {
+        const diff = diffReload(config, next)
+        config = { ...next, server: config.server, store: config.store, outbound: config.outbound }
+        policy = policyOf(next)
+        clients = clientsOf(next)
+        for (const [name, one] of Object.entries(next.adapters)) {
+          const present = settings.get(name)
+          if (present !== undefined) settings.set(name, { ...present, groups: one.groups })
+        }
+        log.level = next.log.level
+        for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
+        metrics.inc('config_reload_total', { outcome: 'ok' })
+        log.info({ reloaded: diff.reloaded, needsRestart: diff.needsRestart }, 'configuration reloaded')
+        return diff.needsRestart
+      },
+      stop: () => held.disposeAsync(),
+    }
+  } catch (error) {
+    await stack.disposeAsync()
+    throw error
+  }
+}
+
+const within = async (ms: number, work: Promise<void>): Promise<void> => {
+  const timer = AbortSignal.timeout(ms)
+  await Promise.race([work, new Promise<void>((resolve) => timer.addEventListener('abort', () => resolve()))])
+}
+
+const every = async (
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal,
+  log: Logger,
+  task: () => Promise<void>,
+): Promise<void> => {
+  while (!signal.aborted) {
+    try {
+      await clock.sleep(ms, signal)
+      await task()
+    } catch (error) {
+      if (!signal.aborted) log.error({ err: error }, 'a periodic task failed')
+    }
+  }
+}
+
+const idempotencyMs = 7 * 86_400_000
+
+const prune = async (deps: Deps, { retention, policy }: Config): Promise<void> => {
+  const now = deps.clock.now()
+  await change(deps, derived, (c) =>
+    c.tx.prune({
+      signals: now - retention.signals,
+      inbox: now - retention.inbox,
+      idempotency: now - idempotencyMs,
+      guard: now - 2 * policy.guard.window,
+    }),
+  )
+}
+
+const originOf = (host: string, address: AddressInfo | string | null): string => {
+  const port = address !== null && typeof address === 'object' ? address.port : 0
+  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
+  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
+}

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import { Counter, Histogram, Registry } from 'prom-client'
+
+const idForm = /^[A-Za-z0-9._~:/+=@-]{1,128}$/
+
+/** The caller's `X-Request-Id` if it is fit to be logged and echoed, else a new one. */
+export const requestId = (request: Pick<IncomingMessage, 'headers'>): string => {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && idForm.test(given) ? given : randomUUID()
+}
+
+/** Raw UTF-8 in a request line, as some clients send a DID, becomes what they should have sent. */
+export const encodeRaw = (url: string): string =>
+  url.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
+
+const path = (url: string): string => url.split('?', 1)[0] ?? ''
+
+/**
+ * Counts and logs every request once, when its answer is out. The path is logged without its query, where keys of hooks
+ * travel; headers and bodies never. Labels are route templates: what a caller makes up is `none`.
+ */
+export const observeRequests = (app: FastifyInstance): (() => Promise<string>) => {
+  const registry = new Registry()
+  const total = new Counter({
+    name: 'idp_bridge_http_requests_total',
+    help: 'Requests answered, by route, method and status class',
+    labelNames: ['route', 'method', 'status'],
+    registers: [registry],
+  })
+  const seconds = new Histogram({
+    name: 'idp_bridge_http_request_seconds',
+    help: 'Time to answer a request; signal streams are left out',
+    labelNames: ['route', 'method'],
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    registers: [registry],
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'none'
+    const { method } = request
+    const { statusCode, elapsedTime } = reply
+    total.inc({ route, method, status: `${Math.floor(statusCode / 100)}xx` })
+    const streamed = reply.raw.getHeader('content-type')?.toString().startsWith('text/event-stream') === true
+    if (!streamed) seconds.observe({ route, method }, elapsedTime / 1000)
+    const level = statusCode >= 500 ? 'warn' : route === '/healthz' || route === '/readyz' ? 'debug' : 'info'
+    const fields = {
+      method,
+      route,
+      path: path(request.url),
+      status: reply.raw.statusCode,
+      ms: Math.round(elapsedTime * 10) / 10,
+      ip: request.ip,
+      ...(request.client === null ? {} : { client: request.client.name }),
+      ...(reply.raw.writableFinished ? {} : { aborted: true }),
+    }
+    request.log[level](fields, 'request')
+  })
+  return () => registry.metrics()
+}

@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import { callerOf } from './auth.ts'
+import type { App, Context } from './context.ts'
+import { failure } from './problem.ts'
+import { exampleDid, noBody } from './schemas.ts'
+
+const tags = ['signals']
+const eventId = z.string().min(1).max(200)
+
+const signal = z
+  .object({
+    seq: z.int(),
+    type: z.enum(['suspended', 'resumed', 'capabilities']),
+    did: z.string(),
+    holdId: z.string().optional(),
+    at: z.string().meta({ format: 'date-time' }),
+    severity: z.string().optional(),
+    origin: z.string().optional(),
+    reason: z.string().optional(),
+    capabilities: z.array(z.string()).optional(),
+  })
+  .meta({
+    id: 'Signal',
+    description: 'The data of one event',
+    examples: [
+      {
+        seq: 41,
+        type: 'suspended',
+        did: exampleDid,
+        holdId: '01JD8Q6Z0V4W2N9K3M5T7R1YBC',
+        at: '2026-11-21T10:00:00.000Z',
+        severity: 'kill',
+        origin: 'runtime:agt-1',
+      },
+    ],
+  })
+
+/** The stream that tells runtimes whom to stop, and their acknowledgements (DESIGN §7). */
+export const signalRoutes = (app: App, { bridge, streams }: Context): void => {
+  app.route({
+    method: 'GET',
+    url: '/v1/signals',
+    exposeHeadRoute: false,
+    config: { access: ['runtime'], errors: ['E_BUDGET'] },
+    schema: {
+      operationId: 'streamSignals',
+      summary: 'Server-sent events: whom to stop, whom to let go on',
+      description:
+        'Events `suspended`, `resumed` and `capabilities`. Without an id, or with one past retention, first comes ' +
+        '`snapshot`: all held DIDs. A comment every 15 s tells that the stream lives.',
+      tags,
+      headers: z.object({ 'last-event-id': eventId.optional().describe('Resume after this event') }),
+      querystring: z.strictObject({
+        lastEventId: eventId.optional().describe('The same, for clients that cannot set a header'),
+      }),
+      response: {
+        200: { description: 'Never ends by itself', content: { 'text/event-stream': { schema: signal } } },
+      },
+    },
+    handler: async (request, reply) => {
+      const caller = callerOf(request)
+      const lastEventId = request.headers['last-event-id'] ?? request.query.lastEventId
+      try {
+        await streams.run(reply, caller.name, (ended) => bridge.signals(caller, lastEventId, ended))
+      } catch (error) {
+        if (!reply.raw.headersSent) throw error
+        // The answer has begun: all that can be said is to end it. The client reconnects.
+        request.log.warn({ err: failure(error) }, 'signal stream failed')
+      }
+    },
+  })
+
+  app.route({
+    method: 'POST',
+    url: '/v1/signals/:seq/ack',
+    config: { access: ['runtime'] },
+    schema: {
+      operationId: 'ackSignal',
+      summary: 'Tell that a signal was acted on',
+      description: 'Repeating it changes nothing.',
+      tags,
+      params: z.strictObject({ seq: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER) }),
+      body: noBody,
+      response: { 204: z.undefined().describe('Recorded') },
+    },
+    handler: async (request, reply) => {
+      await bridge.ack(request.params.seq, callerOf(request))
+      reply.code(204)
+    },
+  })
+}

@@ -1,0 +1,40 @@
+import { describe, test } from 'node:test'
+import type { Store } from '../../src/core/store.ts'
+import { agentContract } from './agents.ts'
+import { auditContract } from './audit.ts'
+import { holdContract } from './holds.ts'
+import { principalContract } from './principals.ts'
+import { propertyContract } from './properties.ts'
+import { recordContract } from './records.ts'
+import { transactionContract } from './transactions.ts'
+
+/** One open store of its own. `reopen` closes it and opens it again, as a restart does. */
+export interface Opened {
+  readonly store: Store
+  reopen(): Promise<Store>
+  dispose(): Promise<void>
+}
+
+/** A test of the suite, with a store of its own. */
+export type StoreTest = (name: string, run: (store: Store, opened: Opened) => Promise<void>) => void
+
+/** What every store promises, whatever database is behind it. */
+export const storeContract = (name: string, open: () => Promise<Opened>): void => {
+  const storeTest: StoreTest = (title, run) => {
+    test(title, async () => {
+      const opened = await open()
+      try {
+        await run(opened.store, opened)
+      } finally {
+        await opened.dispose()
+      }
+    })
+  }
+  describe(`${name} store: agents`, () => agentContract(storeTest))
+  describe(`${name} store: principals`, () => principalContract(storeTest))
+  describe(`${name} store: holds`, () => holdContract(storeTest))
+  describe(`${name} store: signals and records`, () => recordContract(storeTest))
+  describe(`${name} store: audit`, () => auditContract(storeTest))
+  describe(`${name} store: transactions`, () => transactionContract(storeTest))
+  describe(`${name} store: properties`, () => propertyContract(storeTest))
+}
