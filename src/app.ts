@@ -45,6 +45,8 @@ export interface App {
   readonly runners: ReadonlyMap<string, Runner>
   /** Puts what can be reloaded into force, whole or not at all. Returns what needs a restart. */
   reload(config: Config): Promise<readonly string[]>
+  /** A faulty configuration was offered: the old one stays in force, with an alert. */
+  reloadFailed(text: string): void
   /** Stops taking requests, lets writes on the wire be answered (10 s at most), closes in reverse order. */
   stop(): Promise<void>
 }
@@ -216,10 +218,15 @@ export const startApp = async (options: AppOptions): Promise<App> => {
           if (present !== undefined) settings.set(name, { ...present, groups: one.groups })
         }
         log.level = next.log.level
+        verifier.reload()
         for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
         metrics.inc('config_reload_total', { outcome: 'ok' })
         log.info({ reloaded: diff.reloaded, needsRestart: diff.needsRestart }, 'configuration reloaded')
         return diff.needsRestart
+      },
+      reloadFailed: (text) => {
+        metrics.inc('config_reload_total', { outcome: 'failed' })
+        alert('config-faulty', text)
       },
       stop: () => held.disposeAsync(),
     }

@@ -44,6 +44,8 @@ const decision = z
     ],
   })
 
+const tokenQuestion = z.strictObject({ token }).meta({ id: 'Token', examples: [{ token: 'eyJhbGciOi…' }] })
+
 const verified = z
   .object({
     valid: z.literal(true),
@@ -114,7 +116,7 @@ export const decisionRoutes = (app: App, { bridge, once, metrics }: Context): vo
       operationId: 'verifyToken',
       summary: 'Whose token is this, and is it still good?',
       tags,
-      body: z.strictObject({ token }).meta({ id: 'Token' }),
+      body: tokenQuestion,
       response: { 200: answers('The actor, or why the token is refused', z.union([verified, refused])) },
     },
     handler: async (request) => {

@@ -13,9 +13,13 @@ const strings = (headers: IncomingHttpHeaders): HookRequest['headers'] =>
     Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : value]),
   )
 
+const queryForm = z.record(z.string(), z.union([z.string(), z.array(z.string())]))
+
 /** A parameter given twice counts once, as first given. */
-const queryOf = (query: Readonly<Record<string, string | string[]>>): HookRequest['query'] =>
-  Object.fromEntries(Object.entries(query).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]))
+const queryOf = (query: unknown): HookRequest['query'] =>
+  Object.fromEntries(
+    Object.entries(queryForm.parse(query)).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]),
+  )
 
 const bytes = (body: unknown): Uint8Array => (body instanceof Uint8Array ? body : new Uint8Array())
 
@@ -25,6 +29,8 @@ const answer = (outcome: HookOutcome, reply: FastifyReply): unknown => {
 }
 
 const outcomeOf = (status: number): string => (status < 400 ? 'accepted' : status < 500 ? 'refused' : 'failed')
+
+const consumes = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json']
 
 const methods = [
   { method: 'GET', operationId: 'checkHook', summary: 'Handshake by GET' },
@@ -72,7 +78,14 @@ export const hookRoutes = (app: App, { bridge, metrics }: Context): void => {
       exposeHeadRoute: false,
       config: {
         access: 'public',
-        errors: ['E_ADAPTER_UNKNOWN', 'E_HOOK_UNVERIFIED', 'E_HOOK_CANNOT_CHECK', 'E_HOOK_BODY', 'E_TOO_LARGE'],
+        errors: [
+          'E_NOT_FOUND',
+          'E_ADAPTER_UNKNOWN',
+          'E_HOOK_UNVERIFIED',
+          'E_HOOK_CANNOT_CHECK',
+          'E_HOOK_BODY',
+          'E_TOO_LARGE',
+        ],
       },
       schema: {
         operationId,
@@ -80,7 +93,7 @@ export const hookRoutes = (app: App, { bridge, metrics }: Context): void => {
         description: 'Carries no state: it only says whom to re-read. Authenticated as the adapter is configured to.',
         tags: ['hooks'],
         params: adapterPath,
-        querystring: z.record(z.string(), z.union([z.string(), z.array(z.string())])),
+        ...(method === 'POST' ? { body: z.unknown().describe('As the directory sends it'), consumes } : {}),
         response: { 200: z.unknown().describe('What the directory expects to hear') },
       },
       handler: async (request, reply) => receive(request.params.adapter, request, queryOf(request.query), reply),

@@ -42,7 +42,7 @@ export const documentRoute = (route: RouteOptions): void => {
   const keyed = route.method === 'POST' && !open && !route.url.endsWith('/ack')
   const codes: ErrorCode[] = [...everywhere, ...(config.errors ?? [])]
   if (!open) codes.push(...secured)
-  if (schema.body !== undefined) codes.push(...withBody)
+  if (schema.body !== undefined && !open) codes.push(...withBody)
   if (schema.params !== undefined || schema.querystring !== undefined) codes.push('E_VALIDATION')
   if (keyed) codes.push('E_IDEMPOTENCY_BODY', 'E_BUDGET')
   const own = typeof schema.response === 'object' ? schema.response : {}
@@ -83,6 +83,20 @@ const reachable = (document: JsonObject): JsonObject => {
   return Object.fromEntries(Object.entries(kept).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
+/** A schema used only as input loses the suffix that told it from its output. */
+const rename = (document: JsonObject, schemas: JsonObject): JsonObject => {
+  const short = (name: string) => {
+    const base = name.replace(/Input$/, '')
+    return Object.hasOwn(schemas, base) ? name : base
+  }
+  const named = Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [short(name), schema]))
+  const renamed = { ...document, components: { ...at(document, 'components'), schemas: named } }
+  const prefix = '#/components/schemas/'
+  return JSON.parse(JSON.stringify(renamed), (key, value: Json) =>
+    key === '$ref' && typeof value === 'string' ? prefix + short(value.slice(prefix.length)) : value,
+  )
+}
+
 const idempotencyKey: JsonObject = {
   name: 'Idempotency-Key',
   in: 'header',
@@ -106,7 +120,8 @@ const finish = (document: JsonObject): JsonObject => {
       body.required = false
     }
   }
-  return { ...document, components: { ...at(document, 'components'), schemas: reachable(document) } }
+  const schemas = reachable(document)
+  return rename({ ...document, components: { ...at(document, 'components'), schemas } }, schemas)
 }
 
 const tags = [

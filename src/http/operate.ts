@@ -60,6 +60,15 @@ const approvedSchema = z
   })
   .meta({ id: 'GuardApproval' })
 
+const planHash = z
+  .strictObject({ hash: z.string().regex(/^[0-9a-f]{64}$/) })
+  .meta({ id: 'PlanHash', description: 'From GET /v1/guard/{adapter}' })
+
+const pauseBody = z
+  .strictObject({ paused: z.boolean(), reason })
+  .meta({ id: 'Pause', examples: [{ paused: true, reason: 'maintenance of the tenant' }] })
+const pausedSchema = z.object({ paused: z.boolean() }).meta({ id: 'Paused' })
+
 const directionBody = ({ tripped, since, count, plan }: GuardView['suspend']) => ({
   tripped,
   since: timeOrNull(since),
@@ -150,9 +159,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
       description: 'Takes two people. Each row is read again when applied, and dropped if no longer true.',
       tags,
       params: adapterPath,
-      body: z
-        .strictObject({ hash: z.string().regex(/^[0-9a-f]{64}$/) })
-        .meta({ id: 'PlanHash', description: 'From GET /v1/guard/{adapter}' }),
+      body: planHash,
       response: {
         200: answers('Applied', approvedSchema),
         202: answers('Waits for a second person', approvedSchema),
@@ -178,7 +185,6 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
     },
   })
 
-  const pausedSchema = z.object({ paused: z.boolean() }).meta({ id: 'Paused' })
   app.route({
     method: 'POST',
     url: '/v1/pause',
@@ -187,9 +193,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
       operationId: 'pause',
       summary: 'Stop or resume all writes to directories; decisions go on',
       tags,
-      body: z
-        .strictObject({ paused: z.boolean(), reason })
-        .meta({ id: 'Pause', examples: [{ paused: true, reason: 'maintenance of the tenant' }] }),
+      body: pauseBody,
       response: { 200: answers('As it is now', pausedSchema) },
     },
     handler: async (request) => {

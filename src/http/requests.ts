@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, Histogram, Registry } from 'prom-client'
 
 const idForm = /^[A-Za-z0-9._~:/+=@-]{1,128}$/
@@ -11,17 +11,19 @@ export const requestId = (request: Pick<IncomingMessage, 'headers'>): string => 
   return typeof given === 'string' && idForm.test(given) ? given : randomUUID()
 }
 
-/** Raw UTF-8 in a request line, as some clients send a DID, becomes what they should have sent. */
-export const encodeRaw = (url: string): string =>
-  url.replace(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
-
 const path = (url: string): string => url.split('?', 1)[0] ?? ''
+
+export interface RequestObserver {
+  answered(request: FastifyRequest, reply: FastifyReply): void
+  /** The counters in exposition format. */
+  text(): Promise<string>
+}
 
 /**
  * Counts and logs every request once, when its answer is out. The path is logged without its query, where keys of hooks
  * travel; headers and bodies never. Labels are route templates: what a caller makes up is `none`.
  */
-export const observeRequests = (app: FastifyInstance): (() => Promise<string>) => {
+export const observeRequests = (): RequestObserver => {
   const registry = new Registry()
   const total = new Counter({
     name: 'idp_bridge_http_requests_total',
@@ -36,10 +38,12 @@ export const observeRequests = (app: FastifyInstance): (() => Promise<string>) =
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [registry],
   })
-  app.addHook('onResponse', async (request, reply) => {
+  const answered: RequestObserver['answered'] = (request, reply) => {
     const route = request.routeOptions.url ?? 'none'
     const { method } = request
     const { statusCode, elapsedTime } = reply
+    // Undefined on what was refused before it had a route.
+    const client = request.client?.name
     total.inc({ route, method, status: `${Math.floor(statusCode / 100)}xx` })
     const streamed = reply.raw.getHeader('content-type')?.toString().startsWith('text/event-stream') === true
     if (!streamed) seconds.observe({ route, method }, elapsedTime / 1000)
@@ -51,10 +55,10 @@ export const observeRequests = (app: FastifyInstance): (() => Promise<string>) =
       status: reply.raw.statusCode,
       ms: Math.round(elapsedTime * 10) / 10,
       ip: request.ip,
-      ...(request.client === null ? {} : { client: request.client.name }),
+      ...(client === undefined ? {} : { client }),
       ...(reply.raw.writableFinished ? {} : { aborted: true }),
     }
     request.log[level](fields, 'request')
-  })
-  return () => registry.metrics()
+  }
+  return { answered, text: () => registry.metrics() }
 }

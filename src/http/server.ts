@@ -18,7 +18,7 @@ import { methodRoutes } from './methods.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
 import { sendProblem } from './problem.ts'
-import { encodeRaw, observeRequests, requestId } from './requests.ts'
+import { observeRequests, requestId } from './requests.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
 import { validatorCompiler } from './validation.ts'
@@ -66,11 +66,11 @@ const collectMethods = (app: FastifyInstance): Map<string, Set<string>> => {
  */
 export const createServer = (options: ServerOptions): FastifyInstance => {
   const { bridge, clients, log, metrics, clock, version, publicUrl, trustProxy = [] } = options
+  const requests = observeRequests()
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: requestId,
-    rewriteUrl: (request) => encodeRaw(request.url ?? '/'),
     trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
     bodyLimit,
     // Under the usual idle timeouts of balancers it would be us who close first, and requests would be lost.
@@ -82,6 +82,8 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     clientErrorHandler: refuseConnection,
     frameworkErrors: (error, request, reply) => {
       reply.headers({ ...answerHeaders, 'x-request-id': request.id })
+      // Such a request meets no hook.
+      reply.raw.once('finish', () => requests.answered(request, reply))
       sendProblem(error, request, reply)
     },
   })
@@ -110,7 +112,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
       throw new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.', { retryAfterMs: 1000 })
     }
   })
-  const requestMetrics = observeRequests(app)
+  app.addHook('onResponse', async (request, reply) => requests.answered(request, reply))
   const methods = collectMethods(app)
 
   acceptJson(app)
@@ -121,7 +123,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     clock,
     version,
     streams,
-    requestMetrics,
+    requestMetrics: requests.text,
     once: createOnce(bridge.idempotency),
   }
   const families = [

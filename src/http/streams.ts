@@ -113,8 +113,10 @@ export const createStreams = (settings: StreamSettings, opened: (count: number) 
         const { raw } = reply
         reply.hijack()
         raw.socket?.setKeepAlive(true, 30_000)
-        const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' }
-        raw.writeHead(200, { ...reply.getHeaders(), ...headers })
+        for (const [name, value] of Object.entries(reply.getHeaders())) {
+          if (value !== undefined) raw.setHeader(name, value)
+        }
+        raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
         raw.flushHeaders()
         await pump(raw, source, settings, closing.signal)
       } finally {

@@ -102,7 +102,8 @@ export const connection = (raw: Raw): Connection => {
   }
 }
 
-const busyTimeoutMs = 5000
+/** SQLite waits on the thread that everything runs on; only foreign programs ever make it wait. */
+const busyTimeoutMs = 1000
 
 /** For the one connection that writes: every commit is on the disk before it returns. */
 export const makeDurable = (raw: Raw): void => {

@@ -1,0 +1,84 @@
+import { type Io, paint } from '../../src/cli/io.ts'
+import { version } from '../../src/cli/version.ts'
+import { BridgeError } from '../../src/core/errors.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { createOutbound } from '../../src/lib/outbound.ts'
+
+/** What a person can do to an object of the local tenant. */
+export const flips: Readonly<Record<string, string>> = {
+  disable: 'disable an account, as an administrator does',
+  enable: 'enable an account',
+  'disable-by-microsoft': 'switch an account off with the switch only the vendor has',
+  'enable-by-microsoft': 'take that back',
+  remove: 'delete an object (it can be restored)',
+  restore: 'restore a deleted object',
+}
+
+interface Where {
+  readonly url: string
+}
+
+const call = async (where: Where, method: string, path: string, body?: unknown): Promise<unknown> => {
+  const outbound = createOutbound({ userAgent: `idp-bridge/${version}`, clock: systemClock })
+  try {
+    const base = new URL(where.url)
+    const fetch = outbound.origin([base.origin], { timeoutMs: 10_000, maxBytes: 16 * 1024 * 1024 })
+    const response = await fetch(new URL(`/_sandbox/${path}`, base), {
+      method,
+      signal: AbortSignal.timeout(10_000),
+      ...(body !== undefined && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    if (response.ok) return text === '' ? undefined : JSON.parse(text)
+    throw new BridgeError('E_USAGE', `The local tenant says no: ${text.slice(0, 300)}`, {
+      hint: 'See: sandbox entra list',
+    })
+  } catch (error) {
+    if (!(error instanceof BridgeError) || error.code !== 'E_OUTBOUND_NETWORK') throw error
+    throw new BridgeError('E_UNREACHABLE', `No local tenant listens at ${where.url}.`, {
+      cause: error,
+      hint: 'Start one with: npm start',
+    })
+  } finally {
+    await outbound.close()
+  }
+}
+
+interface Row {
+  readonly id: string
+  readonly enabled: boolean
+  readonly properties: { readonly displayName?: string }
+}
+
+const isRow = (value: unknown): value is Row =>
+  typeof value === 'object' && value !== null && 'id' in value && 'enabled' in value && 'properties' in value
+
+export const list = async (io: Io, options: Where & { readonly json?: boolean }): Promise<void> => {
+  const rows = await call(options, 'GET', 'agentIdentities')
+  if (options.json || !Array.isArray(rows)) return io.out(JSON.stringify(rows, null, 2))
+  const { green, red } = paint(io)
+  for (const row of rows.filter(isRow)) {
+    io.out(`${row.id}  ${row.enabled ? green('enabled ') : red('disabled')}  ${row.properties.displayName ?? ''}`)
+  }
+}
+
+export const show = async (io: Io, id: string, options: Where): Promise<void> => {
+  io.out(JSON.stringify(await call(options, 'GET', `objects/${encodeURIComponent(id)}`), null, 2))
+}
+
+export const flip = async (io: Io, name: string, id: string, options: Where): Promise<void> => {
+  await call(options, 'POST', `objects/${encodeURIComponent(id)}/${name}`, {})
+  io.out(`${name}: ${id}`)
+}
+
+export const membership = async (
+  io: Io,
+  name: 'join' | 'leave',
+  group: string,
+  id: string,
+  options: Where,
+): Promise<void> => {
+  const action = name === 'join' ? 'members' : 'removeMember'
+  await call(options, 'POST', `groups/${encodeURIComponent(group)}/${action}`, { memberId: id })
+  io.out(`${name}: ${id} ${name === 'join' ? 'is in' : 'left'} ${group}`)
+}

@@ -1,0 +1,60 @@
+import { type Io, paint } from '../../src/cli/io.ts'
+import type { Contoso } from '../entra/seed.ts'
+import type { Tokens } from './start.ts'
+
+export interface TourInput {
+  readonly bridge: string
+  readonly entra: string
+  readonly contoso: Contoso
+  readonly tokens: Tokens
+  readonly store: string
+}
+
+/** The short tour that `npm start` prints: commands to paste into another terminal, in order. */
+export const tour = (io: Io, { bridge, entra, contoso, tokens, store }: TourInput): string => {
+  const { bold, dim, green } = paint(io)
+  const analyst = 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607'
+  const post = (token: string, path: string, body: object) =>
+    `  curl -s ${bridge}${path} -H "authorization: Bearer ${token}" -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
+  const get = (token: string, path: string, flags = '-s') =>
+    `  curl ${flags} ${bridge}${path} -H "authorization: Bearer ${token}"`
+  const local = (words: string) =>
+    `  npm run -s idp-bridge -- sandbox entra ${words}${entra.endsWith(':8490') ? '' : ` --url ${entra}`}`
+  return [
+    '',
+    bold('agentmesh-idp-bridge is running against a local Entra tenant'),
+    `  bridge   ${green(bridge)}   API docs: ${bridge}/docs`,
+    `  tenant   ${green(entra)}`,
+    dim('  4 agents are registered; everything is on loopback and gone when you stop it (Ctrl-C).'),
+    '',
+    bold('1. May this agent act?') +
+      dim('   (allowed: its accounts are on and it is in a group that grants the capability)'),
+    post(tokens.gateway, '/v1/decisions', { did: analyst, capability: 'read:reports' }),
+    '',
+    bold('2. Watch what runtimes are told') + dim('   (leave it running)'),
+    get(tokens.runtime, '/v1/signals', '-sN'),
+    '',
+    bold('3. A runtime fires its kill switch') +
+      dim('   (repeat step 1: denied at once; the child agent is stopped too)'),
+    post(tokens.runtime, '/v1/kill', { agentId: analyst, reason: 'policy violation', action: 'exfiltrate' }),
+    local('list'),
+    '',
+    bold('4. Two people release it') +
+      dim('   (copy holdId from step 3; the second command needs the releaseId of the first)'),
+    post(tokens.alice, `/v1/agents/${analyst}/holds/HOLD_ID/release`, { reason: 'false alarm' }),
+    post(tokens.bob, '/v1/releases/RELEASE_ID/approve', {}),
+    '',
+    bold('5. An administrator disables an account in Entra') + dim('   (the agent stops in every runtime)'),
+    local(`disable ${contoso.agents.scout}`),
+    post(tokens.gateway, '/v1/decisions', { did: 'did:mesh:34872769aa0c4d5e8f90123456789abc' }),
+    '',
+    bold('6. An agent leaves a group') + dim('   (the capability it gave is gone; the manual one stays)'),
+    local(`leave ${contoso.groups.customerData} ${contoso.agents.analyst}`),
+    get(tokens.alice, `/v1/agents/${analyst}`),
+    '',
+    bold('7. Read the audit chain and check it'),
+    get(tokens.alice, '/v1/audit?limit=5'),
+    `  npm run -s idp-bridge -- audit verify --store ${store}`,
+    '',
+  ].join('\n')
+}

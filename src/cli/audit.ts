@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs'
+import { BridgeError } from '../core/errors.ts'
+import { verifyAudit } from '../engine/auditing.ts'
+import { openHead } from '../engine/heads.ts'
+import { openStoreReadonly } from '../store/index.ts'
+import { readConfig } from './config.ts'
+import { type Io, paint } from './io.ts'
+
+export interface AuditOptions {
+  readonly config?: string
+  readonly store?: string
+  readonly head?: string
+  readonly key?: string
+  readonly json?: boolean
+}
+
+/**
+ * Walks the chain in the database itself, beside a running daemon. Without a signed head from outside the store the
+ * tail is unproven: entries cut off the end would leave a chain that still holds.
+ */
+export const auditVerify = async (io: Io, options: AuditOptions): Promise<number> => {
+  const url = options.store ?? readConfig(io, options.config).config.store.url
+  const store = await openStoreReadonly(url)
+  try {
+    const result = await verifyAudit(store)
+    const tail = await tailOf(options, (seq) =>
+      store.audit({ after: seq - 1, limit: 1 }).then(([entry]) => entry?.hash),
+    )
+    const ok = result.ok && tail !== 'broken'
+    if (options.json) io.out(JSON.stringify({ ...result, ok, tail }))
+    else {
+      const { green, red, yellow } = paint(io)
+      const text = {
+        proven: green('tail proven'),
+        unproven: yellow('tail unproven'),
+        broken: red('tail broken: entries after the signed head are missing or differ'),
+      }
+      if (result.fault === undefined) io.out(`${green('chain holds')}: ${result.entries} entries, head ${result.head}`)
+      else
+        io.out(
+          `${red('chain broken')} at entry ${result.fault.seq} (${result.fault.fault}); ${result.entries} entries before it hold`,
+        )
+      io.out(text[tail])
+    }
+    return ok ? 0 : 70
+  } finally {
+    await store.close()
+  }
+}
+
+const tailOf = async (
+  { head: jws, key }: AuditOptions,
+  hashAt: (seq: number) => Promise<string | undefined>,
+): Promise<'proven' | 'unproven' | 'broken'> => {
+  if (jws === undefined) return 'unproven'
+  if (key === undefined)
+    throw new BridgeError('E_USAGE', 'A signed head needs the key that signed it.', { hint: 'Add --key ed25519.pem.' })
+  const head = await openHead(jws, [readFileSync(key, 'utf8')])
+  if (head === undefined) {
+    throw new BridgeError('E_USAGE', 'The head is not signed by this key.', {
+      hint: 'Take auditHeadSigned from the log line as it is.',
+    })
+  }
+  if (head.seq === 0) return 'proven'
+  return (await hashAt(head.seq)) === head.hash ? 'proven' : 'broken'
+}

@@ -1,0 +1,50 @@
+import { Command } from 'commander'
+import { sandboxCommands } from '../../sandbox/cli/commands.ts'
+import { auditVerify } from './audit.ts'
+import { checkConfig } from './check.ts'
+import type { Io } from './io.ts'
+import { run } from './run.ts'
+import { version } from './version.ts'
+
+const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
+
+/** The command line. `finish` is given the exit code of commands that have one of their own. */
+export const createProgram = (io: Io, finish: (exit: number) => void): Command => {
+  const program = new Command('idp-bridge')
+    .description('Maps AI agents to directory accounts and mirrors suspensions both ways.')
+    .version(version)
+    .showHelpAfterError('(add --help for the options)')
+    .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
+    .exitOverride()
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 as asked · 64 usage · 69 not reachable · 70 bug or broken chain · 75 try later · 77 not permitted · 78 configuration',
+    )
+
+  program
+    .command('run')
+    .description('run the daemon')
+    .option('-c, --config <file>', configHelp)
+    .action((options) => run(io, options))
+
+  program
+    .command('check-config')
+    .description('check a configuration file: every fault at once')
+    .option('-c, --config <file>', configHelp)
+    .option('--json', 'machine-readable output')
+    .action((options) => finish(checkConfig(io, options)))
+
+  const audit = program.command('audit').description('the audit chain')
+  audit
+    .command('verify')
+    .description('walk the chain in the database; names the first bad entry')
+    .option('-c, --config <file>', configHelp)
+    .option('--store <url>', 'store to read instead of the configured one, e.g. sqlite:/var/lib/idp-bridge/bridge.db')
+    .option('--head <jws>', 'signed head from the log (auditHeadSigned): proves that no entry was cut off')
+    .option('--key <file>', 'PEM of the key that signed it, public or private')
+    .option('--json', 'machine-readable output')
+    .action(async (options) => finish(await auditVerify(io, options)))
+
+  sandboxCommands(program, io)
+  return program
+}

@@ -1,0 +1,47 @@
+import { openAdapter } from '../../adapters/index.ts'
+import { type App, startApp } from '../app.ts'
+import { ConfigError, formatFaults, watchConfig } from '../config.ts'
+import { BridgeError, codeOf } from '../core/errors.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createLogger } from '../lib/log.ts'
+import { readConfig } from './config.ts'
+import type { Io } from './io.ts'
+import { version } from './version.ts'
+
+export const exitOf = (error: unknown): number => (error instanceof BridgeError ? error.exit : 70)
+
+/** The daemon, until it is told to stop. */
+export const run = async (io: Io, options: { readonly config?: string }): Promise<void> => {
+  const { config, path } = readConfig(io, options.config)
+  const log = createLogger({ level: config.log.level })
+  const onFatal = (error: unknown): void => {
+    log.fatal({ err: error }, 'the store can no longer be trusted: ending; a restart recovers')
+    io.die(exitOf(error))
+  }
+  const app = await startApp({ config, open: openAdapter, version, log, onFatal, processMetrics: true })
+  const reload = reloader(io, app, path, log)
+  io.onHangup(() => void reload())
+  const watch = watchConfig(path, reload, {
+    clock: systemClock,
+    onError: (error) => log.error({ err: error }, 'watching the configuration failed'),
+  })
+  await new Promise<void>((resolve) => {
+    if (io.stop.aborted) resolve()
+    io.stop.addEventListener('abort', () => resolve(), { once: true })
+  })
+  log.info('stopping')
+  await watch.close()
+  await app.stop()
+  log.info('stopped')
+}
+
+/** A faulty file leaves the old configuration in force, with an alert. */
+const reloader = (io: Io, app: App, path: string, log: ReturnType<typeof createLogger>) => async (): Promise<void> => {
+  try {
+    await app.reload(readConfig(io, path).config)
+  } catch (error) {
+    const faults = error instanceof ConfigError ? formatFaults(error.faults, path) : undefined
+    app.reloadFailed(`the configuration was not reloaded (${codeOf(error)}); the old one stays in force`)
+    log.error({ err: error, faults }, 'the configuration is faulty')
+  }
+}

@@ -1,0 +1,310 @@
+import { parseDid } from '../../src/core/did.ts'
+import { BridgeError } from '../../src/core/errors.ts'
+import type { Hold } from '../../src/core/types.ts'
+import type { AgentInput, AgentView, Bridge, Caller, KillInput, SignalFrame } from '../../src/engine/api.ts'
+
+export const start = Date.UTC(2026, 10, 21, 10)
+
+/** What the double remembers of the calls it got. */
+export interface Calls {
+  readonly callers: Caller[]
+  readonly kills: KillInput[]
+  readonly hooks: { adapter: string; method: string; body: string; headers: Record<string, string | undefined> }[]
+  readonly dids: string[]
+  readonly acks: number[]
+  readonly lastEventIds: (string | undefined)[]
+  readonly filters: unknown[]
+  readonly decisions: unknown[]
+}
+
+export interface Double extends Bridge {
+  readonly calls: Calls
+  readonly holdsById: Map<string, Hold>
+  readonly stored: Map<string, { bodyHash: string; status: number; ref: string }>
+  /** What the signal stream gives; by default nothing, until it is ended. */
+  frames: (signal: AbortSignal) => AsyncIterable<SignalFrame>
+  /** Awaited before a hold is placed. */
+  gate: Promise<void>
+  isReady: boolean
+  /** Thrown by `status`. */
+  failure: unknown
+  closeHold(id: string): void
+}
+
+export const untilAborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+
+/** The frames, then silence until it is ended. */
+export async function* stream(frames: readonly SignalFrame[], signal: AbortSignal): AsyncGenerator<SignalFrame> {
+  yield* frames
+  await untilAborted(signal)
+}
+
+/** A bridge in memory: it keeps agents and holds, and nothing else is real. */
+export const createDouble = (): Double => {
+  const agents = new Map<string, { input: AgentInput; revision: number; decommissioned: boolean }>()
+  const holdsById = new Map<string, Hold>()
+  const stored = new Map<string, { bodyHash: string; status: number; ref: string }>()
+  const calls: Calls = {
+    callers: [],
+    kills: [],
+    hooks: [],
+    dids: [],
+    acks: [],
+    lastEventIds: [],
+    filters: [],
+    decisions: [],
+  }
+
+  const openHolds = (did: string) => [...holdsById.values()].filter((h) => h.did === did && h.releasedAt === undefined)
+  const view = (did: string): AgentView => {
+    const agent = agents.get(parseDid(did))
+    if (agent === undefined) throw new BridgeError('E_AGENT_UNKNOWN', 'The agent is not registered.')
+    const holds = openHolds(did)
+    const { input, revision, decommissioned } = agent
+    return {
+      did,
+      name: input.name,
+      status: decommissioned ? 'decommissioned' : holds.length > 0 ? 'suspended' : 'active',
+      severity: holds[0]?.severity,
+      sponsor: input.sponsor ?? undefined,
+      blueprint: input.blueprint ?? undefined,
+      parentDid: input.parentDid ?? undefined,
+      labels: input.labels ?? {},
+      capabilities: (input.capabilities ?? []).map((name) => ({
+        name,
+        sources: [{ did, capability: name, source: 'manual', confirmedAt: start }],
+      })),
+      effective: input.capabilities ?? [],
+      principals: [],
+      holds,
+      lastActivity: undefined,
+      createdAt: start,
+      updatedAt: start + 1,
+      revision,
+    }
+  }
+  let ids = 0
+  const place = (
+    did: string,
+    severity: Hold['severity'],
+    reason: string,
+    publicReason: string | undefined,
+    by: Caller,
+  ) => {
+    const hold: Hold = {
+      id: `hold-${++ids}`,
+      did: parseDid(did),
+      origin: by.roles.includes('runtime') ? `runtime:${by.name}` : `operator:${by.name}`,
+      severity,
+      reason,
+      publicReason,
+      actor: by.name,
+      onBehalfOf: undefined,
+      placedAt: start,
+      releasedAt: undefined,
+      releasableAt: undefined,
+      guarded: false,
+      evidence: { from: 'double' },
+    }
+    holdsById.set(hold.id, hold)
+    return hold
+  }
+  const openHold = (id: string): Hold => {
+    const hold = holdsById.get(id)
+    if (hold === undefined) throw new BridgeError('E_HOLD_UNKNOWN', 'There is no such hold.')
+    return hold
+  }
+  const put = (did: string, input: AgentInput) => {
+    const before = agents.get(parseDid(did))
+    agents.set(did, { input, revision: (before?.revision ?? 0) + 1, decommissioned: false })
+    return { agent: view(did), created: before === undefined }
+  }
+  const check = (did: string, ifRevision: number | undefined) => {
+    if (ifRevision !== undefined && view(did).revision !== ifRevision) {
+      throw new BridgeError('E_REVISION', 'The agent was changed.')
+    }
+  }
+  const seen = (caller: Caller) => calls.callers.push(caller)
+
+  const double: Double = {
+    calls,
+    holdsById,
+    stored,
+    frames: (signal) => stream([], signal),
+    gate: Promise.resolve(),
+    isReady: true,
+    failure: undefined,
+    closeHold(id) {
+      holdsById.set(id, { ...openHold(id), releasedAt: start + 5 })
+    },
+
+    async register(input, caller) {
+      seen(caller)
+      const known = agents.get(parseDid(input.did))
+      return known === undefined ? put(input.did, input) : { agent: view(input.did), created: false }
+    },
+    async replace(did, input, caller, ifRevision) {
+      seen(caller)
+      check(did, ifRevision)
+      return put(did, input)
+    },
+    async patch(did, patch, caller, ifRevision) {
+      seen(caller)
+      check(did, ifRevision)
+      const agent = agents.get(did)
+      if (agent === undefined) throw new BridgeError('E_AGENT_UNKNOWN', 'The agent is not registered.')
+      const name = typeof patch.name === 'string' ? patch.name : agent.input.name
+      return put(did, { ...agent.input, name }).agent
+    },
+    async decommission(did, _reason, caller) {
+      seen(caller)
+      const agent = agents.get(did)
+      if (agent === undefined) throw new BridgeError('E_AGENT_UNKNOWN', 'The agent is not registered.')
+      agents.set(did, { ...agent, decommissioned: true })
+      return view(did)
+    },
+    async agent(did, caller) {
+      seen(caller)
+      calls.dids.push(did)
+      return view(did)
+    },
+    async agents(filter, caller) {
+      seen(caller)
+      calls.filters.push(filter)
+      return { items: [...agents.keys()].sort().slice(0, filter.limit).map(view), nextCursor: 'next' }
+    },
+    async principal(_adapter, id, caller) {
+      seen(caller)
+      return view(id)
+    },
+    async validate(did, caller) {
+      seen(caller)
+      view(did)
+      return { ok: false, issues: [{ code: 'V_SPONSOR', text: 'No sponsor.' }] }
+    },
+    async place(did, input, caller) {
+      seen(caller)
+      await double.gate
+      return place(did, input.severity, input.reason, input.publicReason, caller)
+    },
+    async holds(did, limit, caller) {
+      seen(caller)
+      return { items: [...holdsById.values()].filter((hold) => hold.did === did).slice(0, limit) }
+    },
+    async release(did, holdId, reason, caller) {
+      seen(caller)
+      const hold = openHold(holdId)
+      if (hold.severity === 'suspend') {
+        double.closeHold(holdId)
+        return { done: true, agent: agents.has(did) ? view(did) : undefined, did }
+      }
+      const release = { id: `release-${holdId}`, holdId, did, requestedBy: caller.name, requestedAt: start, reason }
+      return { done: false, release: { ...release, kind: 'release', status: 'awaiting' } }
+    },
+    async approve(releaseId, caller) {
+      seen(caller)
+      const hold = openHold(releaseId.replace('release-', ''))
+      double.closeHold(hold.id)
+      return { done: true, agent: agents.has(hold.did) ? view(hold.did) : undefined, did: hold.did }
+    },
+    async kill(input, caller) {
+      seen(caller)
+      calls.kills.push(input)
+      const known = agents.has(parseDid(input.did))
+      if (input.inResponseTo !== undefined) {
+        return { did: input.did, holdId: input.inResponseTo, status: 'acknowledged', known }
+      }
+      const { id } = place(input.did, 'kill', input.reason, undefined, caller)
+      return { did: input.did, holdId: id, status: 'suspended', known }
+    },
+    async decide(input) {
+      calls.decisions.push(input)
+      const did = input.did === undefined ? undefined : parseDid(input.did)
+      const holds = did === undefined ? [] : openHolds(did)
+      const allow = did !== undefined && holds.length === 0
+      return { allow, did, codes: allow ? [] : ['R_SUSPENDED'], holds }
+    },
+    async verify(token) {
+      if (token !== 'good') return { valid: false, codes: ['R_SIGNATURE'] }
+      return {
+        valid: true,
+        issuer: 'https://login.example/tenant',
+        adapter: 'contoso',
+        actor: { did: 'did:mesh:a', principal: { adapter: 'contoso', id: 'p1' } },
+        onBehalfOf: null,
+        act: [],
+        status: 'active',
+        capabilities: ['read:reports'],
+        expiresAt: start + 3_600_000,
+      }
+    },
+    signals(caller, lastEventId, signal) {
+      seen(caller)
+      calls.lastEventIds.push(lastEventId)
+      return double.frames(signal)
+    },
+    async ack(seq, caller) {
+      seen(caller)
+      calls.acks.push(seq)
+    },
+    async hook(adapter, { method, headers, query, body }) {
+      if (adapter !== 'contoso') throw new BridgeError('E_NOT_FOUND', 'There is no such hook.')
+      if (query.key === 'wrong') throw new BridgeError('E_HOOK_UNVERIFIED', 'The key is wrong.')
+      calls.hooks.push({ adapter, method, headers, body: Buffer.from(body).toString('utf8') })
+      if (method === 'OPTIONS') return { status: 200, headers: { 'webhook-allowed-rate': '*' }, body: undefined }
+      return { status: 200, headers: {}, body: { got: body.length } }
+    },
+    async audit(filter) {
+      calls.filters.push(filter)
+      const entry = { seq: 1, time: start, type: 'hold.placed', actor: 'soc', digests: {}, prev: '0', hash: '1' }
+      return { items: [entry], nextCursor: null }
+    },
+    async verifyAudit() {
+      return { ok: true, entries: 1, head: '1' }
+    },
+    async status() {
+      if (double.failure !== undefined) throw double.failure
+      return {
+        version: '0.0.0',
+        startedAt: start,
+        paused: false,
+        holds: { open: 0, agents: 0 },
+        signals: { head: 0, clients: 0 },
+        adapters: [],
+        alerts: [{ at: start, code: 'A_TEST', text: 'a test' }],
+      }
+    },
+    async guard(adapter) {
+      const calm = { tripped: false, since: undefined, count: 0, plan: undefined }
+      const row = { holdId: 'hold-1', did: 'did:mesh:a', origin: 'adapter:contoso/p1', placedAt: start }
+      const plan = { adapter, direction: 'suspend' as const, rows: [row], hash: 'f'.repeat(64) }
+      return { adapter, suspend: { tripped: true, since: start, count: 60, plan }, resume: calm }
+    },
+    async approveGuard(_adapter, _hash, caller) {
+      seen(caller)
+      return { done: false, approvalId: 'approval-1', applied: 0, dropped: 0 }
+    },
+    async pause(paused, _reason, caller) {
+      seen(caller)
+      return { paused }
+    },
+    async ready() {
+      const checks = [{ name: 'store', ok: double.isReady, text: double.isReady ? 'answers' : 'does not answer' }]
+      return { ready: double.isReady, checks }
+    },
+    idempotency: {
+      get: async (client, route, key) => stored.get(`${client} ${route} ${key}`),
+      put: async (client, route, key, entry) => {
+        stored.set(`${client} ${route} ${key}`, entry)
+      },
+    },
+    async hold(id) {
+      return holdsById.get(id)
+    },
+  }
+  return double
+}
