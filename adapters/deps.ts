@@ -13,4 +13,6 @@ export interface AdapterDeps {
   readonly random: () => number
   /** The one cache of signing keys a URI: shared by token verification and by hooks that verify tokens themselves. */
   readonly keys: (uri: string, fetch: IssuerFetch) => Pick<KeySource, 'key'>
+  /** Where the platform puts addresses of its own, such as `IDENTITY_ENDPOINT`. Read by `open` only. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }

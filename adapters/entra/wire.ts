@@ -41,7 +41,7 @@ export const batchAnswer = z.object({
       id: z.string(),
       status: z.int().min(100).max(599),
       headers: z.record(z.string(), z.string()).nullish(),
-      body: z.unknown(),
+      body: z.unknown().optional(),
     }),
   ),
 })

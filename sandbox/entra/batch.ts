@@ -71,7 +71,7 @@ function runItem(world: World, each: Item, caller: Caller, seq: number): Respons
   })
   entry.appId = caller.appId
   const target = { method, path: each.url, header }
-  const fault = world.faults.take(target)
+  const fault = world.faults.take(target, true)
   const carriedOut = fault === undefined || !('status' in fault) || fault.applied === true
   let answer = carriedOut ? answerItem(world, each, method, caller, header) : undefined
   if (fault !== undefined && 'status' in fault) answer = faultAnswer(world, target, fault)

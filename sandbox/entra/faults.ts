@@ -57,8 +57,9 @@ export class Faults {
     this.#armed = []
   }
 
-  take(target: Target): Fault | undefined {
-    const armed = this.#armed.find((each) => hits(each.match, target))
+  /** An item of a batch has no connection of its own: there only `status` faults apply. */
+  take(target: Target, isBatchItem = false): Fault | undefined {
+    const armed = this.#armed.find((each) => (!isBatchItem || 'status' in each.fault) && hits(each.match, target))
     if (armed === undefined) return undefined
     armed.left -= 1
     if (armed.left <= 0) this.#armed = this.#armed.filter((each) => each !== armed)

@@ -16,7 +16,9 @@ const dotnetReasons = ['PolicyViolation', 'TrustThreshold', 'ManualOverride', 'A
 
 const MAX_REASON = 2000
 const MAX_DETAILS = 8 * 1024
-const MAX_OMITTED = 20
+const MAX_OMITTED = 10
+/** Of MAX_DETAILS, kept free for the names of what did not fit. */
+const OMITTED_BYTES = 1024
 
 const isMembers = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -81,10 +83,10 @@ const bounded = (rest: Members): Members | undefined => {
   let size = 2
   for (const [name, value] of Object.entries(rest)) {
     const cost = Buffer.byteLength(canonical({ [name]: value }))
-    if (size + cost <= MAX_DETAILS) {
+    if (size + cost <= MAX_DETAILS - OMITTED_BYTES) {
       kept[name] = value
       size += cost
-    } else if (omitted.length < MAX_OMITTED) omitted.push(name.slice(0, 64))
+    } else if (omitted.length < MAX_OMITTED) omitted.push(name.slice(0, 32))
   }
   if (omitted.length > 0) kept.omitted = omitted
   return Object.keys(kept).length > 0 ? kept : undefined
@@ -117,7 +119,7 @@ export const parseKill = (body: Members): KillInput => {
     .find(({ at }) => at !== undefined)
 
   const used = [...didNames, ...reasonNames, ...actionNames, ...answerNames, 'active']
-  const spoken = wordsNames.filter((name) => typeof all[name] === 'string')
+  const spoken = wordsNames.filter((name) => typeof all[name] === 'string' || all[name] === null)
   const details = bounded(without(all, [...used, ...spoken, ...(time === undefined ? [] : [time.name])]))
   return {
     did,

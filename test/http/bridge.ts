@@ -24,7 +24,7 @@ export interface Double extends Bridge {
   /** What the signal stream gives; by default nothing, until it is ended. */
   frames: (signal: AbortSignal) => AsyncIterable<SignalFrame>
   /** Awaited before a hold is placed. */
-  gate: Promise<void>
+  gate: () => Promise<void>
   isReady: boolean
   /** Thrown by `status`. */
   failure: unknown
@@ -135,7 +135,7 @@ export const createDouble = (): Double => {
     holdsById,
     stored,
     frames: (signal) => stream([], signal),
-    gate: Promise.resolve(),
+    gate: async () => undefined,
     isReady: true,
     failure: undefined,
     closeHold(id) {
@@ -188,7 +188,7 @@ export const createDouble = (): Double => {
     },
     async place(did, input, caller) {
       seen(caller)
-      await double.gate
+      await double.gate()
       return place(did, input.severity, input.reason, input.publicReason, caller)
     },
     async holds(did, limit, caller) {

@@ -69,6 +69,7 @@ export const listen = async (options: Partial<ServerOptions> = {}): Promise<List
     new Promise((resolve, reject) => {
       const raw = body === undefined || typeof body === 'string' || body instanceof Uint8Array
       const payload = raw ? body : JSON.stringify(body)
+      const chunked = headers?.['transfer-encoding'] === 'chunked'
       const sent = httpRequest({
         host: '127.0.0.1',
         port,
@@ -79,7 +80,10 @@ export const listen = async (options: Partial<ServerOptions> = {}): Promise<List
           ...(as === undefined ? {} : { authorization: `Bearer ${as}-token` }),
           ...(payload === undefined
             ? {}
-            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+            : {
+                'content-type': 'application/json',
+                ...(chunked ? {} : { 'content-length': Buffer.byteLength(payload) }),
+              }),
           ...headers,
         },
       })

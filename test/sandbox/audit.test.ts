@@ -64,6 +64,7 @@ describe('audit log', () => {
     const agent = tenant.addAgentIdentity({ displayName: 'agent', blueprintAppId: crypto.randomUUID() })
     const client = await GraphClient.signIn(tenant, ...roles)
     tenant.settle()
+    time.advance(1000)
     const since = new Date(time.now()).toISOString()
     time.advance(1000)
     tenant.setEnabled(agent, false)

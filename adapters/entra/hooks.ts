@@ -1,0 +1,166 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { z } from 'zod'
+import type { Hint, HookAnswer, HookRequest, Hooks, Issuer } from '../../src/core/adapter.ts'
+import { BridgeError, codeOf } from '../../src/core/errors.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import type { KeySource } from '../../src/lib/jwks.ts'
+import { parseJwt, verifyJwt } from '../../src/lib/jwt.ts'
+import type { EntraConfig } from './config.ts'
+import { type GridEvent, hintsOf, readEvent } from './events.ts'
+import { objectId } from './wire.ts'
+
+type EventGridConfig = NonNullable<EntraConfig['hooks']['eventGrid']>
+
+export interface HooksParts {
+  readonly config: EventGridConfig
+  readonly tenantId: string
+  /** Application id of Microsoft.EventGrid in this cloud. */
+  readonly eventGridAppId: string | undefined
+  /** Issuers of the tenant for the audience of the hook. */
+  readonly issuers: readonly Issuer[]
+  readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'>
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** Granted to Event Grid, but also to whoever creates the subscription: alone it proves nothing. */
+const ROLE = 'AzureEventGridSecureWebhookSubscriber'
+const MAX_EVENTS = 5000
+/** Whose consent requests are answered: Event Grid of the public, US Government and China clouds. */
+const ORIGIN = /^([a-z0-9-]+\.)*eventgrid\.azure\.(net|us|cn)$/i
+
+const sender = z.object({
+  tid: objectId,
+  appid: objectId.optional().catch(undefined),
+  azp: objectId.optional().catch(undefined),
+  roles: z.array(z.string()),
+})
+const validation = z.object({ validationCode: z.string().min(1).max(256) })
+
+/**
+ * Event Grid deliveries in both schemas, with both handshakes (Event Grid `end-point-validation-*`, `delivery-and-retry`,
+ * read 2026-11). 401 makes Event Grid drop the event, so whatever cannot be judged now is E_HOOK_CANNOT_CHECK.
+ */
+export function openHooks(parts: HooksParts): Hooks {
+  const { config, tenantId } = parts
+  const allowed = (name: string | undefined) =>
+    config.subscriptions.length === 0 || (name !== undefined && config.subscriptions.includes(name.toLowerCase()))
+
+  const receive = async (request: HookRequest): Promise<HookAnswer> => {
+    if (request.method === 'OPTIONS') return consent(request, config)
+    if (request.method !== 'POST') throw new BridgeError('E_HOOK_BODY', 'deliveries come by POST')
+    if (config.auth === 'key') checkKey(request, config)
+    else await checkToken(request, parts)
+    const elements = readBody(request.body)
+    const events = await Promise.all(elements.map(readEvent))
+    const handshake = events.find((event) => event?.type === 'Microsoft.EventGrid.SubscriptionValidationEvent')
+    if (handshake) return validate(handshake, request, allowed)
+    return judge(events, tenantId, allowed)
+  }
+  return { receive }
+}
+
+/** CloudEvents handshake: consent is the header. It never carries a token, only the query of the endpoint. */
+function consent(request: HookRequest, config: EventGridConfig): HookAnswer {
+  if (config.auth === 'key' && request.query.key !== undefined) checkKey(request, config)
+  const origin = request.headers['webhook-request-origin'] ?? ''
+  if (!ORIGIN.test(origin)) throw new BridgeError('E_HOOK_UNVERIFIED', 'only Event Grid may ask for consent')
+  const headers = { 'webhook-allowed-origin': origin, 'webhook-allowed-rate': '*', allow: 'POST, OPTIONS' }
+  return { status: 200, headers, body: undefined, hints: [] }
+}
+
+/**
+ * EventGridSchema handshake. `validationUrl` is never called: it could be anyone's.
+ * Exactly 200 counts; a name that is not allowed must not be echoed, or anyone could subscribe us to their topic.
+ */
+function validate(event: GridEvent, request: HookRequest, allowed: (name: string | undefined) => boolean): HookAnswer {
+  const azure = /^\/subscriptions\/([^/]+)\//i.exec(event.source)?.[1]
+  if (!allowed(request.headers['aeg-subscription-name']) && !allowed(azure))
+    throw new BridgeError('E_HOOK_UNVERIFIED', 'this event subscription is not in hooks.eventGrid.subscriptions')
+  const parsed = validation.safeParse(event.data)
+  if (!parsed.success) throw new BridgeError('E_HOOK_BODY', 'a validation event without its code')
+  return { status: 200, headers: {}, body: { validationResponse: parsed.data.validationCode }, hints: [] }
+}
+
+function judge(
+  events: readonly (GridEvent | undefined)[],
+  tenantId: string,
+  allowed: (name: string | undefined) => boolean,
+): HookAnswer {
+  const hints: Hint[] = []
+  const skipped: string[] = []
+  let alert: HookAnswer['alert']
+  for (const event of events) {
+    if (event?.type === 'Microsoft.EventGrid.SubscriptionDeletedEvent') {
+      alert = { code: 'hook-deleted', text: 'The event subscription was deleted: no notifications arrive any more.' }
+    } else if (event?.type.startsWith('Microsoft.Graph.Subscription')) {
+      const text = 'The Graph subscription behind the partner topic must be renewed, or notifications stop.'
+      alert ??= { code: 'hook-renewal', text }
+    } else {
+      const reading = event ? hintsOf(event, tenantId, allowed) : { hints: [], skipped: 'an element that is no event' }
+      hints.push(...reading.hints)
+      if (reading.skipped !== undefined) skipped.push(reading.skipped)
+    }
+  }
+  // All-or-nothing: one status for the batch, so one bad element must not cost the good ones. Repeating it would not help.
+  if (skipped.length > 0 && alert === undefined) {
+    const text = `${skipped.length} of ${events.length} events were left out: ${[...new Set(skipped)].slice(0, 3).join('; ')}.`
+    alert = { code: 'hook-skipped', text }
+  }
+  return { status: 200, headers: {}, body: undefined, hints, ...(alert ? { alert } : {}) }
+}
+
+function readBody(bytes: Uint8Array): readonly unknown[] {
+  let json: unknown
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch {
+    throw new BridgeError('E_HOOK_BODY', 'the delivery is not JSON')
+  }
+  const list: unknown[] = Array.isArray(json) ? json : [json]
+  if (list.length === 0 || list.length > MAX_EVENTS)
+    throw new BridgeError('E_HOOK_BODY', `a delivery carries 1 to ${MAX_EVENTS} events`)
+  return list
+}
+
+const digest = (text: string) => createHash('sha256').update(text).digest()
+
+/** Every configured key is compared in full, whichever fits: the time taken tells nothing. */
+function checkKey(request: HookRequest, config: Extract<EventGridConfig, { auth: 'key' }>): void {
+  const given = digest(request.headers['x-bridge-key'] ?? request.query.key ?? '')
+  const fits = config.key.map((key) => timingSafeEqual(digest(key.read()), given))
+  if (!fits.includes(true)) throw new BridgeError('E_HOOK_UNVERIFIED', 'the delivery does not carry the hook key')
+}
+
+/** What may be right in a moment: a key not fetched yet, a clock that is behind. */
+const undecided = new Set(['R_KEY', 'R_NOT_YET_VALID'])
+
+async function checkToken(request: HookRequest, { issuers, keys, clock, tenantId, eventGridAppId }: HooksParts) {
+  const refused = (text: string) => new BridgeError('E_HOOK_UNVERIFIED', text)
+  if (eventGridAppId === undefined)
+    throw new BridgeError('E_HOOK_CANNOT_CHECK', 'the application id of Event Grid in this cloud is not known', {
+      hint: 'use hooks.eventGrid.auth: key',
+    })
+  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  const jwt = parseJwt(bearer ?? '')
+  const issuer = 'claims' in jwt ? issuers.find((each) => each.issuer === jwt.claims.iss) : undefined
+  if (!('claims' in jwt) || !issuer) throw refused('the delivery carries no token of this tenant')
+  try {
+    const verified = await verifyJwt(jwt, issuer, keys(issuer), clock.now())
+    if ('refused' in verified) {
+      if (!undecided.has(verified.refused))
+        throw refused(`the token of the delivery does not hold (${verified.refused})`)
+      throw new BridgeError('E_HOOK_CANNOT_CHECK', `the token of the delivery cannot be judged (${verified.refused})`)
+    }
+    const claims = sender.safeParse(verified.claims)
+    const isEventGrid =
+      claims.success &&
+      claims.data.tid === tenantId &&
+      (claims.data.azp ?? claims.data.appid) === eventGridAppId &&
+      claims.data.roles.includes(ROLE)
+    if (!isEventGrid) throw refused('the token of the delivery is not one of Event Grid')
+  } catch (error) {
+    if (codeOf(error) !== 'E_JWKS_DOWN') throw error
+    const text = 'the signing keys of the tenant cannot be read now'
+    throw new BridgeError('E_HOOK_CANNOT_CHECK', text, { cause: error })
+  }
+}

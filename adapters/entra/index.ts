@@ -1,0 +1,116 @@
+import type { Adapter, PrincipalRef } from '../../src/core/adapter.ts'
+import { BridgeError } from '../../src/core/errors.ts'
+import { asFetch } from '../../src/lib/fetchshapes.ts'
+import type { AdapterDeps } from '../deps.ts'
+import { BATCH, openSwitcher } from './accounts.ts'
+import { openLog } from './audit.ts'
+import { Slots, WriteBudget } from './budget.ts'
+import { check } from './check.ts'
+import { cloudOf } from './clouds.ts'
+import type { EntraConfig } from './config.ts'
+import { openCredential } from './credential.ts'
+import { openFeed } from './feed.ts'
+import { openGraph } from './graph.ts'
+import { openGroups } from './groups.ts'
+import { openHooks } from './hooks.ts'
+import { isKind, notAnId, Spelling } from './kinds.ts'
+import { openReader } from './lookup.ts'
+import { identify, issuersOf } from './tokens.ts'
+import { objectId } from './wire.ts'
+
+export { type EntraConfig, entraConfig } from './config.ts'
+
+/** From the call to the last byte of the answer. */
+const GRAPH_LIMITS = { timeoutMs: 30_000, maxBytes: 16 * 1024 * 1024 }
+const LOGIN_LIMITS = { timeoutMs: 15_000, maxBytes: 512 * 1024 }
+const METADATA = 'http://169.254.169.254'
+/** Where platforms say that their token endpoint is; `@azure/identity` calls what these name. */
+const ENDPOINT_VARIABLES = ['IDENTITY_ENDPOINT', 'MSI_ENDPOINT', 'AZURE_POD_IDENTITY_AUTHORITY_HOST'] as const
+
+/** One Microsoft Entra tenant through Microsoft Graph v1.0. Opens no connection. */
+export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adapter {
+  const { outbound, clock, log, random } = deps
+  const { tenantId } = config
+  const cloud = cloudOf(config)
+  const closed = new AbortController()
+
+  const loginOrigins = [cloud.authority, ...(config.credential.type === 'managedIdentity' ? platform(deps.env) : [])]
+  const credential = openCredential({ config, cloud, fetch: outbound.origin(loginOrigins, LOGIN_LIMITS), clock })
+  const graph = openGraph({
+    origin: cloud.graph,
+    fetch: outbound.origin([cloud.graph], GRAPH_LIMITS),
+    credential,
+    clock,
+    random,
+    slots: new Slots(),
+    budget: new WriteBudget(clock),
+  })
+  const spelling = new Spelling()
+
+  const vet = (ref: PrincipalRef): BridgeError | undefined => {
+    if (!objectId.safeParse(ref.id).success) return notAnId(ref.id)
+    if (!isKind(ref.kind) || !config.manage.kinds.includes(ref.kind))
+      return new BridgeError('E_KIND_REFUSED', `accounts of kind ${JSON.stringify(ref.kind)} are not managed here`, {
+        hint: `manage.kinds of the adapter ${name} lists ${config.manage.kinds.join(', ')}`,
+      })
+    const id = ref.id.toLowerCase()
+    const self = credential.self()
+    if (config.never.includes(id)) return new BridgeError('E_NEVER', `${id} is on the never list of ${name}`)
+    if (id === self?.oid || id === self?.appId) return new BridgeError('E_NEVER', `${id} is the bridge itself`)
+    return undefined
+  }
+
+  const reader = openReader({ graph, clock, log, spelling })
+  const feed = openFeed({ graph, clock, log, kinds: config.manage.kinds })
+  const switcher = openSwitcher({ graph, clock, log, spelling, vet, ready: (signal) => credential.token(signal) })
+  const self = async (signal: AbortSignal) => {
+    await credential.token(signal)
+    return credential.self()
+  }
+
+  const keyFetch = asFetch(outbound.origin([cloud.authority], LOGIN_LIMITS), closed.signal)
+  const issuers = (audiences: readonly string[]) => issuersOf(cloud, tenantId, audiences, keyFetch)
+  const grid = config.hooks.eventGrid
+  const hooks =
+    grid &&
+    openHooks({
+      config: grid,
+      tenantId,
+      eventGridAppId: cloud.eventGridAppId,
+      issuers: grid.auth === 'entra' ? issuers([grid.audience]) : [],
+      keys: (issuer) => deps.keys(issuer.jwksUri, issuer.fetch),
+      clock,
+    })
+
+  return {
+    name,
+    kind: 'entra',
+    realm: tenantId,
+    issuers: config.tokens ? issuers(config.tokens.audiences) : [],
+    identify: (claims) => identify(claims, tenantId),
+    vet,
+    changes: feed.changes,
+    lookup: reader.lookup,
+    groups: openGroups(graph, clock),
+    accounts: {
+      disable: switcher.disable,
+      enable: switcher.enable,
+      batch: BATCH,
+      writeTimeoutMs: GRAPH_LIMITS.timeoutMs,
+      log: openLog({ graph, clock, settleMs: config.settle, self }),
+    },
+    ...(hooks ? { hooks } : {}),
+    check: (signal) => check({ config, graph, credential }, signal),
+    async close() {
+      closed.abort()
+      credential.close()
+    },
+  }
+}
+
+/** Origins of the platform's own token endpoints. Plain http is pinned by the client for loopback and metadata only. */
+function platform(env: AdapterDeps['env']): string[] {
+  const named = ENDPOINT_VARIABLES.map((variable) => env?.[variable]).filter((value) => value !== undefined)
+  const origins = named.filter((value) => URL.canParse(value)).map((value) => new URL(value).origin)
+  return [...new Set([METADATA, ...origins])]
+}

@@ -1,0 +1,86 @@
+import type { EntraConfig } from '../../adapters/entra/config.ts'
+import { configs, openAdapter } from '../../adapters/index.ts'
+import { type EntraTenant, type EntraTenantOptions, startEntraTenant } from '../../sandbox/entra/index.ts'
+import { bridgeRoles } from '../../sandbox/entra/seed.ts'
+import type { Adapter } from '../../src/core/adapter.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
+import { createKeySource } from '../../src/lib/jwks.ts'
+import { createLogger } from '../../src/lib/log.ts'
+import { createOutbound } from '../../src/lib/outbound.ts'
+
+export const SECRET = 'the-client-secret-of-the-bridge'
+export const HOOK_KEY = 'the-shared-key-of-the-hooks'
+export const AUDIENCE = 'api://agents'
+
+/** Real time, except that nothing waits for long. */
+export const hasty: Clock = {
+  ...systemClock,
+  sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 2), signal),
+}
+
+export interface Bench extends AsyncDisposable {
+  readonly tenant: EntraTenant
+  readonly adapter: Adapter
+  readonly bridge: { readonly appId: string; readonly servicePrincipalId: string }
+  readonly blueprint: { readonly id: string; readonly appId: string }
+  logged(): string
+  /** Another adapter on the same tenant. */
+  open(settings: Record<string, unknown>, env?: Record<string, string>): Adapter
+}
+
+export interface BenchOptions extends EntraTenantOptions {
+  readonly roles?: readonly string[]
+  readonly settings?: Record<string, unknown>
+  readonly clock?: Clock
+}
+
+export const allKinds = ['agentIdentity', 'agentUser', 'servicePrincipal', 'user']
+
+/** A tenant, a registered bridge and the adapter on it, over sockets. */
+export async function bench(options: BenchOptions = {}): Promise<Bench> {
+  const { roles = bridgeRoles, settings = {}, clock = hasty, ...tenantOptions } = options
+  const tenant = await startEntraTenant({ throttle: false, ...tenantOptions })
+  const bridge = tenant.registerApp({ name: 'bridge', roles: [...roles], secret: SECRET })
+  const blueprint = tenant.addBlueprintPrincipal({ displayName: 'blueprint' })
+  const lines: string[] = []
+  const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } })
+  const outbound = createOutbound({ userAgent: 'idp-bridge/test', clock: systemClock })
+  const opened: Adapter[] = []
+
+  const open: Bench['open'] = (more, env = {}) => {
+    const config: EntraConfig = configs.entra.parse({
+      kind: 'entra',
+      tenantId: tenant.tenantId,
+      endpoints: { graph: tenant.origin, authority: tenant.origin },
+      credential: { type: 'clientSecret', clientId: bridge.appId, secret: SECRET },
+      manage: { kinds: allKinds },
+      tokens: { audiences: [AUDIENCE] },
+      hooks: { eventGrid: { auth: 'key', key: HOOK_KEY } },
+      ...settings,
+      ...more,
+    })
+    const random = () => 0.5
+    const keys = (uri: string, fetch: Parameters<typeof createKeySource>[0]['fetch']) =>
+      createKeySource({ uri, fetch, clock: systemClock })
+    const adapter = openAdapter('contoso', config, { outbound, clock, log, random, keys, env })
+    opened.push(adapter)
+    return adapter
+  }
+
+  return {
+    tenant,
+    bridge,
+    blueprint,
+    adapter: open({}),
+    open,
+    logged: () => lines.join(''),
+    async [Symbol.asyncDispose]() {
+      for (const adapter of opened) await adapter.close?.()
+      await outbound.close()
+      await tenant.close()
+    },
+  }
+}
+
+export const signal = () => AbortSignal.timeout(30_000)
+export const never = 'ffffffff-ffff-4fff-8fff-ffffffffffff'
