@@ -32,6 +32,8 @@ export interface AppOptions {
   readonly log: Logger
   /** The store can no longer be trusted or the lease is lost: end the process; a restart recovers. */
   readonly onFatal: (error: unknown) => void
+  /** For adapters: where the platform says that its token endpoint is. */
+  readonly env?: AdapterDeps['env']
   readonly clock?: Clock
   readonly random?: () => number
   readonly probe?: (point: string) => void
@@ -140,7 +142,8 @@ export const startApp = async (options: AppOptions): Promise<App> => {
 
     const mounts = new Map<string, Mount>()
     for (const [name, one] of Object.entries(config.adapters)) {
-      const adapter = open(name, one, { outbound, clock, log: log.child({ adapter: name }), random, keys })
+      const env = options.env ?? {}
+      const adapter = open(name, one, { outbound, clock, log: log.child({ adapter: name }), random, keys, env })
       const fixed = settingsOf(one)
       mounts.set(name, {
         adapter,

@@ -14,7 +14,7 @@ const io: Io = {
   env: process.env,
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),
-  colour: process.stdout.isTTY === true && !process.env['NO_COLOR'],
+  colour: process.stdout.isTTY === true && !process.env.NO_COLOR,
   stop: stopping.signal,
   onHangup: (reload) => void process.on('SIGHUP', reload),
   die: (exit) => process.exit(exit),

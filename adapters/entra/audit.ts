@@ -76,19 +76,26 @@ export function openLog({ graph, clock, settleMs, self }: LogParts): SwitchLog {
       const window = `activityDateTime ge ${new Date(start).toISOString()} and activityDateTime le ${iso(until)}`
       const options = { purpose: purposes.readLog, lane: 'read', signal } as const
       const path = `/auditLogs/directoryAudits?$filter=${window}&$top=999`
-      const entries: LogEntry[] = []
+      const records: AuditRecord[] = []
       await pace(signal)
       for await (const { rows } of pagesOf(graph, clock, { path }, record, options)) {
-        for (const each of rows) entries.push(...entriesOf(each, us))
+        records.push(
+          ...rows.filter((each) => each.targetResources.some((target) => target.modifiedProperties?.some(flip))),
+        )
         await pace(signal)
       }
-      return { entries: merged(entries), completeUntil: Math.min(until, readAt - settleMs) }
+      // Newest first as it comes. Two changes within a millisecond differ in the ticks, which a Date does not keep.
+      const inOrder = records.reverse().toSorted((a, b) => compare(a.activityDateTime, b.activityDateTime))
+      const entries = merged(inOrder.flatMap((each) => entriesOf(each, us)))
+      return { entries, completeUntil: Math.min(until, readAt - settleMs) }
     },
   }
 }
 
 /** The log has ticks past the millisecond: the last one of the window counts whole. */
 const iso = (ms: number) => new Date(ms).toISOString().replace('Z', '9999Z')
+
+const compare = (a: string, b: string) => Date.parse(a) - Date.parse(b) || (a < b ? -1 : a > b ? 1 : 0)
 
 function entriesOf(each: AuditRecord, us: Self): LogEntry[] {
   if (each.result != null && each.result.toLowerCase() !== 'success') return []
@@ -120,7 +127,7 @@ function booleanOf(text: string | null | undefined): boolean | undefined {
 /** One change of a user is logged twice, as an update and as `Disable account`, within moments of each other. */
 function merged(entries: readonly LogEntry[]): LogEntry[] {
   const kept: LogEntry[] = []
-  for (const entry of entries.toSorted((a, b) => a.at - b.at)) {
+  for (const entry of entries) {
     const last = kept.findLast((each) => each.id === entry.id)
     const isSame = last?.action === entry.action && last.ours === entry.ours && last.actor === entry.actor
     if (!isSame) kept.push(entry)

@@ -149,7 +149,12 @@ export function openFeed({ graph, clock, log, kinds }: FeedParts) {
         // Later rounds do not come with the list of parents.
         if (link !== undefined || each.identityParentId == null) return 'touched'
         const state = agents.get(each.identityParentId) ?? 'off'
-        return sightingOf(each, kind, [userSwitch(each), { name: 'parent', state, ours: false }], read)
+        return sightingOf(
+          each,
+          kind,
+          [userSwitch(each), { name: 'parent', state, ours: false, via: each.identityParentId ?? undefined }],
+          read,
+        )
       })
     }
     return deltaLink

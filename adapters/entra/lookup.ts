@@ -140,7 +140,12 @@ export function openReader({ graph, clock, log, spelling }: ReaderParts): Reader
       if (kind === 'agentUser') {
         const parent = found.row.identityParentId
         const state = parent == null ? 'unknown' : parentState(parent)
-        return sightingOf(found.row, kind, [userSwitch(found.row), { name: 'parent', state, ours: false }], read)
+        return sightingOf(
+          found.row,
+          kind,
+          [userSwitch(found.row), { name: 'parent', state, ours: false, via: found.row.identityParentId ?? undefined }],
+          read,
+        )
       }
       // An agent identity asked for as an ordinary service principal does not tell its blueprint: never "on" then.
       if (kind === 'agentIdentity') return sightingOf(found.row, kind, agentSwitches(found.row), read)

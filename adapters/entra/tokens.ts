@@ -6,19 +6,22 @@ import { objectId } from './wire.ts'
 /** Graph's own tokens prove nothing to others and may be in every application's hands (access-tokens.md, read 2026-11). */
 const GRAPH = /^(00000003-0000-0000-c000-000000000000|https:\/\/[^/]*graph\.(microsoft|chinacloudapi)[^/]*\/?)$/i
 
-/** v1.0 and v2.0 issuers of one tenant. The keys of `discovery/v2.0` serve both. */
+/**
+ * v1.0 and v2.0 issuers of one tenant, each with its own key set: a key published for v2.0 may be restricted to the v2.0
+ * issuer by its `issuer` member (access-tokens.md, read 2026-11).
+ */
 export function issuersOf(
   cloud: Cloud,
   tenantId: string,
   audiences: readonly string[],
   fetch: Issuer['fetch'],
 ): Issuer[] {
-  const names = [
-    ...cloud.v1Issuers.map((host) => `${host}/${tenantId}/`),
-    ...cloud.v2Issuers.map((host) => `${host}/${tenantId}/v2.0`),
+  const base = `${cloud.authority}/${tenantId}/discovery`
+  const of = (issuer: string, jwksUri: string): Issuer => ({ issuer, audiences, algorithms: ['RS256'], jwksUri, fetch })
+  return [
+    ...cloud.v1Issuers.map((host) => of(`${host}/${tenantId}/`, `${base}/keys`)),
+    ...cloud.v2Issuers.map((host) => of(`${host}/${tenantId}/v2.0`, `${base}/v2.0/keys`)),
   ]
-  const jwksUri = `${cloud.authority}/${tenantId}/discovery/v2.0/keys`
-  return names.map((issuer) => ({ issuer, audiences, algorithms: ['RS256'], jwksUri, fetch }))
 }
 
 const AGENT_IDENTITY = '11'

@@ -15,9 +15,12 @@ export const tour = (io: Io, { bridge, entra, contoso, tokens, store }: TourInpu
   const { bold, dim, green } = paint(io)
   const analyst = 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607'
   const post = (token: string, path: string, body: object) =>
-    `  curl -s ${bridge}${path} -H "authorization: Bearer ${token}" -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
-  const get = (token: string, path: string, flags = '-s') =>
-    `  curl ${flags} ${bridge}${path} -H "authorization: Bearer ${token}"`
+    `  curl -sw '\\n' "${bridge}${path}" -H "authorization: Bearer ${token}" -H 'content-type: application/json' -d '${JSON.stringify(body)}'`
+  const get = (token: string, path: string, flags = `-sw '\\n'`) =>
+    `  curl ${flags} "${bridge}${path}" -H "authorization: Bearer ${token}"`
+  /** Runs the command, shows its answer and keeps one member of it in a shell variable. */
+  const keep = (name: string, command: string, member: string) =>
+    `  ${name}=$(${command.trim()} | tee /dev/stderr | sed 's/.*"${member}":"\\([^"]*\\)".*/\\1/')`
   const local = (words: string) =>
     `  npm run -s idp-bridge -- sandbox entra ${words}${entra.endsWith(':8490') ? '' : ` --url ${entra}`}`
   return [
@@ -36,13 +39,17 @@ export const tour = (io: Io, { bridge, entra, contoso, tokens, store }: TourInpu
     '',
     bold('3. A runtime fires its kill switch') +
       dim('   (repeat step 1: denied at once; the child agent is stopped too)'),
-    post(tokens.runtime, '/v1/kill', { agentId: analyst, reason: 'policy violation', action: 'exfiltrate' }),
+    keep('HOLD', post(tokens.runtime, '/v1/kill', { agentId: analyst, reason: 'policy violation' }), 'holdId'),
     local('list'),
     '',
     bold('4. Two people release it') +
-      dim('   (copy holdId from step 3; the second command needs the releaseId of the first)'),
-    post(tokens.alice, `/v1/agents/${analyst}/holds/HOLD_ID/release`, { reason: 'false alarm' }),
-    post(tokens.bob, '/v1/releases/RELEASE_ID/approve', {}),
+      dim('   (the accounts are switched on again once the log shows that we switched them off)'),
+    keep(
+      'RELEASE',
+      post(tokens.alice, `/v1/agents/${analyst}/holds/$HOLD/release`, { reason: 'false alarm' }),
+      'releaseId',
+    ),
+    post(tokens.bob, '/v1/releases/$RELEASE/approve', {}),
     '',
     bold('5. An administrator disables an account in Entra') + dim('   (the agent stops in every runtime)'),
     local(`disable ${contoso.agents.scout}`),

@@ -16,7 +16,7 @@ export const checkConfig = (io: Io, options: { readonly config?: string; readonl
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     if (options.json) io.out(JSON.stringify({ ok: false, faults: error.faults }))
-    else io.err(formatFaults(error.faults, options.config ?? io.env['IDP_BRIDGE_CONFIG']))
+    else io.err(formatFaults(error.faults, options.config ?? io.env.IDP_BRIDGE_CONFIG))
     return error.exit
   }
 }

@@ -18,7 +18,8 @@ export const run = async (io: Io, options: { readonly config?: string }): Promis
     log.fatal({ err: error }, 'the store can no longer be trusted: ending; a restart recovers')
     io.die(exitOf(error))
   }
-  const app = await startApp({ config, open: openAdapter, version, log, onFatal, processMetrics: true })
+  const { env } = io
+  const app = await startApp({ config, open: openAdapter, version, log, onFatal, env, processMetrics: true })
   const reload = reloader(io, app, path, log)
   io.onHangup(() => void reload())
   const watch = watchConfig(path, reload, {

@@ -90,6 +90,30 @@ export const claimed = (account: Account, now: number): Account => ({
   driftAcceptedAt: undefined,
 })
 
+/**
+ * A wall clock that was set back leaves times of the future behind. They count as now, and a write that would be in
+ * flight for longer than any can be is not: every comparison with them would otherwise wait for the clock to catch up.
+ */
+export const rebased = (account: Account, context: Pick<Context, 'now' | 'settleMs' | 'writeTimeoutMs'>): Account => {
+  const { now } = context
+  const past = (at: number | undefined) => (at === undefined ? undefined : Math.min(at, now))
+  const until = account.inFlightUntil
+  return {
+    ...account,
+    claimedAt: past(account.claimedAt),
+    sentAt: past(account.sentAt),
+    disabledAckAt: past(account.disabledAckAt),
+    enabledAckAt: past(account.enabledAckAt),
+    foreignSeenAt: past(account.foreignSeenAt),
+    overriddenAt: past(account.overriddenAt),
+    liftedFrom: past(account.liftedFrom),
+    driftAcceptedAt: past(account.driftAcceptedAt),
+    drifts: account.drifts.filter((at) => at <= now),
+    inFlightUntil:
+      until !== undefined && until > now + context.writeTimeoutMs + context.settleMs ? now - 1 : account.inFlightUntil,
+  }
+}
+
 export const saw = (account: Account, sighting: Sighting): Account => ({
   ...account,
   observed: sighting.state,
@@ -98,3 +122,17 @@ export const saw = (account: Account, sighting: Sighting): Account => ({
   dependsOn: sighting.dependsOn ?? account.dependsOn,
   lastError: undefined,
 })
+
+/** Turned off by us or on its way there or back: what depends on this account sees our own doing. */
+export const offByUs = (account: Account, begunAt: number, settleMs: number): boolean => {
+  if (account.mark === 'ours' || (account.mark === 'claimed' && account.sentAt !== undefined)) return true
+  return account.enabledAckAt !== undefined && begunAt <= account.enabledAckAt + settleMs
+}
+
+/** The reading without the switches that are other accounts which we turned off ourselves (I4: no echo becomes a hold). */
+export const withoutEchoes = (sighting: Sighting, isEcho: (id: string) => boolean): Sighting => {
+  const switches = sighting.switches.filter((one) => one.via === undefined || one.state !== 'off' || !isEcho(one.via))
+  return switches.length === sighting.switches.length
+    ? sighting
+    : { ...sighting, switches, state: conjunction(switches) }
+}

@@ -39,6 +39,6 @@ export const confirm = (input: ConfirmInput): ConfirmStep => {
   }
   const waited = input.begunMono - input.before.firstMono
   if (waited < confirmAfterMs)
-    return { confirmed: false, confirmation: input.before, readInMs: confirmAfterMs - waited }
+    return { confirmed: false, confirmation: input.before, readInMs: Math.ceil(confirmAfterMs - waited) }
   return { confirmed: true }
 }

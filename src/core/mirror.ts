@@ -1,4 +1,13 @@
-import { type Context, claimed, highestSeverity, ourSwitch, saw, switchesOfOthers, unmarked } from './account.ts'
+import {
+  type Context,
+  claimed,
+  highestSeverity,
+  ourSwitch,
+  rebased,
+  saw,
+  switchesOfOthers,
+  unmarked,
+} from './account.ts'
 import type { WriteResult } from './adapter.ts'
 import type { Account, Sighting } from './types.ts'
 
@@ -10,7 +19,7 @@ import type { Account, Sighting } from './types.ts'
  * | read: disabled                                   | none     | none             | own hold                                    |
  * | read: disabled                                   | none     | claimed, unsent  | mark none, own hold                         |
  * | read: disabled                                   | none     | claimed, ours    | echo                                        |
- * | read: disabled, after settle                     | none     | lifted           | mark none, own hold                         |
+ * | read: disabled, after settle                     | none     | lifted, none     | mark none, own hold                         |
  * | read by id: absent                               | any      | any              | mark none, own hold `deleted`               |
  * | read: enabled                                    | open     | any, none driving| confirm, then release it (confirm.ts)       |
  * | read: enabled                                    | none     | lifted           | mark none                                   |
@@ -28,8 +37,8 @@ export interface Outcome {
   readonly alert?: 'drift' | 'contested' | 'drift-accepted'
   /** An echo of our own write: counted, never a hold. */
   readonly echo?: boolean
-  /** The row came from a listing and only a read by id may act on what it says. */
-  readonly readById?: boolean
+  /** From then on a read by id is wanted: a listing said what only such a read may, or the directory is settling. */
+  readonly readAt?: number
 }
 
 const driftWindowMs = 600_000
@@ -40,12 +49,18 @@ const keep = (account: Account): Outcome => ({ account, own: 'keep' })
 /** Our own last write and the read disagree, and the directory may still be settling. */
 const contradicts = (account: Account, sighting: Sighting, context: Context, state: 'on' | 'off'): boolean => {
   const within = (at: number | undefined) => at !== undefined && sighting.begunAt <= at + context.settleMs
-  if (account.inFlightUntil !== undefined && sighting.begunAt <= account.inFlightUntil) {
-    return account.intent === 'disable' ? state === 'on' : state === 'off'
+  const until = account.inFlightUntil
+  if (until !== undefined && sighting.begunAt <= until) {
+    // Begun before the disable was sent: the adapter's own read, right before the write, tells what was there.
+    const before = sighting.begunAt < until - context.settleMs - context.writeTimeoutMs
+    return account.intent === 'disable' ? state === 'on' || before : state === 'off'
   }
-  if (state === 'off') return account.mark === 'lifted' && within(account.enabledAckAt)
+  if (state === 'off') return !offByUs(account) && within(account.enabledAckAt)
   return (account.mark === 'claimed' || account.mark === 'ours') && within(account.disabledAckAt)
 }
+
+/** We turned it off, or may have: a read that says so is an echo. */
+const offByUs = ({ mark, sentAt }: Account): boolean => mark === 'ours' || (mark === 'claimed' && sentAt !== undefined)
 
 const place = (account: Account, context: Context, begunAt: number, reason: 'disabled' | 'deleted'): Outcome => {
   const seen = { ...account, foreignSeenAt: begunAt }
@@ -54,24 +69,22 @@ const place = (account: Account, context: Context, begunAt: number, reason: 'dis
 }
 
 /** A reading arrived. Old news (begun before one already told) and unknowns change nothing. */
-export const observe = (account: Account, sighting: Sighting, context: Context): Outcome => {
-  if (sighting.state === 'unknown') return keep(account)
-  if (isOld(account, sighting, context)) return keep(account)
+export const observe = (stored: Account, sighting: Sighting, context: Context): Outcome => {
+  if (sighting.state === 'unknown' || isOld(stored, sighting, context)) return keep(stored)
+  const account = rebased(stored, context)
   if (sighting.state === 'absent') {
-    if (!sighting.byId) return { ...keep(account), readById: true }
-    return place(
-      unmarked({ ...saw(account, sighting), intent: undefined, inFlightUntil: undefined }),
-      context,
-      sighting.begunAt,
-      'deleted',
-    )
+    if (!sighting.byId) return { ...keep(account), readAt: context.now }
+    const gone = { ...unmarked(saw(account, sighting)), intent: undefined, inFlightUntil: undefined, putBack: false }
+    return place(gone, context, sighting.begunAt, 'deleted')
   }
   const others = switchesOfOthers(sighting.switches)
   const ours = ourSwitch(sighting.switches)
   if (ours !== 'unknown' && contradicts(account, sighting, context, ours)) {
-    return others.length > 0 ? place(account, context, sighting.begunAt, 'disabled') : keep(account)
+    const outcome = others.length > 0 ? place(account, context, sighting.begunAt, 'disabled') : keep(account)
+    // A feed tells a change once: what may be somebody else's is looked at again when the directory has settled.
+    return ours === 'on' ? outcome : { ...outcome, readAt: settledAt(account, context) }
   }
-  const seen = settled(saw(account, sighting), context)
+  const seen = settled(saw(account, sighting), sighting, context)
   if (ours === 'off') return off(seen, others, sighting, context)
   if (others.length > 0) return place(unsentDropped(seen), context, sighting.begunAt, 'disabled')
   return ours === 'on' ? on(seen, sighting, context) : keep(seen)
@@ -81,15 +94,24 @@ export const observe = (account: Account, sighting: Sighting, context: Context):
 const isOld = (account: Account, sighting: Sighting, context: Context): boolean =>
   account.observedAt !== undefined && account.observedAt <= context.now && sighting.begunAt < account.observedAt
 
-/** The read agrees with what was in flight, or came after it could have landed: nothing is in flight any more. */
-const settled = (account: Account, context: Context): Account => {
-  const enabling = account.intent === 'enable' && ourSwitch(account.switches) === 'on' && context.hasLog
+const settledAt = (account: Account, context: Context): number =>
+  Math.max(account.inFlightUntil ?? 0, (account.enabledAckAt ?? 0) + context.settleMs) + 1
+
+/**
+ * Nothing is in flight any more when the read came after it could have landed, or when it shows that our enable has. A
+ * disable without answer stays in flight though the account reads off: it may land again after a later enable.
+ */
+const settled = (account: Account, sighting: Sighting, context: Context): Account => {
+  if (account.inFlightUntil === undefined) return account
+  const lifted = account.intent === 'enable' && ourSwitch(account.switches) === 'on'
+  if (!lifted && sighting.begunAt <= account.inFlightUntil) return account
+  const answered = { ...account, intent: undefined, inFlightUntil: undefined }
+  if (!lifted || account.mark === 'none') return answered
   return {
-    ...account,
-    intent: undefined,
-    inFlightUntil: undefined,
-    liftedFrom: enabling ? (account.claimedAt ?? account.sentAt) : account.liftedFrom,
-    enabledAckAt: enabling ? account.observedAt : account.enabledAckAt,
+    ...answered,
+    mark: 'lifted',
+    liftedFrom: context.hasLog ? (account.claimedAt ?? account.sentAt) : account.liftedFrom,
+    enabledAckAt: sighting.begunAt,
   }
 }
 
@@ -98,22 +120,28 @@ const unsentDropped = (account: Account): Account =>
   account.mark === 'claimed' && account.sentAt === undefined ? unmarked(account) : account
 
 const off = (account: Account, others: readonly string[], sighting: Sighting, context: Context): Outcome => {
-  if (account.mark === 'ours' || (account.mark === 'claimed' && account.sentAt !== undefined)) {
+  if (offByUs(account)) {
     const calm = { ...account, contested: false, disabledAckAt: account.disabledAckAt ?? sighting.begunAt }
     if (others.length > 0) return place(calm, context, sighting.begunAt, 'disabled')
     return { account: calm, own: context.own === undefined ? 'keep' : 'cleared', echo: true }
   }
-  return place(unmarked(account), context, sighting.begunAt, 'disabled')
+  return place({ ...unmarked(account), putBack: false }, context, sighting.begunAt, 'disabled')
 }
 
 const on = (account: Account, sighting: Sighting, context: Context): Outcome => {
-  const free = { ...account, overriddenAt: undefined, foreignSeenAt: context.own ? account.foreignSeenAt : undefined }
-  if (free.mark === 'claimed' && free.sentAt === undefined)
-    return { account: free, own: context.own ? 'cleared' : 'keep' }
-  if (free.mark === 'lifted' || context.others.length === 0) {
-    return { account: unmarked(free), own: context.own ? 'cleared' : 'keep' }
+  // We are about to switch it off on somebody else's behalf: that it is on says nothing about what they want.
+  if (account.putBack && context.writes) return keep(account)
+  const own = context.own ? 'cleared' : 'keep'
+  const free = {
+    ...account,
+    putBack: false,
+    overriddenAt: undefined,
+    foreignSeenAt: context.own ? account.foreignSeenAt : undefined,
+    enabledAckAt: account.disabledAckAt === undefined ? account.enabledAckAt : sighting.begunAt,
   }
-  if (free.mark === 'none') return { account: free, own: context.own ? 'cleared' : 'keep' }
+  if (context.others.length === 0) return { account: { ...unmarked(free), driftAcceptedAt: undefined }, own }
+  if (free.mark === 'none' || (free.mark === 'claimed' && free.sentAt === undefined)) return { account: free, own }
+  if (free.mark === 'lifted' || context.own !== undefined) return { account: unmarked(free), own }
   if (free.disabledAckAt === undefined) return keep({ ...free, sentAt: undefined })
   return drifted(free, sighting, context)
 }
@@ -135,7 +163,7 @@ const drifted = (account: Account, sighting: Sighting, context: Context): Outcom
   return { account: again, own: 'keep', alert: 'drift' }
 }
 
-/** When a contested principal may be written again. */
+/** When a contested principal may be written again: never later than a window from now, whatever the clock did. */
 export const contestedUntil = (account: Account): number => (account.drifts[0] ?? 0) + driftWindowMs
 
 /** To be committed before a write is sent: what is not answered counts as in flight until timeout plus settle. */
@@ -163,10 +191,14 @@ export const disabled = (account: Account, result: WriteResult, first: boolean, 
     }
     if (result.before === undefined) return keep(failed)
     const outcome = observe(failed, result.before, context)
+    // Not sent because it was off already: nothing failed.
+    if (result.error === undefined && outcome.account.disabledAckAt !== undefined) {
+      return { ...outcome, account: { ...outcome.account, attempts: 0, lastError: undefined } }
+    }
     return { ...outcome, account: { ...outcome.account, attempts: failed.attempts, lastError: failed.lastError } }
   }
   const acked = { ...answered, disabledAckAt: context.now, attempts: 0, lastError: undefined }
-  if (account.putBack) return keep({ ...unmarked(acked), putBack: false })
+  if (account.putBack) return keep({ ...unmarked(acked), putBack: false, foreignSeenAt: context.now })
   const before = result.before
   if (before === undefined) return keep(acked)
   const others = switchesOfOthers(before.switches)

@@ -1,4 +1,4 @@
-import { type Context, driving, moreSevere, unmarked } from './account.ts'
+import { type Context, driving, moreSevere, rebased, unmarked } from './account.ts'
 import type { LogEntry } from './adapter.ts'
 import { contestedUntil, type Outcome } from './mirror.ts'
 import type { Account } from './types.ts'
@@ -28,18 +28,18 @@ const accepted = (account: Account, context: Context): boolean => {
   )
 }
 
-export const next = (account: Account, context: Context): Step => {
-  if (!context.writes) {
-    const due = account.readDueAt
-    return due !== undefined && due <= context.now ? { do: 'read' } : sooner({ do: 'rest' }, account)
-  }
+export const next = (stored: Account, context: Context): Step => {
+  const account = rebased(stored, context)
+  const readDue = account.readDueAt !== undefined && account.readDueAt <= context.now
+  if (!context.writes) return readDue ? { do: 'read' } : sooner({ do: 'rest' }, account)
   if (account.inFlightUntil !== undefined) {
-    return context.now <= account.inFlightUntil ? { do: 'rest', until: account.inFlightUntil + 1 } : { do: 'read' }
+    if (readDue || context.now > account.inFlightUntil) return { do: 'read' }
+    return sooner({ do: 'rest', until: account.inFlightUntil + 1 }, account)
   }
   if (account.putBack) return { do: 'disable' }
   const step: Step = context.own === undefined ? wanted(account, context) : { do: 'rest' }
   if (step.do === 'claim' || step.do === 'disable') return step
-  if (account.readDueAt !== undefined && account.readDueAt <= context.now) return { do: 'read' }
+  if (readDue) return { do: 'read' }
   if (step.do !== 'rest' || context.own !== undefined) return sooner(step, account)
   if (account.liftedFrom !== undefined && account.mark !== 'lifted') return { do: 'check-lift' }
   return account.overriddenAt !== undefined && context.hasLog ? { do: 'check-override' } : sooner(step, account)
@@ -106,20 +106,32 @@ export type Attribution =
   | { readonly verdict: 'wait' }
   | { readonly verdict: 'theirs'; readonly outcome: Outcome; readonly entry?: LogEntry }
 
-const latestDisable = (entries: readonly LogEntry[], from: number): LogEntry | undefined =>
+const latest = (entries: readonly LogEntry[], wanted: (entry: LogEntry) => boolean): LogEntry | undefined =>
   entries
-    .filter((entry) => entry.action === 'disable' && entry.at >= from)
+    .filter(wanted)
     .reduce<LogEntry | undefined>(
       (last, entry) => (last === undefined || entry.at >= last.at ? entry : last),
       undefined,
     )
 
+/** The latest disable since then; one of somebody else's that somebody else took back does not count. */
+const latestDisable = (entries: readonly LogEntry[], from: number): LogEntry | undefined => {
+  const on = latest(entries, (entry) => entry.action === 'enable' && !entry.ours)?.at ?? Number.NEGATIVE_INFINITY
+  return latest(entries, ({ action, at, ours }) => action === 'disable' && at >= from && (ours || at >= on))
+}
+
 /** Clocks of directory and bridge may differ by this much. */
 export const logSkewMs = 300_000
 
+/** Somebody else's from now on; until the directory has settled, a read that says on may be older than our disable. */
+const yielded = (account: Account): Account => ({
+  ...unmarked(account),
+  foreignSeenAt: Math.max(account.foreignSeenAt ?? 0, account.disabledAckAt ?? 0, account.sentAt ?? 0),
+})
+
 const theirs = (account: Account, reason: 'disabled' | 'unproven', entry?: LogEntry): Attribution => ({
   verdict: 'theirs',
-  outcome: { account: unmarked(account), own: 'place', reason },
+  outcome: { account: yielded(account), own: 'place', reason },
   ...(entry && { entry }),
 })
 
@@ -132,10 +144,12 @@ export const attribute = (account: Account, log: LogReading | undefined): Attrib
     return account.mark === 'ours' ? { verdict: 'enable', account } : theirs(account, 'unproven')
   }
   const since = account.disabledAckAt ?? account.sentAt ?? account.claimedAt ?? 0
-  const latest = latestDisable(log.entries, (account.claimedAt ?? since) - logSkewMs)
-  if (latest !== undefined && !latest.ours) return theirs(account, 'disabled', latest)
-  if (log.completeUntil <= since) return { verdict: 'wait' }
-  if (latest !== undefined) return { verdict: 'enable', account: { ...account, mark: 'ours' } }
+  const last = latestDisable(log.entries, (account.claimedAt ?? since) - logSkewMs)
+  // One from before our disable says nothing while ours may be missing yet.
+  const known = log.completeUntil > since
+  if (last !== undefined && !last.ours && (known || last.at > since)) return theirs(account, 'disabled', last)
+  if (!known) return { verdict: 'wait' }
+  if (last?.ours) return { verdict: 'enable', account: { ...account, mark: 'ours' } }
   return theirs(account, 'unproven')
 }
 
@@ -143,20 +157,20 @@ export const attribute = (account: Account, log: LogReading | undefined): Attrib
 export const checkLift = (account: Account, log: LogReading): 'clean' | 'wait' | LogEntry => {
   const from = (account.liftedFrom ?? 0) - logSkewMs
   const until = account.enabledAckAt ?? 0
-  const latest = latestDisable(log.entries, from)
-  if (latest !== undefined && !latest.ours && latest.at <= until + logSkewMs) return latest
+  const last = latestDisable(log.entries, from)
+  if (last !== undefined && !last.ours && last.at <= until + logSkewMs) return last
   return log.completeUntil <= until ? 'wait' : 'clean'
 }
 
 /** A hold was overridden while the account stayed off: a newer disable by somebody else counts again. */
 export const checkOverride = (account: Account, log: LogReading): LogEntry | undefined => {
-  const latest = latestDisable(log.entries, (account.overriddenAt ?? 0) + 1)
-  return latest !== undefined && !latest.ours ? latest : undefined
+  const last = latestDisable(log.entries, (account.overriddenAt ?? 0) + 1)
+  return last !== undefined && !last.ours ? last : undefined
 }
 
 /** The foreign disable found after our enable: put it back, without a claim of ours. */
 export const puttingBack = (account: Account): Outcome => ({
-  account: { ...unmarked(account), liftedFrom: undefined, putBack: true },
+  account: { ...yielded(account), liftedFrom: undefined, putBack: true },
   own: 'place',
   reason: 'disabled',
 })

@@ -9,11 +9,12 @@ import type {
   Principal,
   PrincipalKey,
   Release,
+  Severity,
   Signal,
 } from './types.ts'
 
-/** 0 suspends, 1 everything else: a suspension overtakes (DESIGN §3 rule 9). */
-export type Lane = 0 | 1
+/** 0 suspends, 1 everything else, 2 suspends again what failed: a suspension overtakes (DESIGN §3 rule 9). */
+export type Lane = 0 | 1 | 2
 
 export interface Schedule {
   /** When a worker should look at the principal again; undefined: nothing to do. */
@@ -75,9 +76,13 @@ export interface StoreReads {
   /** Earliest `nextAt` in one lane of the adapter. */
   nextDue(adapter: string, lane: Lane): Promise<number | undefined>
   laneDepth(adapter: string): Promise<{ lane: Lane; due: number }[]>
-  /** Principals whose last telling read began before the given time or never happened, oldest first. */
+  /** Principals whose last telling read began before the given time or never happened, oldest first; not those of which a read is asked already. */
   stale(adapter: string, before: number, limit: number): Promise<ScheduledPrincipal[]>
   countStale(adapter: string, before: number): Promise<number>
+  /** Begin of the oldest last reading of any principal that was ever read. */
+  oldestReading(adapter: string): Promise<number | undefined>
+  /** Principals with a mark whose latest write or read failed. */
+  countFailing(adapter: string): Promise<number>
   /** Whether any hold or mark would be orphaned if the adapter went away (rule 12). */
   engaged(adapter: string): Promise<boolean>
   adaptersWithPrincipals(): Promise<string[]>
@@ -90,6 +95,7 @@ export interface StoreReads {
   /** Open holds whose origin starts with the given text, in id order. */
   openHoldsWithOrigin(prefix: string, limit: number, after?: string): Promise<Hold[]>
   countOpenHolds(): Promise<number>
+  countOpenHoldsBySeverity(): Promise<{ severity: Severity; n: number }[]>
   countHeldDids(): Promise<number>
   /** Held DIDs in byte order after the given one, with their open holds; unregistered DIDs included. */
   heldDids(after: Did | undefined, limit: number): Promise<HeldDid[]>
@@ -138,7 +144,7 @@ export interface StoreTx extends StoreReads {
    */
   askRead(key: PrincipalKey, at: number, again: number | undefined): Promise<void>
   /** askRead for every principal whose `dependsOn` is this directory object, or whose id it is. */
-  askReadDependents(adapter: string, dependsOn: string, at: number): Promise<void>
+  askReadDependents(adapter: string, dependsOn: string, at: number, again: number | undefined): Promise<void>
   /** Brings forward every principal of the adapter with a mark other than none or an open hold on its DID (start, reload, resume after pause). */
   wakeEngaged(adapter: string, at: number): Promise<void>
 

@@ -45,6 +45,8 @@ export interface Switch {
   readonly state: 'on' | 'off' | 'unknown'
   /** The one we write. Exactly one switch of a sighting is. */
   readonly ours: boolean
+  /** Id of the other account whose state this switch is, when it could itself be mapped: turned off by us, it is an echo. */
+  readonly via?: string | undefined
 }
 
 /** One reading of one account. `byId` tells an authoritative read by id from a row of a listing or feed. */
@@ -115,7 +117,10 @@ export interface Account {
   readonly inFlightUntil: number | undefined
   /** When a disable of ours was last acknowledged. */
   readonly disabledAckAt: number | undefined
-  /** When an enable of ours was last acknowledged; reads that contradict it within settle are unknown. */
+  /**
+   * When an enable of ours was last acknowledged, or the account was seen on after we had turned it off: within settle
+   * a read that says off may show our own old disable, and is unknown.
+   */
   readonly enabledAckAt: number | undefined
   /** Begin of the last read that showed somebody else's switch off. */
   readonly foreignSeenAt: number | undefined

@@ -8,11 +8,12 @@ import type { Deps } from './deps.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
 import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
 import { checkParent, reparent } from './parents.ts'
-import { claimAll, inheritCascade, placeHold } from './placing.ts'
-import type { Confirmations } from './seen.ts'
+import { auditClaims, claimAll, inheritCascade, placeHold, signalHold } from './placing.ts'
+import type { Recall } from './recall.ts'
+import type { Recall } from './recall.ts'
 import { agentView, requireAgent } from './views.ts'
 
-type ConfirmationsOf = (adapter: string) => Confirmations
+type RecallOf = (adapter: string) => Recall
 const readTimeoutMs = 20_000
 
 const who = (caller: Caller) => ({ actor: caller.name, requestId: caller.requestId })
@@ -32,31 +33,31 @@ const fields = (input: AgentInput) => ({
 })
 
 /** Registers an agent. The same registration again changes nothing; a different one is refused. */
-export const register = async (deps: Deps, confirmations: ConfirmationsOf, input: AgentInput, caller: Caller) => {
+export const register = async (deps: Deps, recallOf: RecallOf, input: AgentInput, caller: Caller) => {
   checked(input)
   const present = await deps.store.agent(input.did)
-  if (present !== undefined) {
-    const agent = await agentView(deps, deps.store, present)
-    if (present.decommissioned) throw decommissioned()
-    if (sameAs(agent, input)) return { agent, created: false }
-    throw new BridgeError('E_EXISTS', 'An agent is already registered under this DID with other details.', {
-      hint: 'Change it with PATCH or replace it with PUT; registering never resets an agent.',
-    })
-  }
+  if (present !== undefined) return repeated(await agentView(deps, deps.store, present), input)
   const readings = await readForMapping(deps, input.principals ?? [], AbortSignal.timeout(readTimeoutMs))
-  const agent = await change(deps, who(caller), async (c) => {
-    if ((await c.tx.agent(input.did)) !== undefined) {
-      throw new BridgeError('E_EXISTS', 'The agent was registered a moment ago.', { hint: 'Read it and compare.' })
-    }
-    return create(c, confirmations, input, readings)
+  const answer = await change(deps, who(caller), async (c) => {
+    const rival = await c.tx.agent(input.did)
+    if (rival !== undefined) return repeated(await agentView(deps, c.tx, rival), input)
+    return { agent: await create(c, recallOf, input, readings), created: true }
   })
   deps.probe?.('agent.registered')
-  return { agent, created: true }
+  return answer
+}
+
+const repeated = (agent: AgentView, input: AgentInput): { agent: AgentView; created: boolean } => {
+  if (agent.status === 'decommissioned') throw decommissioned()
+  if (sameAs(agent, input)) return { agent, created: false }
+  throw new BridgeError('E_EXISTS', 'An agent is already registered under this DID with other details.', {
+    hint: 'Change it with PATCH or replace it with PUT; registering never resets an agent.',
+  })
 }
 
 const create = async (
   c: Change,
-  confirmations: ConfirmationsOf,
+  recallOf: RecallOf,
   input: AgentInput,
   readings: Readings,
 ): Promise<AgentView> => {
@@ -75,9 +76,9 @@ const create = async (
   await tx.insertAgent(agent)
   await audit(c, 'agent.registered', agent, input)
   await inheritCascade(c, agent)
-  for (const principal of input.principals ?? []) await mapPrincipal(c, agent.did, principal, readings, confirmations)
+  for (const principal of input.principals ?? []) await mapPrincipal(c, agent.did, principal, readings, recallOf)
   // Kills that came before the agent did (rule 13), and what it inherits, reach its accounts now.
-  await claimAll(c, agent.did)
+  await auditClaims(c, agent.did, await claimAll(c, agent.did))
   const before = new Map([[agent.did, [] as string[]]])
   for (const capability of input.capabilities ?? []) {
     await tx.putSource({ did: agent.did, capability, source: 'manual', confirmedAt: now })
@@ -142,15 +143,16 @@ const sameAs = (agent: AgentView, input: AgentInput): boolean => normal(inputOf(
 /** Replaces what a person decides about an agent; holds, marks and group sources stay as they are (I10). */
 export const update = async (
   deps: Deps,
-  confirmations: ConfirmationsOf,
+  recallOf: RecallOf,
   input: AgentInput,
   caller: Caller,
   ifRevision: number | undefined,
 ): Promise<AgentView> => {
   checked(input)
   const present = await agentView(deps, deps.store, await requireAgent(deps.store, input.did))
-  const known = new Set(present.principals.map(({ adapter, id }) => `${adapter}/${id}`))
-  const added = (input.principals ?? []).filter(({ adapter, id }) => !known.has(`${adapter}/${id}`))
+  // An account of another kind is read by another call: vetted and read like a new one.
+  const known = new Set(present.principals.map(({ adapter, id, kind }) => `${adapter}/${id} ${kind}`))
+  const added = (input.principals ?? []).filter(({ adapter, id, kind }) => !known.has(`${adapter}/${id} ${kind}`))
   const readings = await readForMapping(deps, added, AbortSignal.timeout(readTimeoutMs))
   return change(deps, who(caller), async (c) => {
     const agent = await requireAgent(c.tx, input.did)
@@ -167,11 +169,16 @@ export const update = async (
     await reparent(c, agent, next)
     await c.tx.saveAgent(next)
     await audit(c, 'agent.changed', next, input)
-    await remap(c, agent.did, before, input, readings, confirmations)
+    await remap(c, agent.did, before, input, readings, recallOf)
     await regrant(c, before, input, had)
+    // Runtimes bounded by labels may come to see the agent only now (I11).
+    if (!sameLabels(agent, next)) for (const hold of before.holds) await signalHold(c, hold)
     return agentView(deps, c.tx, await requireAgent(c.tx, agent.did))
   })
 }
+
+const sameLabels = (a: Agent, b: Agent): boolean =>
+  JSON.stringify(Object.entries(a.labels).sort()) === JSON.stringify(Object.entries(b.labels).sort())
 
 /** A tombstone changes in one way: an operator frees its accounts (rule 12). */
 const freeOnly = (before: AgentView, input: AgentInput, caller: Caller): void => {
@@ -187,7 +194,7 @@ const remap = async (
   before: AgentView,
   input: AgentInput,
   readings: Readings,
-  confirmations: ConfirmationsOf,
+  recallOf: RecallOf,
 ): Promise<void> => {
   const wanted = new Map((input.principals ?? []).map((one) => [`${one.adapter}/${one.id}`, one]))
   for (const { adapter, id } of before.principals) {
@@ -211,8 +218,8 @@ const remap = async (
     }
     await c.tx.deletePrincipal(key)
   }
-  for (const one of wanted.values()) await mapPrincipal(c, did, one, readings, confirmations)
-  await claimAll(c, did)
+  for (const one of wanted.values()) await mapPrincipal(c, did, one, readings, recallOf)
+  await auditClaims(c, did, await claimAll(c, did))
 }
 
 const regrant = async (

@@ -6,7 +6,8 @@ import type { Account } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
-import { auditAccount, type Confirmations, settle } from './seen.ts'
+import { noteThrottle, type Recall } from './recall.ts'
+import { auditAccount, settle } from './seen.ts'
 import { keyOf, postpone } from './worker.ts'
 
 /**
@@ -16,7 +17,7 @@ import { keyOf, postpone } from './worker.ts'
 export const ask = async (
   deps: Deps,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   list: readonly ScheduledPrincipal[],
   signal: AbortSignal,
 ): Promise<ScheduledPrincipal[]> => {
@@ -29,6 +30,7 @@ export const ask = async (
       const { entries, completeUntil } = await log.read({ from, to: begunAt }, signal)
       reading = { entries: Map.groupBy(entries, ({ id }) => id), completeUntil }
     } catch (error) {
+      noteThrottle(recall, error, deps.clock.now())
       deps.log.warn({ adapter: mount.adapter.name, err: error }, 'reading the directory log failed')
       await postpone(deps, list, begunAt + 1, error)
       return []
@@ -41,7 +43,7 @@ export const ask = async (
       if (row === undefined) continue
       const context = await contextFor(deps, c.tx, mount, row, c.now)
       const seen = reading && { entries: reading.entries.get(id) ?? [], completeUntil: reading.completeUntil }
-      if (await judge(c, mount, confirmations, row, context, seen)) enable.push(row)
+      if (await judge(c, mount, recall, row, context, seen)) enable.push(row)
     }
     return enable
   })
@@ -56,7 +58,7 @@ type Reading = { readonly entries: readonly LogEntry[]; readonly completeUntil: 
 const judge = async (
   c: Change,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   row: ScheduledPrincipal,
   context: Context,
   reading: Reading,
@@ -73,7 +75,7 @@ const judge = async (
       const clean = { ...account, liftedFrom: undefined }
       await tx.saveAccount(row, clean, scheduleOf(deps, clean, context))
       c.wakeWork(row.adapter)
-    } else await settle(c, mount, confirmations, told, account, puttingBack(account), context, found)
+    } else await settle(c, mount, recall, told, account, puttingBack(account), context, found)
     return false
   }
   if (step.do === 'check-override' && reading !== undefined) {
@@ -85,7 +87,7 @@ const judge = async (
         own: 'place' as const,
         reason: 'disabled' as const,
       }
-      await settle(c, mount, confirmations, told, account, again, context, found)
+      await settle(c, mount, recall, told, account, again, context, found)
     }
     return false
   }
@@ -96,7 +98,7 @@ const judge = async (
   const verdict = attribute(account, reading)
   if (verdict.verdict === 'wait') await later(account)
   else if (verdict.verdict === 'theirs') {
-    await settle(c, mount, confirmations, told, account, verdict.outcome, context, verdict.entry)
+    await settle(c, mount, recall, told, account, verdict.outcome, context, verdict.entry)
   } else {
     if (verdict.account.mark !== account.mark) await auditAccount(c, mount, row, account, verdict.account)
     await tx.saveAccount(row, verdict.account, { nextAt: c.now, lane: 1 })
@@ -106,4 +108,4 @@ const judge = async (
 }
 
 const overrideCheckMs = 300_000
-const waitForLogMs = (deps: Deps): number => 10_000 + 20_000 * deps.random()
+const waitForLogMs = (deps: Deps): number => Math.ceil(10_000 + 20_000 * deps.random())

@@ -11,6 +11,7 @@ import { approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
 import { mergePatch } from './patching.ts'
+import { createRecall } from './recall.ts'
 import type { Runner } from './runner.ts'
 import { signalStream } from './signals.ts'
 import { readiness, statusView } from './status.ts'
@@ -36,7 +37,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
   const startedAt = deps.clock.now()
   let clients = 0
 
-  const confirmations = (adapter: string) => runner(adapter)?.mirror.confirmations ?? new Map()
+  const recallOf = (adapter: string) => runner(adapter)?.mirror.recall ?? createRecall()
 
   const seen = async (did: string, caller: Caller): Promise<AgentView> => {
     const agent = await requireAgent(store, parseDid(did))
@@ -45,20 +46,20 @@ export const createBridge = (parts: BridgeParts): Bridge => {
   }
 
   return {
-    register: (input, caller) => agents.register(deps, confirmations, input, caller),
+    register: (input, caller) => agents.register(deps, recallOf, input, caller),
     replace: async (did, input, caller, ifRevision) => {
       if (input.did !== did) {
         throw new BridgeError('E_VALIDATION', 'The DID in the body is not the one in the path.', {
           hint: 'A DID cannot be changed.',
         })
       }
-      if ((await store.agent(did)) === undefined) return agents.register(deps, confirmations, input, caller)
-      return { agent: await agents.update(deps, confirmations, input, caller, ifRevision), created: false }
+      if ((await store.agent(did)) === undefined) return agents.register(deps, recallOf, input, caller)
+      return { agent: await agents.update(deps, recallOf, input, caller, ifRevision), created: false }
     },
     patch: async (did, patch, caller, ifRevision) => {
       const present = await seen(did, caller)
       const input = mergePatch(agents.inputOf(present), patch)
-      return agents.update(deps, confirmations, input, caller, ifRevision ?? present.revision)
+      return agents.update(deps, recallOf, input, caller, ifRevision ?? present.revision)
     },
     decommission: (did, reason, caller) => agents.decommission(deps, parseDid(did), reason, caller),
     agent: seen,

@@ -1,41 +1,36 @@
 /** Wakes those who wait for something committed. Carries no state: who is woken looks in the store (level, not edge). */
 export interface Bus {
   wake(topic: string): void
-  /** Resolves at the next wake of the topic, or after `ms`, or when the signal aborts. */
-  wait(topic: string, ms: number, signal: AbortSignal): Promise<void>
-  /** Called on every wake until the returned function is. */
-  listen(topic: string, heard: () => void): () => void
+  /** How often the topic was woken so far: to be asked before looking, and given to `wait`. */
+  count(topic: string): number
+  /** Resolves at the first wake after `seen`, at once when it was; or after `ms`, or when the signal aborts. */
+  wait(topic: string, seen: number, ms: number, signal: AbortSignal): Promise<void>
 }
 
 export const createBus = (): Bus => {
-  const topics = new Map<string, Set<() => void>>()
-  /** A wake that came while nobody waited must not be lost: the next wait returns at once. */
-  const missed = new Set<string>()
-  const listen = (topic: string, heard: () => void) => {
-    const set = topics.get(topic) ?? new Set()
-    topics.set(topic, set.add(heard))
-    return () => {
-      set.delete(heard)
-    }
-  }
+  const waiting = new Map<string, Set<() => void>>()
+  const counts = new Map<string, number>()
+  const count = (topic: string) => counts.get(topic) ?? 0
   return {
-    listen,
+    count,
     wake: (topic) => {
-      const set = topics.get(topic)
-      if (set === undefined || set.size === 0) missed.add(topic)
-      else for (const heard of [...set]) heard()
+      counts.set(topic, count(topic) + 1)
+      for (const heard of [...(waiting.get(topic) ?? [])]) heard()
     },
-    wait: (topic, ms, signal) =>
+    wait: (topic, seen, ms, signal) =>
       new Promise((resolve) => {
-        if (signal.aborted || missed.delete(topic)) return resolve()
+        // A wake between looking and waiting must not be lost.
+        if (signal.aborted || count(topic) !== seen) return resolve()
+        const set = waiting.get(topic) ?? new Set()
+        waiting.set(topic, set)
         const done = () => {
           clearTimeout(timer)
-          stop()
+          set.delete(done)
           signal.removeEventListener('abort', done)
           resolve()
         }
         const timer = setTimeout(done, Math.min(ms, 2 ** 31 - 1))
-        const stop = listen(topic, done)
+        set.add(done)
         signal.addEventListener('abort', done)
       }),
   }

@@ -39,11 +39,11 @@ export const contextFor = async (
 const retryBaseMs = 1_000
 const retryCeilingMs = 300_000
 
-/** Wait after `attempts` failures: exponential with full jitter, from a second to five minutes. */
+/** Wait after `attempts` failures, in whole ms: exponential with jitter, from a second to five minutes. */
 export const retryIn = (deps: Deps, attempts: number, floorMs = 0): number => {
-  if (attempts === 0) return floorMs
+  if (attempts === 0) return Math.ceil(floorMs)
   const ceiling = Math.min(retryCeilingMs, retryBaseMs * 2 ** Math.min(attempts - 1, 20))
-  return Math.max(floorMs, ceiling / 2 + (ceiling / 2) * deps.random())
+  return Math.ceil(Math.max(floorMs, ceiling / 2 + (ceiling / 2) * deps.random()))
 }
 
 /** When and in which lane a worker should look at the principal again. */
@@ -51,5 +51,6 @@ export const scheduleOf = (deps: Deps, account: Account, context: Context, floor
   const step = next(account, context)
   if (step.do === 'rest') return { nextAt: step.until, lane: 1 }
   const nextAt = context.now + retryIn(deps, account.attempts, floorMs)
-  return { nextAt, lane: step.do === 'claim' || step.do === 'disable' ? 0 : 1 }
+  if (step.do !== 'claim' && step.do !== 'disable') return { nextAt, lane: 1 }
+  return { nextAt, lane: account.attempts === 0 ? 0 : 2 }
 }

@@ -5,9 +5,10 @@ import type { Hold } from '../core/types.ts'
 import type { Caller, GuardView } from './api.ts'
 import { type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
+import { heard } from './echoes.ts'
 import { clearGuard, currentPlan, trippedSince, waiting } from './guarding.ts'
 import { principalOf } from './holding.ts'
-import { releaseHold, unguard } from './placing.ts'
+import { notReleasable, releaseHold, unguard } from './placing.ts'
 import { freeState } from './reading.ts'
 
 const directions: readonly GuardDirection[] = ['suspend', 'resume']
@@ -108,7 +109,12 @@ const readRows = async (deps: Deps, mount: Mount, plan: GuardPlan): Promise<Map<
     if (principal !== undefined) principals.set(row.holdId, principal)
   }
   const sightings = await mount.adapter.lookup([...principals.values()], AbortSignal.timeout(120_000))
-  return new Map([...principals].map(([holdId, one]) => [holdId, freeState(one, sightings.get(one.id))]))
+  const states = new Map<string, string>()
+  for (const [holdId, one] of principals) {
+    const sighting = sightings.get(one.id)
+    states.set(holdId, freeState(one, sighting && (await heard(deps.store, mount, sighting))))
+  }
+  return states
 }
 
 const apply = async (c: Change, plan: GuardPlan, states: ReadonlyMap<string, string>) => {
@@ -134,7 +140,7 @@ const applyRow = async (
   }
   if (hold.releasableAt === undefined) return false
   if (state !== 'enabled') {
-    if (state !== 'unknown') await c.tx.saveHold({ ...hold, releasableAt: undefined })
+    if (state !== 'unknown' && state !== undefined) await notReleasable(c, hold)
     return false
   }
   await releaseHold(c, hold, { how: 'guard-approved' })

@@ -110,7 +110,9 @@ export const release = async (
       return done(c, did)
     }
     const waiting = await c.tx.openReleaseOf(holdId)
-    if (waiting !== undefined) return { done: false, release: waiting }
+    if (waiting?.kind === rule.kind) return { done: false, release: waiting }
+    // The hold changed since: what was asked for then cannot be completed any more.
+    if (waiting !== undefined) await c.tx.saveRelease({ ...waiting, status: 'void' })
     const asked: Release = {
       id: deps.newId(),
       holdId,
@@ -166,6 +168,7 @@ export const approve = async (deps: Deps, releaseId: string, caller: Caller): Pr
     const waiting = secondPerson(await c.tx.release(releaseId), caller)
     const hold = openHold(await c.tx.hold(waiting.holdId), waiting.did)
     releaseRule(hold, caller)
+    if (waiting.kind === 'override' && !caller.roles.includes('operator')) throw notOperator()
     if (waiting.kind === 'approve' && hold.releasableAt === undefined) throw stillOff()
     await c.tx.saveRelease({ ...waiting, status: 'done' })
     if (waiting.kind === 'override') await overridden(c, hold)
@@ -173,6 +176,11 @@ export const approve = async (deps: Deps, releaseId: string, caller: Caller): Pr
     return done(c, hold.did)
   })
 }
+
+const notOperator = () =>
+  new BridgeError('E_FORBIDDEN', 'Overriding a hold takes two clients with the role operator.', {
+    hint: 'Ask another operator, or ask for the release anew now that the hold changed.',
+  })
 
 const stillOff = () =>
   new BridgeError('E_NOT_RELEASABLE', 'The account does not read enabled any more.', {

@@ -36,8 +36,7 @@ export const receive = async (
         for (const hint of answer.hints) {
           if (!(await c.tx.claimDelivery(adapter, hint.delivery, c.now))) continue
           fresh += 1
-          if (hint.principal !== undefined) await c.tx.askReadDependents(adapter, hint.principal, c.now)
-          if (hint.principal !== undefined) await c.tx.askRead({ adapter, id: hint.principal }, c.now, again)
+          if (hint.principal !== undefined) await c.tx.askReadDependents(adapter, hint.principal, c.now, again)
           const { group } = hint
           if (group !== undefined) c.after(() => askGroup(adapter, group))
         }

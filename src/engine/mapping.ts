@@ -6,7 +6,9 @@ import type { PrincipalInput } from './api.ts'
 import type { Change } from './change.ts'
 import { contextFor } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
-import { type Confirmations, keyText, settle } from './seen.ts'
+import { heard } from './echoes.ts'
+import type { Recall } from './recall.ts'
+import { keyText, settle } from './seen.ts'
 
 const mountOf = (deps: Deps, input: PrincipalInput): Mount => {
   const mount = deps.mounts().get(input.adapter)
@@ -84,7 +86,7 @@ export const mapPrincipal = async (
   did: Did,
   input: PrincipalInput,
   readings: Readings,
-  confirmations: (adapter: string) => Confirmations,
+  recallOf: (adapter: string) => Recall,
 ): Promise<void> => {
   const mount = mountOf(c.deps, input)
   const key = { adapter: input.adapter, id: input.id }
@@ -98,7 +100,8 @@ export const mapPrincipal = async (
     mappedAt: c.now,
     account: freshAccount,
   }
-  const sighting = readings.get(keyText(key))
+  const reading = readings.get(keyText(key))
+  const sighting = reading && (await heard(c.tx, mount, reading))
   const unread = sighting === undefined || sighting.state === 'unknown'
   const account = unread ? { ...freshAccount, readDueAt: c.now } : freshAccount
   await c.tx.insertPrincipal({ ...principal, account }, { nextAt: unread ? c.now : undefined, lane: 1 })
@@ -108,5 +111,5 @@ export const mapPrincipal = async (
   }
   const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
   const told = { key, sighting, begunMono: c.deps.clock.mono() }
-  await settle(c, mount, confirmations(key.adapter), told, account, observe(account, sighting, context), context)
+  await settle(c, mount, recallOf(key.adapter), told, account, observe(account, sighting, context), context)
 }

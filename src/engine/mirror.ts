@@ -2,7 +2,7 @@ import type { Lane, ScheduledPrincipal } from '../core/store.ts'
 import { ask } from './asking.ts'
 import { topics } from './bus.ts'
 import type { Deps, Mount } from './deps.ts'
-import { type Confirmations, keyText } from './seen.ts'
+import { keyText } from './seen.ts'
 import { jobs, local, pausedKey, postpone, read } from './worker.ts'
 import { disable, enable } from './writes.ts'
 
@@ -19,7 +19,7 @@ const retrySlots = 2
  */
 export const createMirror = (deps: Deps, mount: Mount) => {
   const { name, accounts } = mount.adapter
-  const confirmations: Confirmations = new Map()
+  const recall: Recall = new Map()
   const busy = new Set<string>()
   const running = new Set<Promise<void>>()
   const slots = { fresh: 0, retry: 0 }
@@ -60,7 +60,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
       const part = list.slice(at, at + batch)
       slots[slot] += 1
       for (const one of part) busy.add(keyText(one))
-      const task = disable(deps, mount, confirmations, part, signal)
+      const task = disable(deps, mount, recall, part, signal)
         .catch((error: unknown) => failed('disable', error))
         .finally(() => {
           slots[slot] -= 1
@@ -81,16 +81,16 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     const of = (...steps: string[]) =>
       found.filter(({ step }) => steps.includes(step.do)).map(({ principal }) => principal)
     await local(deps, mount, of('claim', 'unclaim', 'disable', 'rest'))
-    await read(deps, mount, confirmations, of('read'), signal)
+    await read(deps, mount, recall, of('read'), signal)
     const asked = of('attribute', 'check-lift', 'check-override')
     if (asked.length === 0) return true
     if ((await deps.store.meta(pausedKey)) !== undefined) {
       await postpone(deps, asked, Number.POSITIVE_INFINITY, undefined)
       return true
     }
-    const proven = await ask(deps, mount, confirmations, asked, signal)
+    const proven = await ask(deps, mount, recall, asked, signal)
     for (let at = 0; at < proven.length; at += batch) {
-      await enable(deps, mount, confirmations, proven.slice(at, at + batch), signal)
+      await enable(deps, mount, recall, proven.slice(at, at + batch), signal)
     }
     return true
   }
@@ -121,7 +121,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   }
 
   return {
-    confirmations,
+    recall,
     suspendOnce,
     workOnce,
     /** Runs until the signal aborts; resolves when nothing of ours is on the wire any more. */

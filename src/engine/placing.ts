@@ -86,7 +86,19 @@ export const claimAll = async (change: Change, did: Did): Promise<PrincipalKey[]
   return claims
 }
 
-const signalHold = async (change: Change, hold: Hold): Promise<void> => {
+/** One entry for claims that no hold's own entry lists (I7). */
+export const auditClaims = async (change: Change, did: Did, claims: readonly PrincipalKey[]): Promise<void> => {
+  if (claims.length === 0) return
+  const { tx, now, actor, requestId } = change
+  const principals = claims.map((key) => {
+    const realm = change.deps.mounts().get(key.adapter)?.adapter.realm
+    return { ...key, ...(realm !== undefined && { realm }) }
+  })
+  const details = { from: 'none', to: 'claimed' }
+  await tx.appendAudit({ time: now, type: 'account.claimed', did, principals, actor, requestId, details })
+}
+
+export const signalHold = async (change: Change, hold: Hold): Promise<void> => {
   if (hold.guarded) return
   const { did, severity, origin, reason } = hold
   const at = change.now
@@ -115,6 +127,8 @@ export const releaseHold = async (
   if (release !== undefined && release.status === 'awaiting') await tx.saveRelease({ ...release, status: 'void' })
   await auditHold(change, 'hold.released', hold, details)
   if ((await tx.openHolds(hold.did)).length === 0) await resumed(change, hold)
+  // Others may now want an account off that this hold kept us from writing.
+  else await auditClaims(change, hold.did, await claimAll(change, hold.did))
   for (const { adapter } of await tx.principalsOf(hold.did)) {
     change.wakeWork(adapter)
     change.wakeSuspend(adapter)
@@ -181,21 +195,25 @@ const deriveCascade = async (change: Change, ancestor: Did, own: readonly Hold[]
   if (present.severity === severity && present.guarded === guarded) return
   const changed = { ...present, severity, guarded }
   await change.tx.saveHold(changed)
-  await auditHold(change, 'hold.changed', changed, { derived: true })
-  if (!guarded) {
-    await claimAll(change, did)
-    await signalHold(change, changed)
-  }
+  const claims = guarded ? [] : await claimAll(change, did)
+  await auditHold(change, 'hold.changed', changed, { derived: true, claimed: claims })
+  await signalHold(change, changed)
 }
 
 /** The guard let it pass: now it is written and signalled like any other. */
 export const unguard = async (change: Change, hold: Hold): Promise<void> => {
   const passed = { ...hold, guarded: false }
   await change.tx.saveHold(passed)
-  await claimAll(change, hold.did)
-  await auditHold(change, 'hold.guard-passed', passed, {})
+  const claims = await claimAll(change, hold.did)
+  await auditHold(change, 'hold.guard-passed', passed, { claimed: claims })
   await signalHold(change, passed)
   if (isOwn(hold)) await cascade(change, hold.did)
+}
+
+/** The account is off again: whoever waits to approve the release has to wait for it to be confirmed anew. */
+export const notReleasable = async ({ actor, now, tx }: Change, hold: Hold): Promise<void> => {
+  await tx.saveHold({ ...hold, releasableAt: undefined })
+  await tx.appendAudit({ time: now, type: 'hold.not-releasable', did: hold.did, actor, hold: hold.id })
 }
 
 export const auditHold = async (

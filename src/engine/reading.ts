@@ -2,6 +2,7 @@ import { switchesOfOthers } from '../core/account.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { AccountState, Sighting } from '../core/types.ts'
 import type { Deps } from './deps.ts'
+import { heard } from './echoes.ts'
 
 const timeoutMs = 20_000
 
@@ -11,7 +12,8 @@ export const readOnce = async (deps: Deps, principal: ScheduledPrincipal): Promi
   if (mount === undefined) return 'unknown'
   try {
     const answer = await mount.adapter.lookup([principal], AbortSignal.timeout(timeoutMs))
-    return freeState(principal, answer.get(principal.id))
+    const sighting = answer.get(principal.id)
+    return freeState(principal, sighting && (await heard(deps.store, mount, sighting)))
   } catch (error) {
     deps.log.warn({ adapter: principal.adapter, principal: principal.id, err: error }, 'reading an account failed')
     return 'unknown'

@@ -1,17 +1,16 @@
 import { type Context, switchesOfOthers } from '../core/account.ts'
 import type { LogEntry } from '../core/adapter.ts'
-import { type Confirmation, confirm } from '../core/confirm.ts'
+import { confirm } from '../core/confirm.ts'
 import { ownOrigin } from '../core/holds.ts'
 import { type Outcome, observe } from '../core/mirror.ts'
 import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
+import { heard } from './echoes.ts'
 import { guardSeen } from './guarding.ts'
-import { placeHold, releaseHold } from './placing.ts'
-
-/** Half-finished confirmations by account, of this process only (rule 4). Bounded by the open holds of directories. */
-export type Confirmations = Map<string, Confirmation>
+import { notReleasable, placeHold, releaseHold } from './placing.ts'
+import type { Recall } from './recall.ts'
 
 export const keyText = (key: PrincipalKey): string => `${key.adapter}/${key.id}`
 
@@ -24,12 +23,13 @@ export interface Told {
 }
 
 const pageRows = 100
+const doubtMs = 30_000
 
 /** Takes readings in, a page of rows to a transaction. Rows of accounts that are not mapped cost one indexed look-up a page. */
 export const takeIn = async (
   deps: Deps,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   sightings: readonly Sighting[],
   begunMono: number,
   also?: (change: Change) => Promise<void>,
@@ -48,7 +48,7 @@ export const takeIn = async (
         ).map(({ id }) => id),
       )
       for (const sighting of page) {
-        if (mapped.has(sighting.id)) await takeOne(c, mount, confirmations, sighting, begunMono)
+        if (mapped.has(sighting.id)) await takeOne(c, mount, recall, sighting, begunMono)
       }
       if (last) await also?.(c)
     })
@@ -58,20 +58,21 @@ export const takeIn = async (
 const takeOne = async (
   c: Change,
   mount: Mount,
-  confirmations: Confirmations,
-  sighting: Sighting,
+  recall: Recall,
+  read: Sighting,
   begunMono: number,
 ): Promise<void> => {
-  const key = { adapter: mount.adapter.name, id: sighting.id }
+  const key = { adapter: mount.adapter.name, id: read.id }
   const principal = await c.tx.principal(key)
   if (principal === undefined) return
   const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
+  const sighting = await heard(c.tx, mount, read)
   const outcome = observe(principal.account, sighting, context)
   const account = wanted(c.deps, outcome.account, sighting)
   await settle(
     c,
     mount,
-    confirmations,
+    recall,
     { key, sighting, begunMono },
     principal.account,
     { ...outcome, account },
@@ -98,7 +99,7 @@ const wanted = (deps: Deps, account: Account, sighting: Sighting): Account => {
 export const settle = async (
   c: Change,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   told: Told,
   before: Account,
   outcome: Outcome,
@@ -108,27 +109,24 @@ export const settle = async (
 ): Promise<void> => {
   const { key, sighting } = told
   let account = outcome.account
-  if (sighting?.byId === true && outcome.own !== 'cleared') confirmations.delete(keyText(key))
+  if ((sighting?.byId === true && outcome.own !== 'cleared') || outcome.own === 'place') {
+    recall.confirmations.delete(keyText(key))
+  }
   if (outcome.alert !== undefined) raise(c, key, outcome.alert)
   if (outcome.alert !== undefined || account.mark !== before.mark)
     await auditAccount(c, mount, key, before, account, outcome.alert)
-  if (outcome.readById === true) account = { ...account, readDueAt: Math.min(account.readDueAt ?? c.now, c.now) }
+  // What the log told of is looked at as well: it may have changed again since.
+  const readAt = outcome.readAt ?? (outcome.own === 'place' && sighting === undefined ? c.now : undefined)
+  if (readAt !== undefined) account = { ...account, readDueAt: Math.min(account.readDueAt ?? readAt, readAt) }
 
   // The account first: placing or releasing looks at every account of the DID, this one included.
   await c.tx.saveAccount(key, account, scheduleOf(c.deps, account, context, floorMs))
   if (outcome.own === 'place' && context.own === undefined) {
     await placeOwn(c, mount, key, before, outcome, context, entry)
   } else if (outcome.own === 'place' && context.own?.releasableAt !== undefined) {
-    await c.tx.saveHold({ ...context.own, releasableAt: undefined })
-    await c.tx.appendAudit({
-      time: c.now,
-      type: 'hold.not-releasable',
-      did: context.own.did,
-      actor: c.actor,
-      hold: context.own.id,
-    })
+    await notReleasable(c, context.own)
   } else if (outcome.own === 'cleared' && context.own !== undefined && sighting !== undefined) {
-    account = await confirmOwn(c, mount, confirmations, told, account, context.own, context)
+    account = await confirmOwn(c, mount, recall, told, account, context.own, context)
   }
   const principal = await c.tx.principal(key)
   if (principal === undefined) return
@@ -191,7 +189,7 @@ const reasonText = (reason: 'disabled' | 'deleted' | 'unproven', key: PrincipalK
 const confirmOwn = async (
   c: Change,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   told: Told,
   account: Account,
   own: Hold,
@@ -199,9 +197,14 @@ const confirmOwn = async (
 ): Promise<Account> => {
   const { key, sighting, begunMono } = told
   if (sighting === undefined || own.releasableAt !== undefined) return account
+  const asked = (readInMs: number): Account => {
+    const at = c.now + readInMs
+    return { ...account, readDueAt: Math.min(account.readDueAt ?? at, at) }
+  }
+  if (recall.clockDoubted) return asked(doubtMs)
   const policy = c.deps.policy()
   const step = confirm({
-    before: confirmations.get(keyText(key)),
+    before: recall.confirmations.get(keyText(key)),
     account,
     sighting,
     begunMono,
@@ -209,11 +212,11 @@ const confirmOwn = async (
     confirmAfterMs: policy.confirmReleaseAfterMs,
   })
   if (!step.confirmed) {
-    if (step.confirmation === undefined) confirmations.delete(keyText(key))
-    else confirmations.set(keyText(key), step.confirmation)
-    return { ...account, readDueAt: Math.min(account.readDueAt ?? Number.POSITIVE_INFINITY, c.now + step.readInMs) }
+    if (step.confirmation === undefined) recall.confirmations.delete(keyText(key))
+    else recall.confirmations.set(keyText(key), step.confirmation)
+    return asked(step.readInMs)
   }
-  confirmations.delete(keyText(key))
+  recall.confirmations.delete(keyText(key))
   await confirmed(c, mount, own, context)
   return account
 }

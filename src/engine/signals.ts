@@ -52,13 +52,20 @@ export async function* signalStream(
     yield await snapshot(deps.store, generation, position, caller.labels)
   }
   while (!signal.aborted) {
+    const woken = deps.bus.count(topics.signals)
     const signals = await deps.store.signalsAfter(position, page)
+    if (signals[0] !== undefined && signals[0].seq > position + 1) {
+      // Retention overtook a consumer that reads slowly: what it missed is in a new snapshot.
+      position = (await deps.store.signalRange()).head
+      yield await snapshot(deps.store, generation, position, caller.labels)
+      continue
+    }
     for (const one of signals) {
       position = one.seq
       if (await isFor(deps.store, one.did, caller.labels)) yield frameOf(generation, one)
       if (signal.aborted) return
     }
-    if (signals.length === 0) await deps.bus.wait(topics.signals, 5_000, signal)
+    if (signals.length === 0) await deps.bus.wait(topics.signals, woken, 5_000, signal)
   }
 }
 

@@ -2,7 +2,7 @@ import type { Page } from '../core/adapter.ts'
 import { BridgeError, codeOf } from '../core/errors.ts'
 import { change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import type { Confirmations } from './seen.ts'
+import type { Recall } from './recall.ts'
 import { takeIn } from './seen.ts'
 
 export interface SyncState {
@@ -19,7 +19,7 @@ const byIdMost = 500
  * Reads what changed in one directory. Rows are taken in page by page; the place to resume is stored in the
  * transaction of the last page, so that a pass that breaks is read again and nothing is skipped.
  */
-export const createSync = (deps: Deps, mount: Mount, confirmations: Confirmations) => {
+export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
   const { name } = mount.adapter
   const state: SyncState = { lastOkAt: undefined, lastError: undefined, fullAt: undefined }
 
@@ -29,7 +29,7 @@ export const createSync = (deps: Deps, mount: Mount, confirmations: Confirmation
     const begunAt = deps.clock.now()
     for await (const page of mount.adapter.changes(since, signal)) {
       signal.throwIfAborted()
-      await takeIn(deps, mount, confirmations, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
+      await takeIn(deps, mount, recall, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
     }
     deps.metrics.observe('sync_seconds', { adapter: name, pass: kind }, (deps.clock.mono() - begun) / 1000)
     if (kind === 'full') {

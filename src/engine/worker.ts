@@ -3,11 +3,12 @@ import type { PrincipalRef } from '../core/adapter.ts'
 import { BridgeError, codeOf } from '../core/errors.ts'
 import { next, type Step } from '../core/next.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
-import type { PrincipalKey } from '../core/types.ts'
+import type { PrincipalKey, Sighting } from '../core/types.ts'
 import { bridge, change } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
-import { auditAccount, type Confirmations, takeIn } from './seen.ts'
+import { noteThrottle, type Recall } from './recall.ts'
+import { auditAccount, takeIn } from './seen.ts'
 
 /** One account a worker picked up, with what the core says to do. */
 export interface Job {
@@ -59,7 +60,7 @@ export const local = async (deps: Deps, mount: Mount, list: readonly ScheduledPr
 export const read = async (
   deps: Deps,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   list: readonly ScheduledPrincipal[],
   signal: AbortSignal,
 ): Promise<void> => {
@@ -68,11 +69,36 @@ export const read = async (
   const begunAt = deps.clock.now()
   try {
     const sightings = await mount.adapter.lookup(list.map(refOf), signal)
-    await takeIn(deps, mount, confirmations, [...sightings.values()], begunMono)
+    // An account without an answer is unknown: left as it is, it would be asked for again at once, for ever.
+    const told = list.map(({ id }): Sighting => sightings.get(id) ?? unanswered(id, begunAt))
+    await takeIn(deps, mount, recall, told, begunMono)
   } catch (error) {
+    noteThrottle(recall, error, deps.clock.now())
     deps.log.warn({ adapter: mount.adapter.name, err: error }, 'reading accounts failed')
     await postpone(deps, list, begunAt, error)
   }
+}
+
+const unanswered = (id: string, begunAt: number): Sighting => ({
+  id,
+  kind: undefined,
+  state: 'unknown',
+  switches: [],
+  byId: true,
+  begunAt,
+})
+
+/** Looks again after a while at what may not be done now; nothing failed. */
+export const defer = async (deps: Deps, list: readonly ScheduledPrincipal[], inMs: number): Promise<void> => {
+  if (list.length === 0) return
+  await change(deps, bridge, async (c) => {
+    for (const { adapter, id } of list) {
+      const principal = await c.tx.principal({ adapter, id })
+      if (principal === undefined) continue
+      const { account, schedule } = principal
+      await c.tx.saveAccount(principal, account, { nextAt: c.now + inMs, lane: schedule.lane })
+    }
+  })
 }
 
 /** Tries again later; nothing is concluded (I8). */
@@ -86,7 +112,10 @@ export const postpone = async (
   await change(deps, bridge, async (c) => {
     for (const { adapter, id } of list) {
       const principal = await c.tx.principal({ adapter, id })
-      if (principal === undefined || (principal.account.observedAt ?? 0) >= begunAt) continue
+      if (principal === undefined) continue
+      const { observedAt } = principal.account
+      // Told in the meantime. A wall clock set back must not make this look so.
+      if (observedAt !== undefined && observedAt >= begunAt && observedAt <= c.now) continue
       const attempts = principal.account.attempts + 1
       const account = { ...principal.account, attempts, lastError: codeOf(error) }
       const nextAt = c.now + retryIn(deps, attempts, floorMs)

@@ -8,7 +8,9 @@ import type { Account } from '../core/types.ts'
 import { bridge, type Change, change } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
-import { type Confirmations, settle } from './seen.ts'
+import { heard } from './echoes.ts'
+import { noteThrottle, type Recall } from './recall.ts'
+import { settle } from './seen.ts'
 import { keyOf, pausedKey, refOf } from './worker.ts'
 
 /**
@@ -18,7 +20,7 @@ import { keyOf, pausedKey, refOf } from './worker.ts'
 export const disable = async (
   deps: Deps,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   list: readonly ScheduledPrincipal[],
   signal: AbortSignal,
 ): Promise<void> => {
@@ -37,14 +39,16 @@ export const disable = async (
   deps.probe?.('disable.answered')
   await change(deps, bridge, async (c) => {
     for (const { principal, first } of begun) {
-      const result = results.get(principal.id)
+      const answer = results.get(principal.id)
       const row = await c.tx.principal(principal)
-      if (row === undefined || result === undefined) continue
+      if (row === undefined || answer === undefined) continue
       const context = await contextFor(deps, c.tx, mount, row, c.now)
+      const result = { ...answer, before: answer.before && (await heard(c.tx, mount, answer.before)) }
       const outcome = disabled(row.account, result, first, context)
       count(c, mount, 'disable', result, row.account, context)
+      noteThrottle(recall, result.error, c.now)
       const told = { key: keyOf(row), sighting: result.before, begunMono }
-      await settle(c, mount, confirmations, told, row.account, outcome, context, undefined, result.error?.retryAfterMs)
+      await settle(c, mount, recall, told, row.account, outcome, context, undefined, result.error?.retryAfterMs)
     }
   })
   deps.probe?.('disable.settled')
@@ -100,7 +104,7 @@ const maySend = (intent: 'disable' | 'enable', account: Account, context: Contex
 const fail = async (c: Change, principal: ScheduledPrincipal, account: Account, error: BridgeError): Promise<void> => {
   const attempts = account.attempts + 1
   const failed = { ...account, attempts, lastError: error.code }
-  await c.tx.saveAccount(principal, failed, { nextAt: c.now + retryIn(c.deps, attempts, 30_000), lane: 0 })
+  await c.tx.saveAccount(principal, failed, { nextAt: c.now + retryIn(c.deps, attempts, 30_000), lane: 2 })
 }
 
 /** Every id gets a result; a call that throws as a whole may have landed anywhere. */
@@ -153,7 +157,7 @@ const count = (
 export const enable = async (
   deps: Deps,
   mount: Mount,
-  confirmations: Confirmations,
+  recall: Recall,
   list: readonly ScheduledPrincipal[],
   signal: AbortSignal,
 ): Promise<void> => {
@@ -176,11 +180,12 @@ export const enable = async (
       if (row === undefined || result === undefined) continue
       const context = await contextFor(deps, c.tx, mount, row, c.now)
       count(c, mount, 'enable', result, row.account, context)
+      noteThrottle(recall, result.error, c.now)
       const told = { key: keyOf(row), sighting: undefined, begunMono: 0 }
       await settle(
         c,
         mount,
-        confirmations,
+        recall,
         told,
         row.account,
         enabled(row.account, result, context),

@@ -14,14 +14,15 @@ export const requestId = (request: Pick<IncomingMessage, 'headers'>): string => 
 const path = (url: string): string => url.split('?', 1)[0] ?? ''
 
 export interface RequestObserver {
-  answered(request: FastifyRequest, reply: FastifyReply): void
+  /** To be called once for a request, before its answer. */
+  watch(request: FastifyRequest, reply: FastifyReply): void
   /** The counters in exposition format. */
   text(): Promise<string>
 }
 
 /**
- * Counts and logs every request once, when its answer is out. The path is logged without its query, where keys of hooks
- * travel; headers and bodies never. Labels are route templates: what a caller makes up is `none`.
+ * Counts and logs every request once, when its answer is out or its caller gone. The path is logged without its query,
+ * where keys of hooks travel; headers and bodies never. Labels are route templates: what a caller makes up is `none`.
  */
 export const observeRequests = (): RequestObserver => {
   const registry = new Registry()
@@ -38,7 +39,7 @@ export const observeRequests = (): RequestObserver => {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     registers: [registry],
   })
-  const answered: RequestObserver['answered'] = (request, reply) => {
+  const answered = (request: FastifyRequest, reply: FastifyReply) => {
     const route = request.routeOptions.url ?? 'none'
     const { method } = request
     const { statusCode, elapsedTime } = reply
@@ -60,5 +61,9 @@ export const observeRequests = (): RequestObserver => {
     }
     request.log[level](fields, 'request')
   }
-  return { answered, text: () => registry.metrics() }
+  return {
+    // Not `onResponse`: a caller that leaves before the end, as those of streams do, would never be seen.
+    watch: (request, reply) => reply.raw.once('close', () => answered(request, reply)),
+    text: () => registry.metrics(),
+  }
 }

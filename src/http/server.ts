@@ -35,6 +35,8 @@ export interface ServerOptions {
   readonly publicUrl?: string | undefined
   /** Addresses or CIDRs whose `X-Forwarded-For` is logged. It never authorises. */
   readonly trustProxy?: readonly string[] | undefined
+  /** How long a close waits for requests in progress before it cuts them; 10 s when left out. */
+  readonly graceMs?: number | undefined
   readonly streams?: Partial<StreamSettings> | undefined
 }
 
@@ -45,6 +47,7 @@ const answerHeaders = {
   'referrer-policy': 'no-referrer',
 } as const
 
+const GRACE_MS = 10_000
 const MAX_CONNECTIONS = 10_000
 // A DID of 512 characters, each of up to nine bytes when percent-encoded, and the id of a hold.
 const MAX_PARAM = 5_000
@@ -83,7 +86,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     frameworkErrors: (error, request, reply) => {
       reply.headers({ ...answerHeaders, 'x-request-id': request.id })
       // Such a request meets no hook.
-      reply.raw.once('finish', () => requests.answered(request, reply))
+      requests.watch(request, reply)
       sendProblem(error, request, reply)
     },
   })
@@ -96,6 +99,12 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   app.addHook('preClose', async () => {
     stopping = true
     streams.close()
+    // A connection that sends nothing, or too slowly, is nobody's request: it must not keep the process.
+    setTimeout(() => app.server.closeAllConnections(), options.graceMs ?? GRACE_MS).unref()
+  })
+  // Or the connection would stay open, and hold up the close, until its idle timeout.
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping) reply.header('connection', 'close')
   })
 
   app.decorateRequest('client', null)
@@ -107,12 +116,12 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     throw new BridgeError('E_NOT_FOUND', 'There is no such route.', { hint: 'The routes are listed at /docs.' })
   })
   app.addHook('onRequest', async (request, reply) => {
+    requests.watch(request, reply)
     reply.headers({ ...answerHeaders, 'x-request-id': request.id })
     if (stopping && request.routeOptions.url !== '/healthz') {
       throw new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.', { retryAfterMs: 1000 })
     }
   })
-  app.addHook('onResponse', async (request, reply) => requests.answered(request, reply))
   const methods = collectMethods(app)
 
   acceptJson(app)

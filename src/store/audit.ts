@@ -6,7 +6,7 @@ import { BridgeError } from '../core/errors.ts'
 import type { AuditFilter, StoreReads } from '../core/store.ts'
 import { breathe } from './breathe.ts'
 import type { Schema } from './schema.ts'
-import { build, type Run, rowWriter, statement, text } from './statement.ts'
+import { build, number, type Run, rowWriter, statement, text } from './statement.ts'
 
 type TextRow = Schema['audit_text']
 
@@ -42,8 +42,9 @@ const query = (filter: AuditFilter) => {
     .orderBy('seq')
 }
 
-const straight = (after: number, limit: number) =>
-  audit.select(['seq', 'body', 'hash']).where('seq', '>', after).orderBy('seq').limit(limit)
+const straight = statement(
+  audit.select(['seq', 'body', 'hash']).where('seq', '>', number('after')).orderBy('seq').limit(number('limit')),
+)
 
 const checked = (entry: AuditEntry, row: TextRow): string => {
   if (entry.digests[row.field] === digestText(row.salt, row.text)) return row.text
@@ -65,7 +66,7 @@ const longAnswer = 200
 const entries = async (run: Run, filter: AuditFilter): Promise<AuditEntry[]> => {
   const { after = 0, limit, ...narrowed } = filter
   const plain = Object.values(narrowed).every((value) => value === undefined)
-  const rows = await run.query(plain ? straight(after, limit) : query(filter))
+  const rows = plain ? await run.all(straight, { after, limit }) : await run.query(query(filter))
   const texts = new Map<number, TextRow[]>()
   for (const row of await run.all(textsOf, { seqs: JSON.stringify(rows.map((r) => r.seq)) })) {
     const beside = texts.get(row.seq)

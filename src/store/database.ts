@@ -124,7 +124,6 @@ export const openFile = (path: string): Raw => new Database(path, { fileMustExis
 export const openReader = (path: string): Raw => {
   const raw = new Database(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs })
   raw.pragma('cache_size = -65536')
-  raw.pragma('mmap_size = 2147418112')
   raw.pragma('trusted_schema = OFF')
   return raw
 }

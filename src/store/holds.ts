@@ -3,7 +3,7 @@ import type { HeldDid, StoreReads } from '../core/store.ts'
 import type { Did, Hold } from '../core/types.ts'
 import { breathe } from './breathe.ts'
 import { toHeld, toHold, toRelease } from './rows.ts'
-import { build, number, type Run, slot, statement, text } from './statement.ts'
+import { build, number, type Run, statement, text } from './statement.ts'
 
 const holds = build.selectFrom('holds')
 const open = holds.where('released_at', 'is', null)
@@ -41,6 +41,9 @@ const withOrigin = statement(
     .orderBy('id'),
 )
 const countOpen = statement(open.select((eb) => eb.fn.countAll<number>().as('n')))
+const countBySeverity = statement(
+  open.select((eb) => ['severity', eb.fn.countAll<number>().as('n')]).groupBy('severity'),
+)
 const countHeld = statement(open.select((eb) => eb.fn.count<number>('did').distinct().as('n')))
 // One statement, so one moment: a page is short only where the held DIDs end.
 const held = statement(
@@ -65,7 +68,7 @@ const held = statement(
     .orderBy('h.id'),
 )
 const countOwn = statement(
-  ofDid.select((eb) => eb.fn.countAll<number>().as('n')).where('origin_kind', '<>', slot<string>('kind')),
+  ofDid.select((eb) => eb.fn.countAll<number>().as('n')).where('origin_kind', '<>', text('kind')),
 )
 const releases = build.selectFrom('releases').selectAll()
 const release = statement(releases.where('id', '=', text('id')))
@@ -100,6 +103,7 @@ type HoldReads = Pick<
   | 'openHoldOfOrigin'
   | 'openHoldsWithOrigin'
   | 'countOpenHolds'
+  | 'countOpenHoldsBySeverity'
   | 'countHeldDids'
   | 'heldDids'
   | 'openOwnHoldCount'
@@ -120,6 +124,7 @@ export const holdReads = (run: Run): HoldReads => {
     openHoldsWithOrigin: async (prefix, limit, after = '') =>
       (await run.all(withOrigin, { from: prefix, to: endOf(prefix), after, limit })).map(toHold),
     countOpenHolds: async () => (await run.one(countOpen))?.n ?? 0,
+    countOpenHoldsBySeverity: () => run.all(countBySeverity),
     countHeldDids: async () => (await run.one(countHeld))?.n ?? 0,
     heldDids: (after, limit) => heldDids(run, after, limit),
     openOwnHoldCount: async (did) => (await run.one(countOwn, { did, kind: 'cascade' }))?.n ?? 0,

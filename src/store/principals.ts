@@ -1,14 +1,14 @@
 import { sql } from 'kysely'
 import type { Lane, ScheduledPrincipal, StoreReads } from '../core/store.ts'
 import { toPrincipal } from './rows.ts'
-import { build, number, type Run, slot, statement, text } from './statement.ts'
+import { build, number, type Run, statement, text } from './statement.ts'
 
 const all = build.selectFrom('principals').selectAll()
 const inAdapter = all.where('adapter', '=', text('adapter'))
 const scheduled = build
   .selectFrom('principals')
   .where('adapter', '=', text('adapter'))
-  .where('lane', '=', slot<Lane>('lane'))
+  .where('lane', '=', number<Lane>('lane'))
   .where('next_at', 'is not', null)
 const ids = sql<string>`(select value from json_each(${text('ids')}))`
 
@@ -23,9 +23,10 @@ const dueOf = statement(
 )
 const next = statement(scheduled.select('next_at').orderBy('next_at').limit(1))
 const depth = statement(scheduled.select((eb) => eb.fn.countAll<number>().as('n')))
-const neverSeen = statement(inAdapter.where('observed_at', 'is', null).orderBy('id').limit(number('limit')))
+const unasked = inAdapter.where('read_due_at', 'is', null)
+const neverSeen = statement(unasked.where('observed_at', 'is', null).orderBy('id').limit(number('limit')))
 const seenBefore = statement(
-  inAdapter.where('observed_at', '<', number('before')).orderBy('observed_at').orderBy('id').limit(number('limit')),
+  unasked.where('observed_at', '<', number('before')).orderBy('observed_at').orderBy('id').limit(number('limit')),
 )
 const counted = build
   .selectFrom('principals')
@@ -33,6 +34,16 @@ const counted = build
   .where('adapter', '=', text('adapter'))
 const countNeverSeen = statement(counted.where('observed_at', 'is', null))
 const countSeenBefore = statement(counted.where('observed_at', '<', number('before')))
+const oldest = statement(
+  build
+    .selectFrom('principals')
+    .select('observed_at')
+    .where('adapter', '=', text('adapter'))
+    .where('observed_at', 'is not', null)
+    .orderBy('observed_at')
+    .limit(1),
+)
+const countFailing = statement(counted.where(sql<boolean>`mark <> 'none' and attempts > 0`))
 /** The first half is the condition of the index, the second makes it the better one to the planner. */
 export const isMarked = sql<boolean>`mark <> 'none' and mark in ('claimed', 'ours', 'lifted')`
 const marked = statement(
@@ -58,7 +69,7 @@ const ownHold = statement(
     .limit(1),
 )
 
-const lanes: readonly Lane[] = [0, 1]
+const lanes: readonly Lane[] = [0, 1, 2]
 
 type PrincipalReads = Pick<
   StoreReads,
@@ -71,6 +82,8 @@ type PrincipalReads = Pick<
   | 'laneDepth'
   | 'stale'
   | 'countStale'
+  | 'oldestReading'
+  | 'countFailing'
   | 'engaged'
   | 'adaptersWithPrincipals'
 >
@@ -103,6 +116,8 @@ export const principalReads = (run: Run): PrincipalReads => ({
     const never = (await run.one(countNeverSeen, { adapter }))?.n ?? 0
     return never + ((await run.one(countSeenBefore, { adapter, before }))?.n ?? 0)
   },
+  oldestReading: async (adapter) => (await run.one(oldest, { adapter }))?.observed_at ?? undefined,
+  countFailing: async (adapter) => (await run.one(countFailing, { adapter }))?.n ?? 0,
   engaged: async (adapter) =>
     (await run.one(marked, { adapter })) !== undefined ||
     (await run.one(ownHold, { from: `adapter:${adapter}/`, to: `adapter:${adapter}0` })) !== undefined ||

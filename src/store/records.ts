@@ -1,6 +1,6 @@
 import type { StoreTx } from '../core/store.ts'
 import { fromSignal, fromSource } from './rows.ts'
-import { build, number, type Run, rowWriter, slot, statement, text } from './statement.ts'
+import { build, number, type Run, rowWriter, statement, text } from './statement.ts'
 
 /** The bookkeeping beside agents, principals and holds. */
 
@@ -26,11 +26,11 @@ const insertSignal = statement(
   build
     .insertInto('signals')
     .values({
-      type: slot<'suspended' | 'resumed' | 'capabilities'>('type'),
+      type: text<'suspended' | 'resumed' | 'capabilities'>('type'),
       did: text('did'),
       at: number('at'),
       hold_id: text('hold_id'),
-      severity: slot<'suspend' | 'kill' | 'disable' | 'decommission'>('severity'),
+      severity: text<'suspend' | 'kill' | 'disable' | 'decommission'>('severity'),
       origin: text('origin'),
       reason: text('reason'),
       capabilities: text('capabilities'),
@@ -57,7 +57,7 @@ const claim = statement(
 const addGuard = statement(
   build.insertInto('guard_events').values({
     adapter: text('adapter'),
-    direction: slot<'suspend' | 'resume'>('direction'),
+    direction: text<'suspend' | 'resume'>('direction'),
     at: number('at'),
     weight: number('weight'),
     hold_id: text('hold'),
@@ -67,7 +67,7 @@ const clearGuard = statement(
   build
     .deleteFrom('guard_events')
     .where('adapter', '=', text('adapter'))
-    .where('direction', '=', slot<'suspend' | 'resume'>('direction')),
+    .where('direction', '=', text<'suspend' | 'resume'>('direction')),
 )
 const pruned = {
   signals: statement(build.deleteFrom('signals').where('at', '<', number('before'))),

@@ -36,13 +36,14 @@ create table principals (
   disabled_ack_at integer, enabled_ack_at integer, foreign_seen_at integer, drifts text not null,
   contested integer not null check (contested in (0, 1)), overridden_at integer, lifted_from integer,
   put_back integer not null check (put_back in (0, 1)), drift_accepted_at integer, read_due_at integer, read_again_at integer,
-  attempts integer not null, last_error text, next_at integer, lane integer not null check (lane in (0, 1)),
+  attempts integer not null, last_error text, next_at integer, lane integer not null check (lane in (0, 1, 2)),
   primary key (adapter, id)
 ) strict, without rowid;
 create index principals_did on principals (did);
 create index principals_due on principals (adapter, lane, next_at, id) where next_at is not null;
-create index principals_seen on principals (adapter, observed_at, id);
+create index principals_seen on principals (adapter, observed_at, id, read_due_at);
 create index principals_depends on principals (adapter, depends_on) where depends_on is not null;
+create index principals_failing on principals (adapter) where mark <> 'none' and attempts > 0;
 create index principals_marked on principals (mark, adapter) where mark <> 'none';
 
 -- Counting a million index entries for every guard decision would cost tens of milliseconds.

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { StoreReads } from '../core/store.ts'
 import { toIdempotent, toSignal } from './rows.ts'
-import { build, number, type Run, slot, statement, text } from './statement.ts'
+import { build, number, type Run, statement, text } from './statement.ts'
 
 const signals = build.selectFrom('signals')
 const after = statement(signals.selectAll().where('seq', '>', number('seq')).orderBy('seq').limit(number('limit')))
@@ -28,7 +28,7 @@ const weight = statement(
     .selectFrom('guard_events')
     .select((eb) => eb.fn.coalesce(eb.fn.sum<number>('weight'), eb.lit(0)).as('n'))
     .where('adapter', '=', text('adapter'))
-    .where('direction', '=', slot<'suspend' | 'resume'>('direction'))
+    .where('direction', '=', text<'suspend' | 'resume'>('direction'))
     .where('at', '>=', number('since')),
 )
 const sequence = build.selectFrom('sqlite_sequence')

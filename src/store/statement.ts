@@ -35,8 +35,13 @@ class Slot {
 
 /** The place of the value `name`: built and compiled once, filled at each run. */
 export const slot = <T extends Value>(name: string): RawBuilder<T> => sql<T>`${new Slot(name)}`
-export const text = (name: string): RawBuilder<string> => slot<string>(name)
-export const number = (name: string): RawBuilder<number> => slot<number>(name)
+/**
+ * The same for conditions. The cast changes no value: it hides the parameter from SQLite's planner, which otherwise
+ * notes that another value might deserve another plan, and since the driver clears the values after each run, prepares
+ * the statement anew at every one (50 µs instead of 5).
+ */
+export const text = <T extends string = string>(name: string): RawBuilder<T> => sql<T>`cast(${slot(name)} as text)`
+export const number = <T extends number = number>(name: string): RawBuilder<T> => sql<T>`cast(${slot(name)} as integer)`
 
 export interface Statement<R> {
   fill(values: Values): CompiledQuery<R>
@@ -85,7 +90,7 @@ export const rowWriter = <T extends keyof Schema>(table: T, key: readonly (keyof
   const filled = (columns: readonly string[]) => sql.join(columns.map((c) => slot(c)))
   const assigned = (columns: readonly string[]) => sql.join(columns.map((c) => sql`${sql.ref(c)} = ${slot(c)}`))
   const keyed = sql.join(
-    key.map((c) => sql`${sql.ref(c)} = ${slot(c)}`),
+    key.map((c) => sql`${sql.ref(c)} = ${text(c)}`),
     sql` and `,
   )
   const others = (columns: readonly string[]) => columns.filter((c) => !key.some((k) => k === c))

@@ -129,9 +129,9 @@ const agentWrites = (run: Run): AgentWrites => ({
   askRead: async (key, at, again) => {
     await run.change(askOne, { ...keyOf(key), at, again: again ?? null })
   },
-  askReadDependents: async (adapter, id, at) => {
-    await run.change(askOne, { adapter, id, at, again: null })
-    await run.change(askDependents, { adapter, id, at, again: null })
+  askReadDependents: async (adapter, id, at, again) => {
+    await run.change(askOne, { adapter, id, at, again: again ?? null })
+    await run.change(askDependents, { adapter, id, at, again: again ?? null })
   },
   wakeEngaged: async (adapter, at) => {
     await run.change(wakeMarked, { adapter, at })

@@ -18,6 +18,19 @@ export const hasty: Clock = {
   sleep: (ms, signal) => systemClock.sleep(Math.min(ms, 2), signal),
 }
 
+/** Real time that jumps ahead instead of waiting. */
+export function leaping(): Clock {
+  let ahead = 0
+  return {
+    now: () => systemClock.now() + ahead,
+    mono: () => systemClock.mono() + ahead,
+    async sleep(ms, signal) {
+      signal?.throwIfAborted()
+      ahead += ms
+    },
+  }
+}
+
 export interface Bench extends AsyncDisposable {
   readonly tenant: EntraTenant
   readonly adapter: Adapter

@@ -108,8 +108,10 @@ export const startWorld = async (overrides: Overrides = {}, options: EntraTenant
   }
   configure()
 
+  // Daemons are added later, so they end before the tenant and the folder they use.
+  const held = stack.move()
   const daemon = async (): Promise<Daemon> => {
-    const process = stack.use(startProcess(['run', '--config', configFile]))
+    const process = held.use(startProcess(['run', '--config', configFile]))
     const line = await process.line('the daemon listens', isMessage('listening'))
     const origin = textAt(parsed(line), 'origin')
     return {
@@ -123,9 +125,7 @@ export const startWorld = async (overrides: Overrides = {}, options: EntraTenant
     }
   }
 
-  const held = stack.move()
-  // Daemons started later end before the tenant and the folder they use.
-  const world: World = {
+  return {
     folder,
     configFile,
     databaseFile,
@@ -136,5 +136,4 @@ export const startWorld = async (overrides: Overrides = {}, options: EntraTenant
     daemon,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
-  return world
 }

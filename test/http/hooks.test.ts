@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { listen } from './listen.ts'
+import { eventually, listen, until } from './listen.ts'
 
 test('the bytes of a delivery reach the adapter as they came, under any content type', async () => {
   await using server = await listen()
@@ -53,6 +53,8 @@ test('the key of a hook, bodies and tokens are never logged', async () => {
   await server.ask('/hooks/contoso?key=hunter2secret', { body: '{"password":"in-the-body"}' })
   await server.ask('/hooks/contoso?key=wrong&code=hunter2secret', { body: '{"password":"in-the-body"}' })
   await server.ask('/v1/tokens/verify', { as: 'gateway', body: { token: 'in-the-body' } })
+  const answered = () => server.lines.filter((line) => line.includes('"msg":"request"')).length
+  await until(() => answered() === 3)
   const log = server.lines.join('')
   assert.ok(log.includes('"path":"/hooks/contoso"'))
   for (const secret of ['hunter2secret', 'in-the-body', 'gateway-token', 'key='])
@@ -64,8 +66,8 @@ test('deliveries are counted by adapter; a name nobody configured is no label', 
   await server.ask('/hooks/contoso', { body: '[]' })
   await server.ask('/hooks/contoso?key=wrong', { body: '[]' })
   await server.ask('/hooks/made-up', { body: '[]' })
-  const { text } = await server.ask('/metrics')
-  assert.match(text, /hook_deliveries_total\{adapter="contoso",outcome="accepted"\} 1/)
+  const metric = async () => (await server.ask('/metrics')).text
+  const text = await eventually(metric, /hook_deliveries_total\{adapter="contoso",outcome="accepted"\} 1/)
   assert.match(text, /hook_deliveries_total\{adapter="contoso",outcome="refused"\} 1/)
   assert.doesNotMatch(text, /made-up/)
 })

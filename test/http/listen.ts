@@ -11,6 +11,20 @@ export const roles = ['reader', 'gateway', 'runtime', 'registrar', 'responder', 
 
 export const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
 
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+export const until = async (done: () => boolean): Promise<void> => {
+  while (!done()) await turn()
+}
+
+/** The first text that matches: a request is counted and logged when its answer is out, which may be just after it is in. */
+export const eventually = async (read: () => string | Promise<string>, pattern: RegExp): Promise<string> => {
+  for (let text = await read(); ; text = await read()) {
+    if (pattern.test(text)) return text
+    await turn()
+  }
+}
+
 /** One client a role; its token is `<role>-token`. */
 export const clientOf = (role: Role): Client => ({
   name: role,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { Agent, request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
+import { text as read } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { listen } from './listen.ts'
+import { eventually, listen, until } from './listen.ts'
 
 test('readiness says which check fails, and answers 503', async () => {
   await using server = await listen()
@@ -26,11 +27,11 @@ test('requests are counted by route template, method and status class', async ()
   await server.ask('/v1/agents/did:mesh:other', { as: 'reader' })
   await server.ask('/made/up/path')
   await server.ask('/v1/decisions', { as: 'gateway', body: { did: 'did:mesh:a' } })
-  const { text, headers } = await server.ask('/metrics')
-  assert.match(headers['content-type'] ?? '', /^text\/plain/)
-  assert.match(text, /http_requests_total\{route="\/v1\/agents\/:did",method="GET",status="4xx"\} 2/)
-  assert.match(text, /http_requests_total\{route="none",method="GET",status="4xx"\} 1/)
-  assert.match(text, /http_request_seconds_count\{route="\/v1\/decisions",method="POST"\} 1/)
+  assert.match((await server.ask('/metrics')).headers['content-type'] ?? '', /^text\/plain/)
+  const metric = async () => (await server.ask('/metrics')).text
+  await eventually(metric, /http_requests_total\{route="\/v1\/agents\/:did",method="GET",status="4xx"\} 2/)
+  await eventually(metric, /http_requests_total\{route="none",method="GET",status="4xx"\} 1/)
+  const text = await eventually(metric, /http_request_seconds_count\{route="\/v1\/decisions",method="POST"\} 1/)
   assert.match(text, /decisions_total\{allow="true"\} 1/)
   assert.doesNotMatch(text, /made\/up|nobody/)
 })
@@ -39,8 +40,9 @@ test('every request is one line of log', async () => {
   await using server = await listen()
   await server.ask('/v1/status?x=secret', { as: 'reader', headers: { 'x-request-id': 'id-1' } })
   await server.ask('/%zz')
-  const lines = server.lines.filter((line) => line.includes('"msg":"request"')).map((line) => JSON.parse(line))
-  assert.equal(lines.length, 2)
+  const logged = () => server.lines.filter((line) => line.includes('"msg":"request"'))
+  await until(() => logged().length === 2)
+  const lines = logged().map((line) => JSON.parse(line))
   const { method, route, path, status, client, requestId } = lines[0]
   assert.deepEqual(
     { method, route, path, status, client, requestId },
@@ -135,23 +137,40 @@ test('a question names exactly one of did, token and principal', async () => {
   assert.deepEqual([refused.status, refused.json], [200, { valid: false, codes: ['R_SIGNATURE'] }])
 })
 
-test('while it stops, a request on an open connection is refused, health is not', async () => {
+const head = (line: string, as: string) => `${line} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${as}-token\r\n`
+
+test('closing finishes what is in progress, refuses what comes after, and leaves no listener', async () => {
   const server = await listen()
   const gate = Promise.withResolvers<void>()
   server.bridge.gate = () => gate.promise
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const slow = server.ask('/v1/agents/did:mesh:a/holds', {
-    as: 'responder',
-    body: { severity: 'suspend', reason: 'r' },
-  })
-  while (server.bridge.calls.callers.length === 0) await new Promise((resolve) => setImmediate(resolve))
+  const body = JSON.stringify({ severity: 'suspend', reason: 'r' })
+  const busy = connect(server.port, '127.0.0.1')
+  busy.write(
+    `${head('POST /v1/agents/did:mesh:a/holds', 'responder')}Content-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`,
+  )
+  const late = connect(server.port, '127.0.0.1')
+  late.write('GET /v1/sta')
+  await until(() => server.bridge.calls.callers.length > 0)
   const closing = server.app.close()
-  gate.resolve()
-  assert.equal((await slow).status, 201)
-  await closing
-  agent.destroy()
-  const refused = new Promise((resolve) => {
-    httpRequest({ host: '127.0.0.1', port: server.port, agent: false }).on('error', resolve).end()
+  await assert.rejects(async () => {
+    while ((await server.ask('/healthz')).status === 200);
   })
-  assert.ok((await refused) instanceof Error)
+  late.write(`${head('tus', 'reader')}\r\n`)
+  gate.resolve()
+  const [first, second] = await Promise.all([read(busy), read(late)])
+  await closing
+  assert.match(first, /^HTTP\/1\.1 201 /)
+  assert.match(first, /connection: close/i)
+  assert.match(second, /^HTTP\/1\.1 503 /)
+  assert.match(second, /E_SHUTTING_DOWN/)
+})
+
+test('closing is not held up by connections that send nothing', async () => {
+  const server = await listen({ graceMs: 50 })
+  const silent = connect(server.port, '127.0.0.1')
+  const slow = connect(server.port, '127.0.0.1')
+  slow.write('GET /v1/sta')
+  assert.equal((await server.ask('/healthz')).status, 200)
+  await Promise.all([server.app.close(), read(silent).catch(String), read(slow).catch(String)])
 })

@@ -116,6 +116,12 @@ export const holdContract = (test: StoreTest): void => {
     assert.deepEqual(await shape('did:mesh:b', 9), all.slice(2))
     assert.equal(await store.countOpenHolds(), 4)
     assert.equal(await store.countHeldDids(), 3)
+    await place(store, hold('6', 'did:mesh:z', { severity: 'kill' }))
+    const bySeverity = (await store.countOpenHoldsBySeverity()).map((c) => [c.severity, c.n]).sort()
+    assert.deepEqual(bySeverity, [
+      ['kill', 1],
+      ['suspend', 4],
+    ])
     assert.equal(await store.openOwnHoldCount('did:mesh:b'), 2)
     assert.equal(await store.openOwnHoldCount('did:mesh:C'), 0)
   })

@@ -119,10 +119,12 @@ export const principalContract = (test: StoreTest): void => {
     assert.deepEqual(await store.laneDepth('contoso'), [
       { lane: 0, due: 4 },
       { lane: 1, due: 1 },
+      { lane: 2, due: 0 },
     ])
     assert.deepEqual(await store.laneDepth('okta'), [
       { lane: 0, due: 0 },
       { lane: 1, due: 0 },
+      { lane: 2, due: 0 },
     ])
   })
 
@@ -133,12 +135,16 @@ export const principalContract = (test: StoreTest): void => {
       ['old', idle, { observedAt: 10 }],
       ['zero', idle, { observedAt: 0 }],
       ['never', idle],
+      ['asked', idle, { readDueAt: 5 }],
+      ['asked too', idle, { observedAt: 1, readDueAt: 5 }],
     ])
     assert.deepEqual(ids(await store.stale('contoso', 20, 9)), ['never', 'zero', 'old'])
     assert.deepEqual(ids(await store.stale('contoso', 20, 2)), ['never', 'zero'])
     assert.deepEqual(ids(await store.stale('contoso', 20, 1)), ['never'])
-    assert.equal(await store.countStale('contoso', 20), 3)
+    assert.equal(await store.countStale('contoso', 20), 5)
     assert.equal(await store.countStale('okta', 20), 0)
+    assert.equal(await store.oldestReading('contoso'), 0)
+    assert.equal(await store.oldestReading('okta'), undefined)
   })
 
   test('wake brings forward and raises the lane, never the other way', async (store) => {
@@ -182,10 +188,15 @@ export const principalContract = (test: StoreTest): void => {
       ['child', idle, { dependsOn: 'bp' }],
       ['other', idle, { dependsOn: 'bp2' }],
     ])
-    await store.write((tx) => tx.askReadDependents('contoso', 'bp', 7))
-    await store.write((tx) => tx.askReadDependents('okta', 'bp2', 7))
-    const asked = async (id: string) => (await store.principal(key(id)))?.account.readDueAt
-    assert.deepEqual([await asked('bp'), await asked('child'), await asked('other')], [7, 7, undefined])
+    await store.write((tx) => tx.askReadDependents('contoso', 'bp', 7, 9))
+    await store.write((tx) => tx.askReadDependents('okta', 'bp2', 7, undefined))
+    const asked = async (id: string) => {
+      const account = (await store.principal(key(id)))?.account
+      return [account?.readDueAt, account?.readAgainAt]
+    }
+    assert.deepEqual(await asked('bp'), [7, 9])
+    assert.deepEqual(await asked('child'), [7, 9])
+    assert.deepEqual(await asked('other'), [undefined, undefined])
     assert.deepEqual(ids(await store.due('contoso', 1, 7, 9)).sort(), ['bp', 'child'])
   })
 
@@ -201,6 +212,16 @@ export const principalContract = (test: StoreTest): void => {
     assert.equal(await store.nextDue('contoso', 1), undefined)
     await store.write((tx) => tx.wakeEngaged('contoso', 5))
     assert.deepEqual(ids(await store.due('contoso', 1, 5, 9)).sort(), ['held', 'marked'])
+  })
+
+  test('failing are those with a mark whose latest call failed', async (store) => {
+    await map(store, [
+      ['failing', idle, { mark: 'claimed', attempts: 2 }],
+      ['well', idle, { mark: 'ours' }],
+      ['unmarked', idle, { attempts: 2 }],
+    ])
+    assert.equal(await store.countFailing('contoso'), 1)
+    assert.equal(await store.countFailing('okta'), 0)
   })
 
   test('an adapter is engaged while a mark or a hold would be orphaned', async (store) => {

@@ -6,7 +6,7 @@ import type { Origin } from '../../src/core/types.ts'
 import type { StoreTest } from './contract.ts'
 import { account, agent, hold, idle, principal } from './fixture.ts'
 
-const lane = fc.constantFrom<Lane>(0, 1)
+const lane = fc.constantFrom<Lane>(0, 1, 2)
 const time = fc.integer({ min: 0, max: 50 })
 const schedule = fc.record({ nextAt: fc.option(time, { nil: undefined }), lane })
 const step = fc.oneof(
@@ -42,7 +42,7 @@ export const propertyContract = (test: StoreTest): void => {
             if (s.kind === 'wake') {
               await tx.wake(did, s.at, s.lane)
               for (const [i, m] of [...model].entries()) {
-                move(i, { nextAt: sooner(m.nextAt, s.at), lane: s.lane === 0 ? 0 : m.lane })
+                move(i, { nextAt: sooner(m.nextAt, s.at), lane: s.lane < m.lane ? s.lane : m.lane })
               }
             } else if (s.kind === 'save') {
               await tx.saveAccount({ adapter, id: `p${s.id}` }, account(), s.schedule)
@@ -54,7 +54,7 @@ export const propertyContract = (test: StoreTest): void => {
             }
           }
         })
-        for (const which of [0, 1] as const) {
+        for (const which of [0, 1, 2] as const) {
           const mine = model.flatMap((m, i) =>
             m.lane === which && m.nextAt !== undefined ? [{ id: `p${i}`, at: m.nextAt }] : [],
           )

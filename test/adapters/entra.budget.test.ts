@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Slots, WriteBudget } from '../../adapters/entra/budget.ts'
+import { manualClock } from '../../src/lib/clock.ts'
+
+const signal = new AbortController().signal
+const limits = { writes: 100, windowMs: 10_000 }
+
+describe('entra write budget', () => {
+  it('keeps a reserve that only suspensions may spend', async () => {
+    const budget = new WriteBudget(manualClock(), limits)
+    assert.equal(await budget.take(80, 'write', signal), 0)
+    assert.ok((await budget.take(1, 'write', signal)) >= 1000)
+    assert.equal(await budget.take(20, 'suspend', signal), 0)
+  })
+
+  it('lets suspensions run ahead and wait, and turns other writes away at once', async () => {
+    const clock = manualClock()
+    const budget = new WriteBudget(clock, limits)
+    assert.equal(await budget.take(100, 'suspend', signal), 0)
+    let granted = false
+    const waiting = budget.take(10, 'suspend', signal).then((ms) => {
+      granted = ms === 0
+    })
+    assert.ok((await budget.take(1, 'write', signal)) > 0)
+    await clock.advance(999)
+    assert.equal(granted, false)
+    await clock.advance(2)
+    await waiting
+    assert.equal(granted, true)
+    assert.ok((await budget.take(1, 'write', signal)) > 0)
+  })
+
+  it('tells a suspension when to come back rather than hold it for long', async () => {
+    const budget = new WriteBudget(manualClock(), limits)
+    await budget.take(100, 'suspend', signal)
+    assert.ok((await budget.take(101, 'suspend', signal)) > 10_000)
+  })
+
+  it('gives back what an aborted wait had taken, and pauses when told', async () => {
+    const clock = manualClock()
+    const budget = new WriteBudget(clock, limits)
+    await budget.take(100, 'suspend', signal)
+    const stop = new AbortController()
+    const waiting = budget.take(50, 'suspend', stop.signal)
+    stop.abort()
+    await assert.rejects(waiting, { code: 'E_ABORTED' })
+    await clock.advance(1000)
+    assert.equal(await budget.take(10, 'suspend', signal), 0)
+    await clock.advance(60_000)
+    budget.pause(20_000)
+    assert.equal(await budget.take(1, 'suspend', signal), 20_000)
+    await clock.advance(20_000)
+    assert.equal(await budget.take(1, 'suspend', signal), 0)
+  })
+
+  it('slows down below the limit that the directory reports, suspensions aside', async () => {
+    const budget = new WriteBudget(manualClock(), limits)
+    budget.heed('1.3')
+    assert.equal(budget.delayMs('suspend'), 0)
+    assert.ok(budget.delayMs('sync') > budget.delayMs('read'))
+    assert.ok((await budget.take(1, 'write', signal)) > 0)
+    assert.equal(await budget.take(1, 'suspend', signal), 0)
+    budget.heed(null)
+    assert.equal(budget.delayMs('sync'), 0)
+  })
+})
+
+describe('entra request slots', () => {
+  it('a suspension overtakes everything that waits, and has slots that nothing else may take', async () => {
+    const slots = new Slots()
+    const open = await Promise.all(Array.from({ length: 10 }, () => slots.enter('read', signal)))
+    const order: string[] = []
+    const queued = (['sync', 'read', 'write'] as const).map((lane) =>
+      slots.enter(lane, signal).then((leave) => {
+        order.push(lane)
+        return leave
+      }),
+    )
+    await (await slots.enter('suspend', signal))()
+    for (const leave of open) leave()
+    for (const each of queued) (await each)()
+    assert.deepEqual(order, ['write', 'read', 'sync'])
+  })
+
+  it('an aborted wait leaves no trace', async () => {
+    const slots = new Slots()
+    const open = await Promise.all(Array.from({ length: 6 }, () => slots.enter('sync', signal)))
+    const stop = new AbortController()
+    const waiting = slots.enter('sync', stop.signal)
+    stop.abort()
+    await assert.rejects(waiting, { code: 'E_ABORTED' })
+    for (const leave of open) leave()
+    await slots.enter('sync', signal)
+  })
+})

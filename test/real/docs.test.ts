@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { chromium } from 'playwright-core'
+import { startProcess } from '../e2e/process.ts'
+import { chromiumPath, need } from './tools.ts'
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+test('the API docs of a running daemon are readable in a browser that can reach nothing else', async (t: TestContext) => {
+  const path = need('Chromium', chromiumPath, 'chromium')
+  if (typeof path !== 'string') return t.skip(path.skip)
+  await using daemon = startProcess(['sandbox', '--port', '0', '--entra-port', '0'])
+  const line = await daemon.line('the tour', (text) => text.includes('API docs: '), 60_000)
+  const docs = line.slice(line.indexOf('API docs: ') + 'API docs: '.length).trim()
+  const browser = await chromium.launch({ executablePath: path, args: flags })
+  try {
+    const page = await browser.newPage({ viewport: { width: 1200, height: 1400 } })
+    const foreign: string[] = []
+    const errors: string[] = []
+    page.on('request', (request) => {
+      const { origin, protocol } = new URL(request.url())
+      if (protocol.startsWith('http') && origin !== new URL(docs).origin) foreign.push(request.url())
+    })
+    page.on('console', (message) => {
+      if (message.type() === 'error') errors.push(message.text())
+    })
+    page.on('pageerror', (error) => errors.push(error.message))
+    await page.goto(docs, { waitUntil: 'networkidle' })
+    await page.getByText('/v1/kill', { exact: true }).first().waitFor()
+    assert.ok((await page.locator('.opblock').count()) > 20)
+    await page.getByText('/v1/kill', { exact: true }).first().click()
+    await page.getByText('inResponseTo').first().waitFor()
+    if (process.env.SCREENSHOT !== undefined) await page.screenshot({ path: process.env.SCREENSHOT })
+    assert.deepEqual(foreign, [])
+    assert.deepEqual(errors, [])
+  } finally {
+    await browser.close()
+  }
+})
