@@ -1,6 +1,6 @@
 import type { PrincipalRef, WriteResult } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
-import type { Sighting } from '../../src/core/types.ts'
+import type { Sighting, Switch } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { offByOurSwitch } from '../switches.ts'
@@ -139,7 +139,10 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     target.exists = true
     const kind = kindOf(found.row, target.kind)
     const isUser = kind === 'user' || kind === 'agentUser'
-    const switches = isUser ? [userSwitch(found.row)] : principalSwitches(found.row)
+    // What else could hold it off was not read: unknown, so that this reading never says that the account is free.
+    const switches: Switch[] = isUser ? [userSwitch(found.row)] : principalSwitches(found.row)
+    if (kind === 'agentIdentity') switches.push({ name: 'blueprint', state: 'unknown', ours: false })
+    if (kind === 'agentUser') switches.push({ name: 'parent', state: 'unknown', ours: false })
     if (switches.some((each) => each.ours && each.state === 'unknown')) return
     target.before = { ...sightingOf(found.row, target.kind, switches, read), id: target.ref.id }
   }

@@ -10,7 +10,6 @@ import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
 import { checkParent, reparent } from './parents.ts'
 import { auditClaims, claimAll, inheritCascade, placeHold, signalHold } from './placing.ts'
 import type { Recall } from './recall.ts'
-import type { Recall } from './recall.ts'
 import { agentView, requireAgent } from './views.ts'
 
 type RecallOf = (adapter: string) => Recall
@@ -55,12 +54,7 @@ const repeated = (agent: AgentView, input: AgentInput): { agent: AgentView; crea
   })
 }
 
-const create = async (
-  c: Change,
-  recallOf: RecallOf,
-  input: AgentInput,
-  readings: Readings,
-): Promise<AgentView> => {
+const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings: Readings): Promise<AgentView> => {
   const { now, tx } = c
   const agent: Agent = {
     did: input.did,

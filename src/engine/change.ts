@@ -31,13 +31,19 @@ export const bridge: Who = { actor: 'bridge' }
 export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => Promise<T>): Promise<T> => {
   let wakes = new Set<string>()
   let effects: (() => void)[] = []
+  let entries = 0
   const begun = deps.clock.mono()
   const result = await deps.store.write((tx) => {
     wakes = new Set()
     effects = []
+    entries = 0
+    const appendAudit: StoreTx['appendAudit'] = (event) => {
+      entries += 1
+      return tx.appendAudit(event)
+    }
     return work({
       deps,
-      tx,
+      tx: { ...tx, appendAudit },
       now: deps.clock.now(),
       actor: who.actor,
       requestId: who.requestId,
@@ -49,6 +55,7 @@ export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => 
     })
   })
   deps.metrics.observe('store_tx_seconds', { kind: 'write' }, (deps.clock.mono() - begun) / 1000)
+  if (entries > 0) deps.metrics.inc('audit_entries_total', {}, entries)
   for (const topic of wakes) deps.bus.wake(topic)
   for (const effect of effects) effect()
   return result

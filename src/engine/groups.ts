@@ -4,6 +4,8 @@ import type { CapabilitySource, Did } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
+import { guardSeen } from './guarding.ts'
+import type { Recall } from './recall.ts'
 
 export interface GroupState {
   lastOkAt: number | undefined
@@ -20,7 +22,7 @@ const most = 100_000
  * Turns memberships of mapped groups into capabilities. A source goes only after a complete read of its group that
  * lacks it (rule 7, I6); an empty answer where there was plenty is believed at the second complete read past settle.
  */
-export const createGroups = (deps: Deps, mount: Mount) => {
+export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
   const { name, groups } = mount.adapter
   const state: GroupState = { lastOkAt: undefined, lastError: undefined }
   const emptySince = new Map<string, number>()
@@ -45,24 +47,27 @@ export const createGroups = (deps: Deps, mount: Mount) => {
     const begunAt = deps.clock.now()
     const members = await membersOf(groupId, signal)
     const present = await deps.store.sourcesNamed(source)
-    if (members.size === 0 && new Set(present.map(({ did }) => did)).size >= plenty) {
-      const first = emptySince.get(groupId)
-      if (first === undefined || begunAt - first <= mount.settings.settleMs) {
-        if (first === undefined) {
-          emptySince.set(groupId, begunAt)
-          deps.alert(
-            'group-emptied',
-            `group ${groupId} of ${name} answered empty; believed when it still is after settle`,
-          )
-        }
-        return
-      }
+    const granted = new Set(present.map(({ did }) => did))
+    if (members.size === 0 && granted.size >= plenty) {
+      if (!believed(groupId)) return
+      await change(deps, directory, async (c) => {
+        for (const did of granted) await guardSeen(c, mount, 'suspend', did)
+      })
     }
     emptySince.delete(groupId)
     const { add, remove } = groupChange(source, capabilities, members, present, begunAt)
     await inChunks(remove, source, (c, one) => c.tx.deleteSource(one.did, one.capability, one.source))
     await inChunks(add, source, (c, one) => c.tx.putSource(one))
     await change(deps, directory, (c) => c.tx.confirmSources(source, begunAt))
+  }
+
+  /** A sudden empty answer counts at the second complete read that says so, past settle. */
+  const believed = (groupId: string): boolean => {
+    const first = emptySince.get(groupId)
+    if (first !== undefined) return deps.clock.mono() - first > mount.settings.settleMs
+    emptySince.set(groupId, deps.clock.mono())
+    deps.alert('group-emptied', `group ${groupId} of ${name} answered empty; believed when it still is after settle`)
+    return false
   }
 
   /** A few DIDs to a transaction, so that a large group never makes a suspension wait for the store. */
@@ -91,6 +96,7 @@ export const createGroups = (deps: Deps, mount: Mount) => {
 
   /** Sources not confirmed for `capabilities.maxAge` are removed then (I6). */
   const expire = async (): Promise<void> => {
+    if (recall.clockDoubted) return
     const limit = deps.clock.now() - deps.policy().capabilitiesMaxAgeMs
     const old = await deps.store.sourcesBefore(groupSource(name, ''), limit, most)
     await inChunks(old, 'max-age', (c, one) => c.tx.deleteSource(one.did, one.capability, one.source))

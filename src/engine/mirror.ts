@@ -1,66 +1,91 @@
 import type { Lane, ScheduledPrincipal } from '../core/store.ts'
 import { ask } from './asking.ts'
 import { topics } from './bus.ts'
+import { bridge, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
+import { createJumpWatch, createRecall } from './recall.ts'
 import { keyText } from './seen.ts'
-import { jobs, local, pausedKey, postpone, read } from './worker.ts'
+import { defer, jobs, local, pausedKey, read } from './worker.ts'
 import { disable, enable } from './writes.ts'
 
 const look = 200
 const idleMs = 5_000
+const faultMs = 1_000
+const doubtMs = 30_000
 const freshSlots = 4
 const retrySlots = 2
 
+/** What a look found: more to do at once, nothing before the next due time, or nothing before somebody wakes us. */
+type Looked = 'more' | 'due' | 'wake'
+
 /**
  * The workers of one adapter. Two loops, so that nothing delays a suspension (rule 9): the suspend lane picks up
- * claims and disables the moment they are committed, several calls at once, fresh ones apart from those that keep
- * failing; the other lane reads, asks the log and enables. Both compare what is wanted with what is known: they can be
- * stopped anywhere and started again.
+ * claims and disables the moment they are committed, several calls at once, with slots and a lane apart for those that
+ * keep failing; the other lane reads, asks the log and enables. Both compare what is wanted with what is known: they
+ * can be stopped anywhere and started again.
  */
 export const createMirror = (deps: Deps, mount: Mount) => {
   const { name, accounts } = mount.adapter
-  const recall: Recall = new Map()
+  const recall = createRecall()
+  const jumped = createJumpWatch(deps.clock)
   const busy = new Set<string>()
   const running = new Set<Promise<void>>()
   const slots = { fresh: 0, retry: 0 }
   const batch = accounts?.batch ?? look
+  // Stopping waits for what is on the wire (every adapter bounds its calls); given up, it would count as in flight.
+  const { signal: never } = new AbortController()
 
-  /** One look at the suspend lane; starts what it can and returns without waiting for the directory. */
-  const suspendOnce = async (signal: AbortSignal): Promise<void> => {
-    const due = (await deps.store.due(name, 0, deps.clock.now(), look)).filter((one) => !busy.has(keyText(one)))
-    if (due.length === 0 || (await deps.store.meta(pausedKey)) !== undefined) return
-    const found = await jobs(deps, mount, due)
-    const writes = found.filter(({ step }) => step.do === 'disable').map(({ principal }) => principal)
-    await local(
-      deps,
-      mount,
-      found.filter(({ step }) => step.do !== 'disable').map(({ principal }) => principal),
+  /** After a jump of the wall clock every due time is worthless: all that something is wanted of is looked at now. */
+  const checkClock = async (): Promise<void> => {
+    const byMs = jumped()
+    if (byMs === 0) return
+    recall.clockDoubted = true
+    deps.alert(
+      'clock-jumped',
+      `the wall clock jumped by ${Math.round(byMs / 1000)} s; ${name} resumes nothing before a full pass`,
     )
+    await change(deps, bridge, async (c) => {
+      await c.tx.wakeEngaged(name, c.now)
+      c.wakeSuspend(name)
+      c.wakeWork(name)
+      c.after(() => deps.bus.wake(topics.groups(name)))
+    })
+  }
+
+  /** One look at the suspend lanes; starts what it can and returns without waiting for the directory. */
+  const suspendOnce = async (_signal?: AbortSignal): Promise<Looked> => {
+    await checkClock()
+    const now = deps.clock.now()
+    const fresh = slots.fresh < freshSlots ? await deps.store.due(name, 0, now, look) : []
+    const retry = slots.retry < retrySlots ? await deps.store.due(name, 2, now, look) : []
+    const due = [...fresh, ...retry].filter((one) => !busy.has(keyText(one)))
+    const full = slots.fresh >= freshSlots || slots.retry >= retrySlots
+    if (due.length === 0) return full || fresh.length + retry.length > 0 ? 'wake' : 'due'
+    if ((await deps.store.meta(pausedKey)) !== undefined) return 'wake'
+    const found = await jobs(deps, mount, due)
+    const of = (disables: boolean) =>
+      found.filter(({ step }) => (step.do === 'disable') === disables).map(({ principal }) => principal)
+    await local(deps, mount, of(false))
+    const writes = of(true)
     start(
       'fresh',
       freshSlots,
       writes.filter(({ account }) => account.attempts === 0),
-      signal,
     )
     start(
       'retry',
       retrySlots,
       writes.filter(({ account }) => account.attempts > 0),
-      signal,
     )
+    return 'wake'
   }
 
-  const start = (
-    slot: 'fresh' | 'retry',
-    most: number,
-    list: readonly ScheduledPrincipal[],
-    signal: AbortSignal,
-  ): void => {
+  const start = (slot: 'fresh' | 'retry', most: number, list: readonly ScheduledPrincipal[]): void => {
     for (let at = 0; at < list.length && slots[slot] < most; at += batch) {
       const part = list.slice(at, at + batch)
       slots[slot] += 1
       for (const one of part) busy.add(keyText(one))
-      const task = disable(deps, mount, recall, part, signal)
+      const task = disable(deps, mount, recall, part, never)
         .catch((error: unknown) => failed('disable', error))
         .finally(() => {
           slots[slot] -= 1
@@ -73,26 +98,28 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     }
   }
 
-  /** One look at the other lane, to the end. True when there may be more. */
-  const workOnce = async (signal: AbortSignal): Promise<boolean> => {
-    const due = (await deps.store.due(name, 1, deps.clock.now(), look)).filter((one) => !busy.has(keyText(one)))
-    if (due.length === 0) return false
+  /** One look at the other lane, to the end. */
+  const workOnce = async (signal: AbortSignal): Promise<Looked> => {
+    await checkClock()
+    const looked = await deps.store.due(name, 1, deps.clock.now(), look)
+    const due = looked.filter((one) => !busy.has(keyText(one)))
+    if (due.length === 0) return looked.length > 0 ? 'wake' : 'due'
     const found = await jobs(deps, mount, due)
     const of = (...steps: string[]) =>
       found.filter(({ step }) => steps.includes(step.do)).map(({ principal }) => principal)
     await local(deps, mount, of('claim', 'unclaim', 'disable', 'rest'))
     await read(deps, mount, recall, of('read'), signal)
     const asked = of('attribute', 'check-lift', 'check-override')
-    if (asked.length === 0) return true
-    if ((await deps.store.meta(pausedKey)) !== undefined) {
-      await postpone(deps, asked, Number.POSITIVE_INFINITY, undefined)
-      return true
+    if (asked.length === 0) return 'more'
+    if (recall.clockDoubted || (await deps.store.meta(pausedKey)) !== undefined) {
+      await defer(deps, asked, doubtMs)
+      return 'more'
     }
     const proven = await ask(deps, mount, recall, asked, signal)
-    for (let at = 0; at < proven.length; at += batch) {
-      await enable(deps, mount, recall, proven.slice(at, at + batch), signal)
+    for (let at = 0; at < proven.length && !signal.aborted; at += batch) {
+      await enable(deps, mount, recall, proven.slice(at, at + batch), never)
     }
-    return true
+    return 'more'
   }
 
   const failed = (what: string, error: unknown): void => {
@@ -100,23 +127,29 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     if (deps.isFatal(error)) deps.fatal(error)
   }
 
+  const untilDue = async (lanes: readonly Lane[]): Promise<number> => {
+    const times = await Promise.all(lanes.map((lane) => deps.store.nextDue(name, lane)))
+    const next = Math.min(...times.map((at) => at ?? Number.POSITIVE_INFINITY))
+    return Math.min(idleMs, Math.max(1, next - deps.clock.now()))
+  }
+
   const loop = async (
     topic: string,
-    lane: Lane,
-    once: (signal: AbortSignal) => Promise<unknown>,
+    lanes: readonly Lane[],
+    once: (s: AbortSignal) => Promise<Looked>,
     signal: AbortSignal,
   ) => {
     while (!signal.aborted) {
-      let more: unknown = false
+      const woken = deps.bus.count(topic)
+      let wait = faultMs
       try {
-        more = await once(signal)
+        const looked = await once(signal)
+        if (looked === 'more') continue
+        wait = looked === 'wake' ? idleMs : await untilDue(lanes)
       } catch (error) {
-        if (!signal.aborted) failed(lane === 0 ? 'suspend' : 'work', error)
+        if (!signal.aborted) failed(topic, error)
       }
-      if (more === true) continue
-      const dueAt = await deps.store.nextDue(name, lane).catch(() => undefined)
-      const wait = dueAt === undefined ? idleMs : Math.min(idleMs, Math.max(20, dueAt - deps.clock.now()))
-      await deps.bus.wait(topic, wait, signal)
+      await deps.bus.wait(topic, woken, wait, signal)
     }
   }
 
@@ -127,8 +160,8 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     /** Runs until the signal aborts; resolves when nothing of ours is on the wire any more. */
     run: async (signal: AbortSignal): Promise<void> => {
       await Promise.all([
-        loop(topics.suspend(name), 0, suspendOnce, signal),
-        loop(topics.work(name), 1, workOnce, signal),
+        loop(topics.suspend(name), [0, 2], suspendOnce, signal),
+        loop(topics.work(name), [1], workOnce, signal),
       ])
       await Promise.allSettled(running)
     },

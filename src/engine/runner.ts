@@ -4,6 +4,7 @@ import { topics } from './bus.ts'
 import type { Deps, Mount } from './deps.ts'
 import { createGroups, type GroupSync } from './groups.ts'
 import { createMirror, type Mirror } from './mirror.ts'
+import { gauge } from './status.ts'
 import { createSync, type Sync } from './sync.ts'
 
 /** Everything that runs for one adapter. Stopping waits for what is on the wire. */
@@ -24,8 +25,8 @@ const jitterMs = 1_000
 export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner => {
   const { name } = mount.adapter
   const mirror = createMirror(deps, mount)
-  const sync = createSync(deps, mount, mirror.confirmations)
-  const groups = createGroups(deps, mount)
+  const sync = createSync(deps, mount, mirror.recall)
+  const groups = createGroups(deps, mount, mirror.recall)
   const stopping = new AbortController()
   const { signal } = stopping
   const running: Promise<void>[] = []
@@ -49,14 +50,17 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner
 
   /** Hinted groups, and readings that grow old. */
   const tend = async (): Promise<void> => {
-    let refreshed = deps.clock.mono()
+    let refreshed = Number.NEGATIVE_INFINITY
     while (!signal.aborted) {
-      await deps.bus.wait(topics.groups(name), refreshMs, signal)
-      if (signal.aborted) return
+      const woken = deps.bus.count(topics.groups(name))
       await groups.syncAsked(signal).catch(report('groups'))
-      if (deps.clock.mono() - refreshed < refreshMs) continue
-      refreshed = deps.clock.mono()
-      await sync.refresh(signal).catch(report('refresh'))
+      if (mirror.recall.clockDoubted) await sync.full(signal).catch(report('full'))
+      if (deps.clock.mono() - refreshed >= refreshMs) {
+        refreshed = deps.clock.mono()
+        await sync.refresh(signal).catch(report('refresh'))
+        await gauge(deps).catch(report('metrics'))
+      }
+      await deps.bus.wait(topics.groups(name), woken, refreshMs, signal)
     }
   }
 
@@ -84,7 +88,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner
       await groups.sync(aborted)
       await mirror.suspendOnce(aborted)
       await mirror.drained()
-      while (await mirror.workOnce(aborted)) {
+      while ((await mirror.workOnce(aborted)) === 'more') {
         await mirror.suspendOnce(aborted)
         await mirror.drained()
       }

@@ -55,13 +55,7 @@ export const takeIn = async (
   }
 }
 
-const takeOne = async (
-  c: Change,
-  mount: Mount,
-  recall: Recall,
-  read: Sighting,
-  begunMono: number,
-): Promise<void> => {
+const takeOne = async (c: Change, mount: Mount, recall: Recall, read: Sighting, begunMono: number): Promise<void> => {
   const key = { adapter: mount.adapter.name, id: read.id }
   const principal = await c.tx.principal(key)
   if (principal === undefined) return
@@ -69,15 +63,7 @@ const takeOne = async (
   const sighting = await heard(c.tx, mount, read)
   const outcome = observe(principal.account, sighting, context)
   const account = wanted(c.deps, outcome.account, sighting)
-  await settle(
-    c,
-    mount,
-    recall,
-    { key, sighting, begunMono },
-    principal.account,
-    { ...outcome, account },
-    context,
-  )
+  await settle(c, mount, recall, { key, sighting, begunMono }, principal.account, { ...outcome, account }, context)
 }
 
 /** Crosses off the read that was asked for; one that told nothing is asked for again, later and later. */

@@ -1,4 +1,5 @@
 import type { Adapter } from '../core/adapter.ts'
+import type { Severity } from '../core/types.ts'
 import type { AdapterStatus, StatusView } from './api.ts'
 import type { Alert, Deps } from './deps.ts'
 import { trippedSince } from './guarding.ts'
@@ -23,9 +24,8 @@ const adapterStatus = async (
   const { name } = adapter
   const now = deps.clock.now()
   const { warnMs, denyMs } = deps.policy().maxStaleness
-  const depth = await store.laneDepth(name)
-  for (const { lane, due } of depth)
-    deps.metrics.set('mirror_lane_depth', { adapter: name, lane: lane === 0 ? 'suspend' : 'other' }, due)
+  const lanes = await laneDepths(deps, name)
+  const throttledUntil = runner?.mirror.recall.throttledUntil
   return {
     adapter: name,
     kind: adapter.kind,
@@ -39,13 +39,41 @@ const adapterStatus = async (
     },
     groups: { lastOkAt: runner?.groups.state.lastOkAt, lastError: runner?.groups.state.lastError },
     stale: { warn: await store.countStale(name, now - warnMs), deny: await store.countStale(name, now - denyMs) },
-    lanes: depth.map(({ lane, due }) => ({ lane: lane === 0 ? 'suspend' : 'other', due })),
-    throttledUntil: undefined,
-    writesFailing: 0,
+    lanes,
+    throttledUntil: throttledUntil !== undefined && throttledUntil > now ? throttledUntil : undefined,
+    writesFailing: await store.countFailing(name),
     guard: {
       suspend: (await trippedSince(store, name, 'suspend')) !== undefined,
       resume: (await trippedSince(store, name, 'resume')) !== undefined,
     },
+  }
+}
+
+/** Suspensions, tried or failed before, and everything else. */
+const laneDepths = async (deps: Deps, adapter: string): Promise<AdapterStatus['lanes']> => {
+  const depth = await deps.store.laneDepth(adapter)
+  const of = (suspend: boolean) =>
+    depth.filter(({ lane }) => (lane !== 1) === suspend).reduce((sum, { due }) => sum + due, 0)
+  return [
+    { lane: 'suspend', due: of(true) },
+    { lane: 'other', due: of(false) },
+  ]
+}
+
+const severities: readonly Severity[] = ['suspend', 'kill', 'disable', 'decommission']
+
+/** Sets the gauges that are counted in the store; called before metrics are read. */
+export const gauge = async (deps: Deps): Promise<void> => {
+  const open = new Map((await deps.store.countOpenHoldsBySeverity()).map(({ severity, n }) => [severity, n]))
+  for (const severity of severities) deps.metrics.set('holds_open', { severity }, open.get(severity) ?? 0)
+  const now = deps.clock.now()
+  for (const name of deps.mounts().keys()) {
+    for (const { lane, due } of await laneDepths(deps, name)) {
+      deps.metrics.set('mirror_lane_depth', { adapter: name, lane }, due)
+    }
+    const oldest = await deps.store.oldestReading(name)
+    if (oldest === undefined) deps.metrics.drop('adapter_staleness_seconds', { adapter: name })
+    else deps.metrics.set('adapter_staleness_seconds', { adapter: name }, Math.max(0, now - oldest) / 1000)
   }
 }
 
@@ -54,6 +82,7 @@ export const statusView = async (deps: Deps, input: StatusInput): Promise<Status
   for (const { adapter, settings } of deps.mounts().values()) {
     adapters.push(await adapterStatus(deps, adapter, settings.mirror, input.runner(adapter.name)))
   }
+  await gauge(deps)
   const open = await deps.store.countOpenHolds()
   return {
     version: input.version,

@@ -1,8 +1,9 @@
 import type { Page } from '../core/adapter.ts'
 import { BridgeError, codeOf } from '../core/errors.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
 import { change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import type { Recall } from './recall.ts'
+import { noteThrottle, type Recall } from './recall.ts'
 import { takeIn } from './seen.ts'
 
 export interface SyncState {
@@ -27,19 +28,22 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
     const kind = since === undefined ? 'full' : 'changes'
     const begun = deps.clock.mono()
     const begunAt = deps.clock.now()
+    const doubted = recall.clockDoubted
     for await (const page of mount.adapter.changes(since, signal)) {
       signal.throwIfAborted()
       await takeIn(deps, mount, recall, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
     }
     deps.metrics.observe('sync_seconds', { adapter: name, pass: kind }, (deps.clock.mono() - begun) / 1000)
     if (kind === 'full') {
-      state.fullAt = begunAt
       await askForMissing(begunAt)
+      state.fullAt = begunAt
+      if (doubted) recall.clockDoubted = false
     }
   }
 
   const pageEnd = async (c: Parameters<NonNullable<Parameters<typeof takeIn>[5]>>[0], page: Page, begunAt: number) => {
-    for (const id of page.touched) await c.tx.askReadDependents(name, id, c.now)
+    const again = c.now + mount.settings.settleMs
+    for (const id of page.touched) await c.tx.askReadDependents(name, id, c.now, again)
     if (page.touched.length > 0) c.wakeWork(name)
     if (page.checkpoint !== undefined) await c.tx.putCheckpoint(name, feed, page.checkpoint, begunAt)
   }
@@ -48,18 +52,20 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
   const askForMissing = async (begunAt: number): Promise<void> => {
     for (;;) {
       const missing = await deps.store.stale(name, begunAt, byIdMost)
-      const fresh = missing.filter(({ account }) => account.readDueAt === undefined)
-      if (fresh.length === 0) return
-      await change(deps, directory, async (c) => {
-        for (const one of fresh) await c.tx.askRead(one, c.now, undefined)
-        c.wakeWork(name)
-      })
+      await askAll(missing)
       if (missing.length < byIdMost) return
-      return
     }
   }
 
-  const guarded = async (kind: string, work: () => Promise<void>): Promise<boolean> => {
+  const askAll = async (list: readonly ScheduledPrincipal[]): Promise<void> => {
+    if (list.length === 0) return
+    await change(deps, directory, async (c) => {
+      for (const one of list) await c.tx.askRead(one, c.now, undefined)
+      c.wakeWork(name)
+    })
+  }
+
+  const counted = async (kind: string, work: () => Promise<void>): Promise<boolean> => {
     try {
       await work()
       state.lastOkAt = deps.clock.now()
@@ -68,6 +74,7 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
       return true
     } catch (error) {
       state.lastError = codeOf(error)
+      noteThrottle(recall, error, deps.clock.now())
       deps.metrics.inc('sync_passes_total', { adapter: name, pass: kind, outcome: codeOf(error) })
       if (deps.isFatal(error)) deps.fatal(error)
       throw error
@@ -76,7 +83,7 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
 
   /** What changed since the stored checkpoint; everything when there is none or the directory says it expired. */
   const changes = (signal: AbortSignal): Promise<boolean> =>
-    guarded('changes', async () => {
+    counted('changes', async () => {
       const stored = await deps.store.checkpoint(name, feed)
       try {
         await pass(stored?.value, signal)
@@ -88,25 +95,14 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
       }
     })
 
-  const full = (signal: AbortSignal): Promise<boolean> => guarded('full', () => pass(undefined, signal))
+  const full = (signal: AbortSignal): Promise<boolean> => counted('full', () => pass(undefined, signal))
 
   /** Keeps every reading younger than half of `maxStaleness.warn`. */
   const refresh = async (signal: AbortSignal): Promise<void> => {
     const before = deps.clock.now() - deps.policy().maxStaleness.warnMs / 2
-    const count = await deps.store.countStale(name, before)
-    if (count === 0) return
-    if (count > byIdMost) {
-      await full(signal)
-      return
-    }
-    const stale = (await deps.store.stale(name, before, byIdMost)).filter(
-      ({ account }) => account.readDueAt === undefined,
-    )
-    if (stale.length === 0) return
-    await change(deps, directory, async (c) => {
-      for (const one of stale) await c.tx.askRead(one, c.now, undefined)
-      c.wakeWork(name)
-    })
+    const stale = await deps.store.stale(name, before, byIdMost + 1)
+    if (stale.length > byIdMost) await full(signal)
+    else await askAll(stale)
   }
 
   return { state, changes, full, refresh }

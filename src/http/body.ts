@@ -22,9 +22,25 @@ const tooDeep = (text: string): boolean => {
   return false
 }
 
+const fits = (value: unknown): boolean => {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object' || value === null) return true
+  return Object.entries(value).every(([name, inner]) => name.isWellFormed() && fits(inner))
+}
+
+const mended = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.toWellFormed()
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null
+  if (Array.isArray(value)) return value.map(mended)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name.toWellFormed(), mended(inner)]))
+}
+
 /**
  * JSON, and JSON merge patches, as the only bodies. An empty body is none: whether one is needed, the schema says.
- * Refused: bytes that are not UTF-8, `__proto__` and `constructor.prototype` members, nesting past 64 levels.
+ * Refused: bytes that are not UTF-8, `__proto__` and `constructor.prototype` members, nesting past 64 levels, and what
+ * has no canonical form (RFC 7493: half a surrogate pair, a number past the doubles), which a route may have mended.
  */
 export const acceptJson = (app: FastifyInstance): void => {
   app.removeAllContentTypeParsers()
@@ -40,7 +56,11 @@ export const acceptJson = (app: FastifyInstance): void => {
     }
     if (tooDeep(text))
       return done(new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`), undefined)
-    parse(request, text, done)
+    parse(request, text, (error, value) => {
+      if (error !== null || fits(value)) return done(error, value)
+      if (request.routeOptions.config.mendText === true) return done(null, mended(value))
+      done(new BridgeError('E_JSON', 'The body holds a broken character or a number that is too large.'), undefined)
+    })
   })
 }
 

@@ -18,6 +18,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call. Every route of the API has one; without it the server does not start. */
     access?: Access
+    /** Broken characters in a body are replaced, where refusing it would do more harm. */
+    mendText?: boolean
     /** Codes the route may answer besides those every route may: for the documentation. */
     errors?: readonly ErrorCode[]
   }

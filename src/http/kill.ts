@@ -53,7 +53,12 @@ export const killRoutes = (app: App, { bridge, once }: Context): void => {
   app.route({
     method: 'POST',
     url: '/v1/kill',
-    config: { access: ['runtime', 'responder'], errors: ['E_DID', 'E_BUDGET', 'E_IDEMPOTENCY_RELEASED'] },
+    // A reason cut in the middle of a character must not keep an agent alive.
+    config: {
+      access: ['runtime', 'responder'],
+      mendText: true,
+      errors: ['E_DID', 'E_BUDGET', 'E_IDEMPOTENCY_RELEASED'],
+    },
     schema: {
       operationId: 'kill',
       summary: 'Report a kill: stops the agent everywhere',

@@ -101,6 +101,7 @@ const requireSpace = (path: string): void => {
 interface Opened {
   readonly lock: Lock
   readonly raw: Raw
+  readonly reader: Raw
   readonly epoch: number
   readonly copy: string | undefined
 }
@@ -111,7 +112,8 @@ const prepare = async (raw: Raw, lock: Lock, options: StoreOptions): Promise<Ope
   if (found.kind === 'ours') refuseNewer(found.version, steps.length)
   makeDurable(raw)
   const copy = await migrate(raw, found, steps, options.now())
-  return { lock, raw, epoch: nextEpoch(raw, options.now()), copy }
+  const epoch = nextEpoch(raw, options.now())
+  return { lock, raw, reader: openReader(raw.name), epoch, copy }
 }
 
 const take = async (path: string, options: StoreOptions): Promise<Opened> => {
@@ -138,10 +140,10 @@ const take = async (path: string, options: StoreOptions): Promise<Opened> => {
  */
 export const openStore = async (options: StoreOptions): Promise<FileStore> => {
   const { path, warnings } = locate(options.url)
-  const { copy, epoch, lock, raw } = await take(path, options)
+  const { copy, epoch, lock, raw, reader } = await take(path, options)
   const life = lifeOf(options.onDead)
   const writing = connection(raw)
-  const reading = connection(openReader(path))
+  const reading = connection(reader)
   const { drain, write } = writer(writing, epoch, life)
   const admitted: typeof write = async (work) => {
     life.check()

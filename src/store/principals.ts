@@ -43,11 +43,18 @@ const oldest = statement(
     .orderBy('observed_at')
     .limit(1),
 )
-const countFailing = statement(counted.where(sql<boolean>`mark <> 'none' and attempts > 0`))
 /** The first half is the condition of the index, the second makes it the better one to the planner. */
 export const isMarked = sql<boolean>`mark <> 'none' and mark in ('claimed', 'ours', 'lifted')`
 const marked = statement(
   build.selectFrom('principals').select('id').where('adapter', '=', text('adapter')).where(isMarked).limit(1),
+)
+const countFailing = statement(
+  build
+    .selectFrom('principals')
+    .select((eb) => eb.fn.countAll<number>().as('n'))
+    .where(sql<string>`+adapter`, '=', text('adapter'))
+    .where(isMarked)
+    .where('attempts', '>', sql<number>`0`),
 )
 /** From the open holds, which are few, to their principals; `+` keeps the planner from walking the whole adapter. */
 const held = statement(

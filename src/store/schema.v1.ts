@@ -43,7 +43,6 @@ create index principals_did on principals (did);
 create index principals_due on principals (adapter, lane, next_at, id) where next_at is not null;
 create index principals_seen on principals (adapter, observed_at, id, read_due_at);
 create index principals_depends on principals (adapter, depends_on) where depends_on is not null;
-create index principals_failing on principals (adapter) where mark <> 'none' and attempts > 0;
 create index principals_marked on principals (mark, adapter) where mark <> 'none';
 
 -- Counting a million index entries for every guard decision would cost tens of milliseconds.

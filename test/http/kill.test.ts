@@ -160,3 +160,11 @@ test('the answer names the hold, and says whether the agent is known', async () 
   const second = await server.ask('/v1/kill', { as: 'responder', body })
   assert.equal(second.json?.known, true)
 })
+
+test('a text cut in the middle of a character does not keep a kill from being one', async () => {
+  await using server = await listen()
+  const body = `{"agentId":"${did}","reason":"\\ud83d","a\\udc00":["\\ud83d",1e999]}`
+  const answer = await server.ask('/v1/kill', { as: 'runtime', body, headers: { 'idempotency-key': 'k' } })
+  assert.equal(answer.status, 202)
+  assert.deepEqual(server.bridge.calls.kills, [{ did, reason: '\ufffd', details: { 'a\ufffd': ['\ufffd', null] } }])
+})

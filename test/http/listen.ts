@@ -5,7 +5,8 @@ import type { Client, Role } from '../../src/http/auth.ts'
 import { createServer, type ServerOptions } from '../../src/http/server.ts'
 import { createLogger } from '../../src/lib/log.ts'
 import { createMetrics } from '../../src/lib/metrics.ts'
-import { createDouble, type Double, start } from './bridge.ts'
+import { createDouble, start } from './bridge.ts'
+import type { Double } from './double.ts'
 
 export const roles = ['reader', 'gateway', 'runtime', 'registrar', 'responder', 'approver', 'operator'] as const
 

@@ -21,6 +21,7 @@ const holdStep = fc.oneof(
   fc.record({ kind: fc.constant('close' as const), nth: fc.nat(20) }),
 )
 
+const higher = (a: Lane, b: Lane): Lane => ([0, 1, 2] as const).find((l) => l === a || l === b) ?? a
 const sooner = (present: number | undefined, at: number): number => Math.min(present ?? at, at)
 
 export const propertyContract = (test: StoreTest): void => {
@@ -42,7 +43,7 @@ export const propertyContract = (test: StoreTest): void => {
             if (s.kind === 'wake') {
               await tx.wake(did, s.at, s.lane)
               for (const [i, m] of [...model].entries()) {
-                move(i, { nextAt: sooner(m.nextAt, s.at), lane: s.lane < m.lane ? s.lane : m.lane })
+                move(i, { nextAt: sooner(m.nextAt, s.at), lane: higher(m.lane, s.lane) })
               }
             } else if (s.kind === 'save') {
               await tx.saveAccount({ adapter, id: `p${s.id}` }, account(), s.schedule)
