@@ -2,9 +2,8 @@
 import { CommanderError } from 'commander'
 import type { Io } from './cli/io.ts'
 import { createProgram } from './cli/program.ts'
-import { exitOf } from './cli/run.ts'
 import { ConfigError, formatFaults } from './config.ts'
-import { BridgeError } from './core/errors.ts'
+import { BridgeError, exitOf } from './core/errors.ts'
 
 const usage = 64
 const stopping = new AbortController()
@@ -21,7 +20,7 @@ const io: Io = {
 }
 
 const told = (error: unknown): string => {
-  if (error instanceof ConfigError) return formatFaults(error.faults)
+  if (error instanceof ConfigError) return formatFaults(error.faults, error.source)
   if (!(error instanceof BridgeError)) return error instanceof Error ? (error.stack ?? error.message) : String(error)
   return `idp-bridge: ${error.message} (${error.code})${error.hint === undefined ? '' : `\n  ${error.hint}`}`
 }

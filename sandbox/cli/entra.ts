@@ -4,16 +4,6 @@ import { BridgeError } from '../../src/core/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createOutbound } from '../../src/lib/outbound.ts'
 
-/** What a person can do to an object of the local tenant. */
-export const flips: Readonly<Record<string, string>> = {
-  disable: 'disable an account, as an administrator does',
-  enable: 'enable an account',
-  'disable-by-microsoft': 'switch an account off with the switch only the vendor has',
-  'enable-by-microsoft': 'take that back',
-  remove: 'delete an object (it can be restored)',
-  restore: 'restore a deleted object',
-}
-
 interface Where {
   readonly url: string
 }

@@ -1,14 +1,14 @@
 import { Command } from 'commander'
 import { sandboxCommands } from '../../sandbox/cli/commands.ts'
-import { auditVerify } from './audit.ts'
-import { checkConfig } from './check.ts'
 import type { Io } from './io.ts'
-import { run } from './run.ts'
 import { version } from './version.ts'
 
 const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
 
-/** The command line. `finish` is given the exit code of commands that have one of their own. */
+/**
+ * The command line. `finish` is given the exit code of commands that have one of their own. What a command needs is
+ * loaded when it runs: `--help` would otherwise wait for the whole daemon.
+ */
 export const createProgram = (io: Io, finish: (exit: number) => void): Command => {
   const program = new Command('idp-bridge')
     .description('Maps AI agents to directory accounts and mirrors suspensions both ways.')
@@ -25,14 +25,14 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .command('run')
     .description('run the daemon')
     .option('-c, --config <file>', configHelp)
-    .action((options) => run(io, options))
+    .action(async (options) => (await import('./run.ts')).run(io, options))
 
   program
     .command('check-config')
     .description('check a configuration file: every fault at once')
     .option('-c, --config <file>', configHelp)
     .option('--json', 'machine-readable output')
-    .action((options) => finish(checkConfig(io, options)))
+    .action(async (options) => finish((await import('./check.ts')).checkConfig(io, options)))
 
   const audit = program.command('audit').description('the audit chain')
   audit
@@ -43,7 +43,7 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--head <jws>', 'signed head from the log (auditHeadSigned): proves that no entry was cut off')
     .option('--key <file>', 'PEM of the key that signed it, public or private')
     .option('--json', 'machine-readable output')
-    .action(async (options) => finish(await auditVerify(io, options)))
+    .action(async (options) => finish(await (await import('./audit.ts')).auditVerify(io, options)))
 
   sandboxCommands(program, io)
   return program

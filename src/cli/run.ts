@@ -1,14 +1,12 @@
 import { openAdapter } from '../../adapters/index.ts'
 import { type App, startApp } from '../app.ts'
 import { ConfigError, formatFaults, watchConfig } from '../config.ts'
-import { BridgeError, codeOf } from '../core/errors.ts'
+import { codeOf, exitOf } from '../core/errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLogger } from '../lib/log.ts'
 import { readConfig } from './config.ts'
 import type { Io } from './io.ts'
 import { version } from './version.ts'
-
-export const exitOf = (error: unknown): number => (error instanceof BridgeError ? error.exit : 70)
 
 /** The daemon, until it is told to stop. */
 export const run = async (io: Io, options: { readonly config?: string }): Promise<void> => {
@@ -41,7 +39,7 @@ const reloader = (io: Io, app: App, path: string, log: ReturnType<typeof createL
   try {
     await app.reload(readConfig(io, path).config)
   } catch (error) {
-    const faults = error instanceof ConfigError ? formatFaults(error.faults, path) : undefined
+    const faults = error instanceof ConfigError ? formatFaults(error.faults, error.source) : undefined
     app.reloadFailed(`the configuration was not reloaded (${codeOf(error)}); the old one stays in force`)
     log.error({ err: error, faults }, 'the configuration is faulty')
   }

@@ -28,6 +28,7 @@ export interface Fault {
 
 /** `E_CONFIG` with every fault found, in the order of the file. */
 export class ConfigError extends BridgeError {
+  readonly source: string
   readonly faults: readonly Fault[]
 
   constructor(source: string, faults: readonly Fault[]) {
@@ -37,6 +38,7 @@ export class ConfigError extends BridgeError {
       details: faults,
     })
     this.name = 'ConfigError'
+    this.source = source
     this.faults = faults
   }
 }

@@ -120,3 +120,6 @@ export class BridgeError extends Error {
 
 /** The code of any thrown value; an unknown one is a bug. */
 export const codeOf = (error: unknown): ErrorCode => (error instanceof BridgeError ? error.code : 'E_BUG')
+
+/** The exit code that any thrown value ends the process with. */
+export const exitOf = (error: unknown): number => errorTable[codeOf(error)].exit

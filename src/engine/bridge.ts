@@ -69,13 +69,13 @@ export const createBridge = (parts: BridgeParts): Bridge => {
           hint: 'active, suspended or decommissioned',
         })
       }
-      const colon = label?.indexOf(':') ?? -1
-      if (label !== undefined && colon < 1) {
-        throw new BridgeError('E_VALIDATION', 'The label filter is not of the form key:value.', {
-          hint: 'label=unit:payments',
+      const equals = label?.indexOf('=') ?? -1
+      if (label !== undefined && equals < 1) {
+        throw new BridgeError('E_VALIDATION', 'The label filter is not of the form name=value.', {
+          hint: 'label=unit=payments',
         })
       }
-      const pair = label === undefined ? undefined : { key: label.slice(0, colon), value: label.slice(colon + 1) }
+      const pair = label === undefined ? undefined : { key: label.slice(0, equals), value: label.slice(equals + 1) }
       const found = await store.agents({ ...filter, status, label: pair, after: cursor, limit: limit + 1 })
       const items: AgentView[] = []
       for (const agent of found.slice(0, limit)) items.push(await agentView(deps, store, agent))
@@ -108,11 +108,11 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     verify: decider.verify,
 
     async *signals(caller, lastEventId, signal) {
-      deps.metrics.set('signals_clients', {}, ++clients)
+      clients += 1
       try {
         yield* signalStream(deps, caller, lastEventId, signal)
       } finally {
-        deps.metrics.set('signals_clients', {}, --clients)
+        clients -= 1
       }
     },
     ack: (seq, caller) =>

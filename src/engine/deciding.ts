@@ -77,18 +77,10 @@ export const createDecider = (deps: Deps, verifier: Verifier) => {
   const principalNamed = async (input: DecisionInput): Promise<ScheduledPrincipal | undefined> =>
     input.principal === undefined ? undefined : deps.store.principal(input.principal)
 
-  const count = (codes: readonly string[]): void => {
-    deps.metrics.inc('decisions_total', { allow: String(codes.length === 0) })
-    for (const code of codes) deps.metrics.inc('decision_refusals_total', { code })
-  }
-
   return {
     decide: async (input: DecisionInput): Promise<DecisionView> => {
-      const begun = deps.clock.mono()
       const asked = await askedBy(input)
       const view = 'allow' in asked ? asked : (await ask(asked, input)).decision
-      count(view.codes)
-      deps.metrics.observe('decision_seconds', {}, (deps.clock.mono() - begun) / 1000)
       const holds = view.holds.map(({ origin, publicReason }) => ({ origin, publicReason }))
       return { allow: view.allow, did: view.did, codes: view.codes, holds }
     },

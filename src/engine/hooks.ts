@@ -1,5 +1,5 @@
 import type { HookRequest } from '../core/adapter.ts'
-import { BridgeError, codeOf } from '../core/errors.ts'
+import { BridgeError } from '../core/errors.ts'
 import type { HookOutcome } from './api.ts'
 import { topics } from './bus.ts'
 import { bridge, change } from './change.ts'
@@ -24,18 +24,14 @@ export const receive = async (
       hint: 'Check the adapter name and its hooks section.',
     })
   }
-  const count = (outcome: string) => deps.metrics.inc('hook_deliveries_total', { adapter, outcome })
   try {
     const answer = await hooks.receive(request, signal)
     if (answer.alert !== undefined) deps.alert(answer.alert.code, answer.alert.text)
-    let fresh = 0
     if (answer.hints.length > 0) {
       await change(deps, bridge, async (c) => {
-        fresh = 0
         const again = c.now + mount.settings.settleMs
         for (const hint of answer.hints) {
           if (!(await c.tx.claimDelivery(adapter, hint.delivery, c.now))) continue
-          fresh += 1
           if (hint.principal !== undefined) await c.tx.askReadDependents(adapter, hint.principal, c.now, again)
           const { group } = hint
           if (group !== undefined) c.after(() => askGroup(adapter, group))
@@ -44,10 +40,8 @@ export const receive = async (
       })
       deps.bus.wake(topics.groups(adapter))
     }
-    count(answer.hints.length === 0 ? 'handshake' : fresh > 0 ? 'accepted' : 'duplicate')
     return { status: answer.status, headers: answer.headers, body: answer.body }
   } catch (error) {
-    count(codeOf(error))
     if (error instanceof BridgeError) throw error
     throw new BridgeError('E_HOOK_CANNOT_CHECK', 'The delivery cannot be taken now.', { cause: error })
   }

@@ -1,0 +1,359 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { memoryConfig, open } from '../../adapters/memory/index.ts'
+import { MemoryDirectory } from '../../adapters/memory/directory.ts'
+import type { AdapterSettings } from '../../src/core/adapter.ts'
+import type { Lane, Store } from '../../src/core/store.ts'
+import type { Hold } from '../../src/core/types.ts'
+import type { AgentInput, Bridge, Caller } from '../../src/engine/api.ts'
+import { createBridge } from '../../src/engine/bridge.ts'
+import { createBus } from '../../src/engine/bus.ts'
+import type { Alert, Deps, Mount, Policy } from '../../src/engine/deps.ts'
+import { createRunner, type Runner } from '../../src/engine/runner.ts'
+import { begin } from '../../src/engine/start.ts'
+import { createVerifier } from '../../src/engine/verify.ts'
+import { type Clock, type ManualClock, manualClock } from '../../src/lib/clock.ts'
+import { createLogger } from '../../src/lib/log.ts'
+import { createMetrics, type Metrics } from '../../src/lib/metrics.ts'
+import { openStore } from '../../src/store/index.ts'
+
+export const second = 1_000
+export const minute = 60_000
+export const settleMs = 10 * second
+export const confirmMs = 30 * second
+
+export const policyOf = (part: Partial<Policy> = {}): Policy => ({
+  confirmReleaseAfterMs: confirmMs,
+  resume: 'approval',
+  drift: 'reassert',
+  maxStaleness: { warnMs: 15 * minute, denyMs: 24 * 60 * minute },
+  guard: {
+    windowMs: 10 * minute,
+    minAgents: 50,
+    suspend: { max: 50, percent: 20 },
+    resume: { max: 10, percent: 5 },
+  },
+  capabilitiesMaxAgeMs: 24 * 60 * minute,
+  killBudget: { max: 100, perMs: 10 * minute },
+  retention: { signalsMs: 7 * 24 * 60 * minute, inboxMs: 3 * 24 * 60 * minute },
+  ...part,
+})
+
+export const caller = (name: string, ...roles: string[]): Caller => ({
+  name,
+  roles,
+  labels: undefined,
+  requestId: `request of ${name}`,
+})
+
+export const registrar = caller('registrar', 'registrar')
+export const runtime = caller('agt-1', 'runtime')
+export const soc = caller('soc', 'responder')
+export const alice = caller('alice', 'operator')
+export const bob = caller('bob', 'operator')
+export const carol = caller('carol', 'approver')
+export const dave = caller('dave', 'approver')
+
+export interface AdapterOptions {
+  readonly settings?: Partial<AdapterSettings>
+  /** Without the directory's log of changes. */
+  readonly logless?: boolean
+  readonly never?: readonly string[]
+}
+
+export interface WorldOptions {
+  readonly policy?: Partial<Policy>
+  readonly adapters?: Readonly<Record<string, AdapterOptions>>
+  /** Called with the world when a probe is passed; throwing from it is the death of the process there. */
+  readonly random?: () => number
+}
+
+/** The death of the process at a probe. */
+export class Death extends Error {}
+
+export const names = ['north', 'south'] as const
+export type Name = (typeof names)[number]
+
+/** One daemon without HTTP: real store, two directories in memory, a clock that stands still, loops driven by hand. */
+export class World implements AsyncDisposable {
+  readonly clock: ManualClock
+  readonly directories: Readonly<Record<Name, MemoryDirectory>>
+  policy: Policy
+  readonly settings: Record<Name, AdapterSettings>
+  readonly alerts: Alert[] = []
+  /** Probe points passed, in order. */
+  readonly passed: string[] = []
+  metrics: Metrics = createMetrics()
+  store!: Store
+  bridge!: Bridge
+  deps!: Deps
+  runners = new Map<string, Runner>()
+  /** Dies when the given probe is passed. */
+  dieAt: string | undefined
+  dead = false
+  /** Looked at in every transaction's end, by property tests. */
+  readonly #dir: string
+  readonly #options: WorldOptions
+  readonly #ticking: Clock
+  readonly #aborting = new AbortController()
+  #ids = 0
+  #opened: Awaited<ReturnType<typeof openStore>> | undefined
+
+  private constructor(options: WorldOptions) {
+    this.#options = options
+    this.#dir = mkdtempSync(join(tmpdir(), 'idp-engine-'))
+    this.clock = manualClock()
+    const { clock } = this
+    // Real monotonic clocks count in fractions, and so must nothing be stored that was computed from one.
+    this.#ticking = {
+      now: () => clock.now(),
+      mono: () => clock.mono() * 1.000_000_1 + 0.37,
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+    }
+    this.directories = {
+      north: new MemoryDirectory(clock, { realm: 'north', hookKey: 'bell' }),
+      south: new MemoryDirectory(clock, { realm: 'south', hookKey: 'bell' }),
+    }
+    this.policy = policyOf(options.policy)
+    const settings = (name: Name): AdapterSettings => ({
+      mirror: 'both',
+      settleMs,
+      groups: {},
+      sync: { accounts: '*/30 * * * * *', groups: '*/5 * * * *', full: '0 3 * * *' },
+      ...options.adapters?.[name]?.settings,
+    })
+    this.settings = { north: settings('north'), south: settings('south') }
+  }
+
+  static async open(options: WorldOptions = {}): Promise<World> {
+    const world = new World(options)
+    await world.start()
+    return world
+  }
+
+  get signal(): AbortSignal {
+    return this.#aborting.signal
+  }
+
+  get north(): MemoryDirectory {
+    return this.directories.north
+  }
+
+  get south(): MemoryDirectory {
+    return this.directories.south
+  }
+
+  /** Opens the store and makes everything that lives in memory anew. */
+  async start(): Promise<void> {
+    const opened = await openStore({ url: `sqlite:${join(this.#dir, 'bridge.db')}`, now: () => this.clock.now() })
+    this.#opened = opened
+    this.dead = false
+    const store: Store = {
+      ...opened,
+      write: (work) => (this.dead ? Promise.reject(new Death('the process is dead')) : opened.write(work)),
+    }
+    this.store = store
+    const mounts = new Map<string, Mount>()
+    for (const name of names) mounts.set(name, this.#mount(name))
+    this.metrics = createMetrics()
+    this.deps = {
+      store,
+      mounts: () => mounts,
+      policy: () => this.policy,
+      clock: this.#ticking,
+      log: createLogger({ level: 'silent' }),
+      metrics: this.metrics,
+      bus: createBus(),
+      newId: () => `id-${String(++this.#ids).padStart(6, '0')}`,
+      random: this.#options.random ?? (() => 0.37),
+      alert: (code, text) => this.alerts.push({ at: this.clock.now(), code, text }),
+      isFatal: () => false,
+      fatal: () => undefined,
+      probe: (point) => this.#probe(point),
+    }
+    await begin(this.deps, () => 'generation')
+    this.runners = new Map([...mounts].map(([name, mount]) => [name, createRunner(this.deps, mount, 'UTC')]))
+    const verifier = createVerifier({
+      adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
+      keys: () => ({ key: async () => Promise.reject(new Error('no keys')) }),
+      clock: this.#ticking,
+      store,
+    })
+    this.bridge = createBridge({
+      deps: this.deps,
+      verifier,
+      runner: (name) => this.runners.get(name),
+      version: 'test',
+      alerts: this.alerts,
+    })
+  }
+
+  #mount(name: Name): Mount {
+    const { logless, never } = this.#options.adapters?.[name] ?? {}
+    const config = memoryConfig.parse({ kind: 'memory', never: never ?? [] })
+    const adapter = open(name, config, { clock: this.#ticking }, this.directories[name])
+    const { settings } = this
+    const kept = { ...adapter }
+    if (logless && adapter.accounts !== undefined) {
+      const { log: _log, ...accounts } = adapter.accounts
+      return { adapter: { ...kept, accounts }, settings: settings[name] }
+    }
+    return {
+      adapter: kept,
+      get settings() {
+        return settings[name]
+      },
+    }
+  }
+
+  #probe(point: string): void {
+    if (this.dead) throw new Death(point)
+    this.passed.push(point)
+    if (this.dieAt !== point) return
+    this.dieAt = undefined
+    this.dead = true
+    throw new Death(point)
+  }
+
+  /** Ends the process wherever it is and starts it again: only the store is left. */
+  async restart(): Promise<void> {
+    this.dead = true
+    for (const runner of this.runners.values()) await runner.mirror.drained()
+    await this.#opened?.close()
+    await this.start()
+  }
+
+  runner(name: string): Runner {
+    const runner = this.runners.get(name)
+    if (runner === undefined) throw new Error(`no runner ${name}`)
+    return runner
+  }
+
+  /** Every lane until nothing is due now. Fails when that never happens: a hot loop. */
+  async work(): Promise<void> {
+    for (let looks = 0; ; looks++) {
+      if (looks > 60) throw new Error(`hot loop: ${JSON.stringify(await this.#dueNow())}`)
+      let more = false
+      for (const runner of this.runners.values()) {
+        await runner.mirror.suspendOnce(this.signal)
+        await runner.mirror.drained()
+        if ((await runner.mirror.workOnce(this.signal)) === 'more') more = true
+        if (this.dead) return
+      }
+      if (!more && (await this.#dueNow()).length === 0) return
+    }
+  }
+
+  async #dueNow(): Promise<unknown[]> {
+    const due: unknown[] = []
+    if ((await this.store.meta('paused')) !== undefined) return due
+    for (const name of this.runners.keys()) {
+      for (const lane of [0, 1, 2] as const) {
+        for (const { id, account } of await this.store.due(name, lane, this.clock.now(), 5)) due.push({ lane, id, account })
+      }
+    }
+    return due
+  }
+
+  async nextDue(): Promise<number | undefined> {
+    const times: number[] = []
+    const lanes: readonly Lane[] = [0, 1, 2]
+    for (const name of this.runners.keys()) {
+      for (const lane of lanes) {
+        const at = await this.store.nextDue(name, lane)
+        if (at !== undefined) times.push(at)
+      }
+    }
+    return times.length === 0 ? undefined : Math.min(...times)
+  }
+
+  /** Works, and moves the clock from one due time to the next, for so long at most. */
+  async run(forMs: number): Promise<void> {
+    const end = this.clock.mono() + forMs
+    for (let steps = 0; ; steps++) {
+      if (steps > 3_000) throw new Error('it never comes to rest')
+      await this.work()
+      if (this.dead) return
+      const next = await this.nextDue()
+      const left = end - this.clock.mono()
+      const wait = next === undefined ? left : Math.max(1, next - this.clock.now())
+      if (wait >= left) {
+        if (left > 0) await this.clock.advance(left)
+        await this.work()
+        return
+      }
+      await this.clock.advance(wait)
+    }
+  }
+
+  /** Reads what changed in every directory and works until it is long settled. */
+  async settleAll(forMs = 30 * minute): Promise<void> {
+    await this.poll()
+    await this.run(forMs)
+  }
+
+  async poll(): Promise<void> {
+    for (const runner of this.runners.values()) await runner.sync.changes(this.signal)
+  }
+
+  async full(): Promise<void> {
+    for (const runner of this.runners.values()) await runner.sync.full(this.signal)
+  }
+
+  /** An agent with one account in each of the directories named, `<name>-<did>`, made when missing. */
+  async agent(id: string, input: Partial<AgentInput> = {}, where: readonly Name[] = names): Promise<string> {
+    const did = `did:mesh:${id}`
+    for (const name of where) {
+      if (!this.directories[name].ids.includes(id)) this.directories[name].add({ id })
+    }
+    const principals = where.map((adapter) => ({ adapter, id, kind: 'account' }))
+    await this.bridge.register({ did, name: id, principals, ...input }, registrar)
+    return did
+  }
+
+  async open(did: string): Promise<Hold[]> {
+    return this.store.openHolds(did)
+  }
+
+  async origins(did: string): Promise<string[]> {
+    return (await this.open(did)).map(({ origin }) => origin).sort()
+  }
+
+  async account(name: Name, id: string) {
+    const principal = await this.store.principal({ adapter: name, id })
+    if (principal === undefined) throw new Error(`${name}/${id} is not mapped`)
+    return principal.account
+  }
+
+  async codes(did: string): Promise<readonly string[]> {
+    return (await this.bridge.decide({ did })).codes
+  }
+
+  async kill(did: string, by = runtime) {
+    return this.bridge.kill({ did, reason: 'policy violation' }, by)
+  }
+
+  /** Two people release a hold. */
+  async releaseByTwo(did: string, holdId: string, first = alice, second = bob): Promise<void> {
+    const asked = await this.bridge.release(did, holdId, 'all clear', first)
+    if (!asked.done) await this.bridge.approve(asked.release.id, second)
+  }
+
+  async ring(name: Name, bell: { delivery: string; principal?: string; group?: string }) {
+    const body = new TextEncoder().encode(JSON.stringify(bell))
+    const request = { method: 'POST', headers: { 'x-bridge-key': 'bell' }, query: {}, body }
+    return this.bridge.hook(name, request, this.signal)
+  }
+
+  writes(name: Name, id?: string): string[] {
+    return this.directories[name].written.filter((one) => id === undefined || one.id === id).map(({ action }) => action)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#aborting.abort()
+    for (const runner of this.runners.values()) await runner.mirror.drained()
+    await this.#opened?.close()
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+}
