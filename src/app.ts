@@ -165,7 +165,8 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       newId: randomUUID,
       random,
       alert,
-      isFatal: (error) => error instanceof BridgeError && (error.code === 'E_LEASE_LOST' || error.code === 'E_STORE'),
+      // What ends a store for good is told by the store itself; a full disk is not such a thing.
+      isFatal: (error) => error instanceof BridgeError && error.code === 'E_LEASE_LOST',
       fatal: options.onFatal,
       ...(options.probe && { probe: options.probe }),
     }
@@ -202,7 +203,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       trustProxy: config.server.trustProxy,
     })
     stack.defer(() => server.close())
-    await server.listen({ host: config.server.host, port: config.server.port })
+    await server.listen({ host: config.server.host, port: config.server.port }).catch(cannotListen)
     const origin = originOf(config.server.host, server.server.address())
     log.info({ origin, adapters: [...mounts.keys()] }, 'listening')
 
@@ -273,6 +274,14 @@ const prune = async (deps: Deps, { retention, policy }: Config): Promise<void> =
       guard: now - 2 * policy.guard.window,
     }),
   )
+}
+
+const cannotListen = (cause: unknown): never => {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  if (!['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES'].includes(code)) throw cause
+  const text = cause instanceof Error ? cause.message : code
+  const hint = 'Choose another server.host or server.port, or stop what listens there.'
+  throw new BridgeError('E_CONFIG', `The daemon cannot listen: ${text}.`, { cause, hint })
 }
 
 const originOf = (host: string, address: AddressInfo | string | null): string => {

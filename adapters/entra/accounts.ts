@@ -200,8 +200,10 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     const users = targets.filter(({ ref, kind }) => done.has(ref.id) && (kind === 'user' || kind === 'agentUser'))
     if (users.length === 0 || revokeRefused) return
     const items = users.map(({ id }): BatchItem => ({ id, method: 'POST', url: `/users/${id}/revokeSignInSessions` }))
-    const options = { purpose: purposes.revokeSessions, lane: 'suspend', signal } as const
+    const options = { purpose: purposes.revokeSessions, lane: 'write', signal } as const
     try {
+      const waitMs = await graph.budget.take(items.length, 'write', signal)
+      if (waitMs > 0) throw laterError(waitMs)
       const answers = await graph.writeBatch(items, options)
       if ('lost' in answers) throw answers.lost
       const bad = [...answers.values()].find(({ status }) => status < 200 || status > 299)

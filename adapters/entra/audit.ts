@@ -74,15 +74,13 @@ export function openLog({ graph, clock, settleMs, self }: LogParts): SwitchLog {
       const until = Math.min(to, readAt)
       const start = Math.max(from, readAt - RETENTION_MS)
       const window = `activityDateTime ge ${new Date(start).toISOString()} and activityDateTime le ${iso(until)}`
-      const options = { purpose: purposes.readLog, lane: 'read', signal } as const
+      const options = { purpose: purposes.readLog, lane: 'read', signal, pace } as const
       const path = `/auditLogs/directoryAudits?$filter=${window}&$top=999`
       const records: AuditRecord[] = []
-      await pace(signal)
       for await (const { rows } of pagesOf(graph, clock, { path }, record, options)) {
         records.push(
           ...rows.filter((each) => each.targetResources.some((target) => target.modifiedProperties?.some(flip))),
         )
-        await pace(signal)
       }
       // Newest first as it comes. Two changes within a millisecond differ in the ticks, which a Date does not keep.
       const inOrder = records.reverse().toSorted((a, b) => compare(a.activityDateTime, b.activityDateTime))

@@ -17,19 +17,20 @@ const MAX_PAGES = 100_000
 
 /**
  * Every page of a list or delta round, from a path or from an opaque link. Ends normally only after the last page; a
- * link that comes twice, that leads elsewhere or that is missing throws.
+ * link that comes twice, that leads elsewhere or that is missing throws. `pace` is awaited before each request.
  */
 export async function* pagesOf<T extends z.ZodType>(
   graph: Graph,
   clock: Pick<Clock, 'now'>,
   from: { readonly path: string } | { readonly link: string },
   item: T,
-  options: CallOptions & { readonly delta?: boolean },
+  options: CallOptions & { readonly delta?: boolean; readonly pace?: (signal: AbortSignal) => Promise<void> },
 ): AsyncGenerator<Listed<z.output<T>>> {
   const schema = pageOf(item)
   const seen = new Set<string>()
   let link = 'link' in from ? from.link : undefined
   for (let count = 0; count < MAX_PAGES; count++) {
+    await options.pace?.(options.signal)
     const begunAt = clock.now()
     const page =
       link === undefined && 'path' in from

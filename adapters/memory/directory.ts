@@ -155,6 +155,18 @@ export class MemoryDirectory {
     return this.#entries.get(id)?.versions.at(-1)?.enabled ?? false
   }
 
+  /** The account as it truly is now; undefined when there never was one. */
+  current(id: string): Omit<Version, 'at'> | undefined {
+    this.#land()
+    return this.#entries.get(id)?.versions.at(-1)
+  }
+
+  /** The whole log, shown already or not. */
+  get history(): readonly LoggedChange[] {
+    this.#land()
+    return this.#log
+  }
+
   get ids(): readonly string[] {
     return [...this.#entries.keys()]
   }

@@ -34,7 +34,8 @@ const portOf = (text: string, option: string): number => {
 }
 
 const inUse = (error: unknown, what: string, port: number, option: string): unknown => {
-  if (!(error instanceof Error) || !('code' in error) || error.code !== 'EADDRINUSE') return error
+  const cause = error instanceof BridgeError ? error.cause : error
+  if (!(cause instanceof Error) || !('code' in cause) || cause.code !== 'EADDRINUSE') return error
   return new BridgeError('E_USAGE', `Port ${port} is taken, so ${what} cannot start.`, {
     hint: `Choose another with ${option}, or 0 for any.`,
   })

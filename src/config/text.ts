@@ -43,7 +43,9 @@ export function readTree(text: string, env: Readonly<Record<string, string | und
   const problems = [...document.errors, ...document.warnings]
   if (problems.length > 0) {
     const faults = problems.map((problem) => ({ ...syntaxFault(problem), ...at(problem.pos[0]) }))
-    return { root: undefined, faults, position: nowhere }
+    // YAML may say the same of one place in several ways.
+    const distinct = new Map(faults.map((fault) => [JSON.stringify(fault), fault]))
+    return { root: undefined, faults: [...distinct.values()], position: nowhere }
   }
 
   const faults: Fault[] = []

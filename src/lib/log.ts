@@ -78,14 +78,19 @@ function plainError(error: Error, depth: number): Record<string, unknown> {
   }
 }
 
-/** The last net. It also catches the bindings of child loggers, which pino writes without asking a formatter. */
+/**
+ * The last net. It also catches the bindings of child loggers, which pino writes without asking a formatter. A field named
+ * `…Signed` is a signature of ours that is logged to be kept: it must come out whole.
+ */
 function scrub(line: string): string {
   return line
     .replace(/"([\w-]{1,64})":"(?:[^"\\]|\\.)*"/g, (pair, key: string) =>
       SECRET_KEY.test(key) ? `"${key}":"${MASK}"` : pair,
     )
     .replace(/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${MASK}`)
-    .replace(/\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(\.[A-Za-z0-9_-]*)*/g, MASK)
+    .replace(/("[A-Za-z]{0,64}Signed":")?\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(\.[A-Za-z0-9_-]*)*/g, (all, ours) =>
+      ours === undefined ? MASK : all,
+    )
     .replace(
       /([?&](?:key|code|sig|token|access_token|client_secret|client_assertion|assertion)=)[^&\s"\\#]+/gi,
       `$1${MASK}`,

@@ -54,7 +54,17 @@ test('an untouched chain holds; a signed head from the log proves its tail', asy
   const publicFile = join(world.folder, 'public.pem')
   const key = createPublicKey(readFileSync(world.keyFile))
   writeFileSync(publicFile, key.export({ type: 'spki', format: 'pem' }))
-  const json = await run(['audit', 'verify', '--store', `sqlite:${world.databaseFile}`, '--head', head, '--key', publicFile, '--json'])
+  const json = await run([
+    'audit',
+    'verify',
+    '--store',
+    `sqlite:${world.databaseFile}`,
+    '--head',
+    head,
+    '--key',
+    publicFile,
+    '--json',
+  ])
   assert.equal(json.code, 0, json.err)
   assert.partialDeepStrictEqual(parsed(json.out), { ok: true, entries, tail: 'proven' })
 
@@ -92,7 +102,7 @@ test('a changed entry is named and exits 70', async () => {
 test('an entry taken out, a text exchanged and an unreadable entry are each named and exit 70', async () => {
   const ways: readonly (readonly [string, number, RegExp])[] = [
     ['delete from audit where seq = ?', 3, /\b4\b.*sequence|\b3\b/],
-    [`update audit_text set text = 'nothing happened' where rowid in (select rowid from audit_text where seq = ? limit 1)`, 2, /\b2\b/],
+    [`update audit_text set text = 'nothing happened' where seq = ? and field = 'name'`, 2, /\b2\b/],
     [`update audit set body = '{' where seq = ?`, 2, /\b2\b/],
   ]
   for (const [sql, seq, says] of ways) {
@@ -110,9 +120,13 @@ test('entries cut off the end with their head are found by the signed head alone
   await using world = await startWorld()
   const { head } = await recorded(world)
   const raw = new Database(world.databaseFile)
-  const last = raw.prepare<[], { seq: number; hash: string }>('select seq, hash from audit order by seq desc limit 1 offset 1').get()
+  const last = raw
+    .prepare<[], { seq: number; hash: string }>('select seq, hash from audit order by seq desc limit 1 offset 1')
+    .get()
   assert.ok(last !== undefined)
-  for (const { name } of raw.prepare<[], { name: string }>("select name from sqlite_schema where type = 'trigger'").all())
+  for (const { name } of raw
+    .prepare<[], { name: string }>("select name from sqlite_schema where type = 'trigger'")
+    .all())
     raw.exec(`drop trigger "${name}"`)
   raw.prepare('delete from audit_text where seq > ?').run(last.seq)
   raw.prepare('delete from audit where seq > ?').run(last.seq)

@@ -58,20 +58,29 @@ test('faulty files are refused with exit 78 by check-config and by run, and neve
   const cases: Readonly<Record<string, readonly [Overrides | string, RegExp]>> = {
     'invalid YAML': ['version: 1\n  auth: [', /bridge\.yaml:\d+:\d+/],
     'an empty file': ['', /mapping/],
-    'a missing variable': [{ outbound: { proxy: '${NO_SUCH_VARIABLE}' } }, /NO_SUCH_VARIABLE/],
+    'a missing variable': [{ outbound: { proxy: `$\{NO_SUCH_VARIABLE}` } }, /NO_SUCH_VARIABLE/],
     'a secret in a file that is not there': [
       { adapters: { contoso: { credential: { secret: { file: join(world.folder, 'none') } } } } },
       /credential\.secret/,
     ],
-    'a secret that is no reference': [{ adapters: { contoso: { credential: { secret: { env: secret } } } } }, /credential\.secret/],
+    'a secret that is no reference': [
+      { adapters: { contoso: { credential: { secret: { env: secret } } } } },
+      /credential\.secret/,
+    ],
     'a signing key that is none': [{ signing: { keys: [secret] } }, /signing\.keys/],
-    'a hook key that is too short': [{ adapters: { contoso: { hooks: { eventGrid: { key: 'short' } } } } }, /eventGrid\.key/],
+    'a hook key that is too short': [
+      { adapters: { contoso: { hooks: { eventGrid: { key: 'short' } } } } },
+      /eventGrid\.key/,
+    ],
     'no operator': [{ auth: { clients: [] } }, /auth\.clients/],
     'tokens for Microsoft Graph': [
       { adapters: { contoso: { tokens: { audiences: ['https://graph.microsoft.com'] } } } },
       /tokens/,
     ],
-    'plain http elsewhere': [{ adapters: { contoso: { endpoints: { graph: 'http://graph.example.com' } } } }, /endpoints\.graph/],
+    'plain http elsewhere': [
+      { adapters: { contoso: { endpoints: { graph: 'http://graph.example.com' } } } },
+      /endpoints\.graph/,
+    ],
     'a kind that does not exist': [{ adapters: { contoso: { kind: 'ldap' } } }, /adapters\.contoso\.kind/],
   }
   for (const [name, [content, says]] of Object.entries(cases)) {

@@ -48,7 +48,9 @@ for (const schema of ['eventgrid', 'cloudevents'] as const) {
     await assertDenied(daemon, { did: analystDid })
     await assertDenied(daemon, { did: reporterDid })
     await until('the agent’s other account is off', () => tenant.get(contoso.agents.analyst)?.enabled === false)
-    const patched = tenant.requests.filter(({ method, path: asked }) => method === 'PATCH' && asked.includes(contoso.agentUser))
+    const patched = tenant.requests.filter(
+      ({ method, path: asked }) => method === 'PATCH' && asked.includes(contoso.agentUser),
+    )
     assert.deepEqual(patched, [], 'what an administrator turned off is not ours to write')
   })
 }
@@ -111,11 +113,13 @@ test('an account that was enabled again waits for a person, and resumes when two
   await until('held', async () => !(await isAllowed(daemon, { did: scoutDid })))
   tenant.setEnabled(contoso.agents.scout, true)
   const hold = await until('releasable', async () => {
-    const found = listAt(await agentOf(daemon, scoutDid), 'holds', ).at(0)
+    const found = listAt(await agentOf(daemon, scoutDid), 'holds').at(0)
     return typeof at(found, 'releasableAt') === 'string' && found
   })
   await assertDenied(daemon, { did: scoutDid })
-  const asked = await daemon.as('alice').post(path(scoutDid, `/holds/${textAt(hold, 'id')}/release`), { reason: 'seen' })
+  const asked = await daemon
+    .as('alice')
+    .post(path(scoutDid, `/holds/${textAt(hold, 'id')}/release`), { reason: 'seen' })
   assert.equal(asked.status, 202, asked.text)
   const done = await daemon.as('bob').post(`/v1/releases/${textAt(asked.body, 'releaseId')}/approve`, {})
   assert.equal(done.status, 200, done.text)
@@ -134,7 +138,10 @@ test('whoever leaves a group loses what only the group gave; what was given by h
   await using stream = await daemon.stream('runtime')
   tenant.removeMember(contoso.groups.customerData, contoso.agents.analyst)
   // A sudden absence is believed only after settle; the agent user is in another group, which is not mapped.
-  const signal = await stream.frame('capabilities', ({ event, data }) => event === 'capabilities' && at(data, 'did') === analystDid)
+  const signal = await stream.frame(
+    'capabilities',
+    ({ event, data }) => event === 'capabilities' && at(data, 'did') === analystDid,
+  )
   assert.deepEqual(listAt(signal.data, 'capabilities'), ['write:notes'])
   await assertDenied(daemon, question, 'R_CAPABILITY')
   await assertAllowed(daemon, { did: analystDid, capability: 'write:notes' })

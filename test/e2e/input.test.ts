@@ -13,7 +13,7 @@ const agent = (over: object) => ({ body: { did: `did:mesh:${randomUUID()}`, name
 const mapped = (...principals: object[]) => agent({ principals })
 
 const cases = ({ contoso }: World): readonly Case[] => {
-  const { analyst, reconciler, scout } = contoso.agents
+  const { reconciler, scout } = contoso.agents
   const holds = path(scoutDid, '/holds')
   const suspend = { severity: 'suspend', reason: 'x' }
   return [
@@ -50,7 +50,7 @@ const cases = ({ contoso }: World): readonly Case[] => {
       422,
       'E_NEVER',
     ],
-    ['a capability of no form', 'alice', '/v1/agents', agent({ capabilities: ['everything'] }), 422, 'E_CAPABILITY'],
+    ['a capability of no form', 'alice', '/v1/agents', agent({ capabilities: ['read reports'] }), 422, 'E_CAPABILITY'],
     ['a parent that is not registered', 'alice', '/v1/agents', agent({ parentDid: 'did:mesh:gone' }), 422, 'E_PARENT'],
     [
       'an agent as its own ancestor',
@@ -70,7 +70,7 @@ const cases = ({ contoso }: World): readonly Case[] => {
     ['a page of a million', 'alice', '/v1/agents?limit=1000000', {}, 400, 'E_VALIDATION'],
     ['no JSON', 'runtime', '/v1/kill', { body: '{"agentId": "did:mesh:x"' }, 400, 'E_JSON'],
     ['random bytes', 'runtime', '/v1/kill', { body: new Uint8Array([0, 255, 254, 1, 128]) }, 400, 'E_JSON'],
-    ['an empty body', 'runtime', '/v1/kill', { method: 'POST', body: '' }, 400, 'E_JSON'],
+    ['an empty body', 'runtime', '/v1/kill', { method: 'POST', body: '' }, 400, 'E_VALIDATION'],
     [
       'a prototype in disguise',
       'runtime',
@@ -100,7 +100,14 @@ const cases = ({ contoso }: World): readonly Case[] => {
     ['no token', undefined, '/v1/kill', { body: { agentId: scoutDid, reason: 'x' } }, 401, 'E_UNAUTHENTICATED'],
     ['a wrong token', 'mallory', '/v1/kill', { body: { agentId: scoutDid, reason: 'x' } }, 401, 'E_UNAUTHENTICATED'],
     ['a wrong role', 'gateway', '/v1/kill', { body: { agentId: scoutDid, reason: 'x' } }, 403, 'E_FORBIDDEN'],
-    ['a gravity that runtimes have not', 'runtime', holds, { body: { ...suspend, severity: 'kill' } }, 403, 'E_FORBIDDEN'],
+    [
+      'a gravity that runtimes have not',
+      'runtime',
+      holds,
+      { body: { ...suspend, severity: 'kill' } },
+      403,
+      'E_FORBIDDEN',
+    ],
     ['a hold on nobody', 'alice', path('did:mesh:gone', '/holds'), { body: suspend }, 404, 'E_AGENT_UNKNOWN'],
     ['a release of nothing', 'alice', `${holds}/none/release`, { body: { reason: 'x' } }, 404, 'E_HOLD_UNKNOWN'],
     ['an approval of nothing', 'alice', '/v1/releases/none/approve', { body: {} }, 404, 'E_RELEASE_UNKNOWN'],
@@ -113,7 +120,14 @@ const cases = ({ contoso }: World): readonly Case[] => {
       412,
       'E_REVISION',
     ],
-    ['a body other than the path', 'alice', path(analystDid), { method: 'PUT', body: agent({}).body }, 400, 'E_VALIDATION'],
+    [
+      'a body other than the path',
+      'alice',
+      path(analystDid),
+      { method: 'PUT', body: agent({}).body },
+      400,
+      'E_VALIDATION',
+    ],
     [
       'a plan nobody made',
       'alice',
@@ -149,12 +163,20 @@ const cases = ({ contoso }: World): readonly Case[] => {
       'E_TOO_LARGE',
     ],
     ['a webhook of no adapter', undefined, '/hooks/fabrikam', { body: [] }, 404, 'E_NOT_FOUND'],
-    ['the same account twice', 'alice', '/v1/agents', mapped(principal(analyst), principal(analyst)), 409, 'E_PRINCIPAL_TAKEN'],
+    [
+      'the same account twice',
+      'alice',
+      '/v1/agents',
+      mapped(principal(reconciler), principal(reconciler)),
+      400,
+      'E_VALIDATION',
+    ],
   ]
 }
 
 const isProblem = (answer: Answer, status: number, code: string): string | undefined => {
-  if (answer.status !== status || at(answer.body, 'code') !== code) return `${answer.status} ${answer.text.slice(0, 300)}`
+  if (answer.status !== status || at(answer.body, 'code') !== code)
+    return `${answer.status} ${answer.text.slice(0, 300)}`
   if (!String(answer.headers['content-type']).startsWith('application/problem+json')) return 'not a problem document'
   for (const member of ['type', 'title', 'requestId']) {
     if (typeof at(answer.body, member) !== 'string') return `no ${member}: ${answer.text}`

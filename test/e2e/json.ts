@@ -4,7 +4,9 @@ import assert from 'node:assert/strict'
 export const at = (value: unknown, ...path: readonly (string | number)[]): unknown =>
   path.reduce<unknown>(
     (found, step) =>
-      typeof found === 'object' && found !== null ? Object.entries(found).find(([key]) => key === String(step))?.[1] : undefined,
+      typeof found === 'object' && found !== null
+        ? Object.entries(found).find(([key]) => key === String(step))?.[1]
+        : undefined,
     value,
   )
 

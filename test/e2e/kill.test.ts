@@ -9,9 +9,9 @@ import {
   isAllowed,
   kill,
   path,
+  principal,
   register,
   registerAll,
-  principal,
   reporterDid,
   scoutDid,
   settledOff,
@@ -74,7 +74,9 @@ test('a runtime that answers a signal acknowledges it and places no hold', async
   assert.equal(placed.status, 201, placed.text)
   const holdId = textAt(placed.body, 'id')
   const signal = await stream.frame('suspended', ({ data }) => at(data, 'holdId') === holdId)
-  const echo = await daemon.as('runtime').post('/v1/kill', { agentId: scoutDid, inResponseTo: holdId, reason: 'told so' })
+  const echo = await daemon
+    .as('runtime')
+    .post('/v1/kill', { agentId: scoutDid, inResponseTo: holdId, reason: 'told so' })
   assert.equal(echo.status, 202, echo.text)
   assert.partialDeepStrictEqual(echo.body, { holdId, status: 'acknowledged' })
   const ack = await daemon.as('runtime').post(`/v1/signals/${at(signal.data, 'seq')}/ack`)
@@ -122,7 +124,9 @@ test('two people release a kill: the account is on again, and tokens from before
   const again = await daemon.as('bob').post(release, { reason: 'again' })
   assert.equal(again.status, 409)
   assert.equal(at(again.body, 'code'), 'E_ALREADY_RELEASED')
-  const enables = tenant.requests.filter(({ method, body }) => method === 'PATCH' && at(body, 'accountEnabled') === true)
+  const enables = tenant.requests.filter(
+    ({ method, body }) => method === 'PATCH' && at(body, 'accountEnabled') === true,
+  )
   assert.equal(enables.length, 1)
 })
 
@@ -136,9 +140,13 @@ test('a runtime lifts its own suspension alone, and nobody else’s', async () =
   const soc = await daemon.as('alice').post(path(scoutDid, '/holds'), { severity: 'disable', reason: 'case 4711' })
   assert.equal(soc.status, 201, soc.text)
   await settledOff(daemon, scoutDid, scout)
-  const lifted = await daemon.as('runtime').post(path(scoutDid, `/holds/${textAt(own.body, 'id')}/release`), { reason: 'ok' })
+  const lifted = await daemon
+    .as('runtime')
+    .post(path(scoutDid, `/holds/${textAt(own.body, 'id')}/release`), { reason: 'ok' })
   assert.equal(lifted.status, 200, lifted.text)
-  const other = await daemon.as('runtime').post(path(scoutDid, `/holds/${textAt(soc.body, 'id')}/release`), { reason: 'ok' })
+  const other = await daemon
+    .as('runtime')
+    .post(path(scoutDid, `/holds/${textAt(soc.body, 'id')}/release`), { reason: 'ok' })
   assert.equal(other.status, 403, other.text)
   await assertDenied(daemon, { did: scoutDid })
   assert.equal(world.tenant.get(scout)?.enabled, false)

@@ -30,7 +30,10 @@ export interface Start {
   readonly cwd?: string
 }
 
-export const startProcess = (args: readonly string[], { env = {}, program = main, cwd = root }: Start = {}): Process => {
+export const startProcess = (
+  args: readonly string[],
+  { env = {}, program = main, cwd = root }: Start = {},
+): Process => {
   const path = environment.PATH === undefined ? {} : { PATH: environment.PATH }
   const child: ChildProcess = spawn(execPath, [program, ...args], {
     cwd,

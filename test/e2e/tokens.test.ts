@@ -28,7 +28,13 @@ test('app-only tokens of both versions name the agent, with its status and capab
   const { tenant, contoso } = world
   await until('the group was read', () => isAllowed(daemon, { did: analystDid, capability: 'read:reports' }))
   for (const version of ['v1', 'v2'] as const) {
-    const token = tenant.issueToken({ kind: 'agent', version, id: contoso.agents.analyst, audience, roles: ['Ledger.Read'] })
+    const token = tenant.issueToken({
+      kind: 'agent',
+      version,
+      id: contoso.agents.analyst,
+      audience,
+      roles: ['Ledger.Read'],
+    })
     assert.partialDeepStrictEqual(await verify(daemon, token), {
       valid: true,
       issuer:

@@ -25,7 +25,11 @@ export type Person = keyof typeof people
 
 export const tokenOf = (name: string): string => `token-of-${name}`
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
-export const clientEntry = (name: string, role: readonly string[]) => ({ name, role, tokenSha256: sha256(tokenOf(name)) })
+export const clientEntry = (name: string, role: readonly string[]) => ({
+  name,
+  role,
+  tokenSha256: sha256(tokenOf(name)),
+})
 
 /** Members written over the configuration, to any depth. */
 export type Overrides = { readonly [key: string]: unknown }

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { memoryConfig, open } from '../../adapters/memory/index.ts'
 import { MemoryDirectory } from '../../adapters/memory/directory.ts'
-import type { AdapterSettings } from '../../src/core/adapter.ts'
+import { memoryConfig, open } from '../../adapters/memory/index.ts'
+import type { Accounts, AdapterSettings } from '../../src/core/adapter.ts'
 import type { Lane, Store } from '../../src/core/store.ts'
 import type { Hold } from '../../src/core/types.ts'
 import type { AgentInput, Bridge, Caller } from '../../src/engine/api.ts'
@@ -65,7 +65,6 @@ export interface AdapterOptions {
 export interface WorldOptions {
   readonly policy?: Partial<Policy>
   readonly adapters?: Readonly<Record<string, AdapterOptions>>
-  /** Called with the world when a probe is passed; throwing from it is the death of the process there. */
   readonly random?: () => number
 }
 
@@ -82,6 +81,8 @@ export class World implements AsyncDisposable {
   policy: Policy
   readonly settings: Record<Name, AdapterSettings>
   readonly alerts: Alert[] = []
+  /** Rules that were broken at the directories' side of the wire. */
+  readonly violations: string[] = []
   /** Probe points passed, in order. */
   readonly passed: string[] = []
   metrics: Metrics = createMetrics()
@@ -92,7 +93,6 @@ export class World implements AsyncDisposable {
   /** Dies when the given probe is passed. */
   dieAt: string | undefined
   dead = false
-  /** Looked at in every transaction's end, by property tests. */
   readonly #dir: string
   readonly #options: WorldOptions
   readonly #ticking: Clock
@@ -194,17 +194,31 @@ export class World implements AsyncDisposable {
     const config = memoryConfig.parse({ kind: 'memory', never: never ?? [] })
     const adapter = open(name, config, { clock: this.#ticking }, this.directories[name])
     const { settings } = this
-    const kept = { ...adapter }
-    if (logless && adapter.accounts !== undefined) {
-      const { log: _log, ...accounts } = adapter.accounts
-      return { adapter: { ...kept, accounts }, settings: settings[name] }
+    const { accounts } = adapter
+    if (accounts === undefined) throw new Error('the memory adapter writes')
+    const { log, ...rest } = accounts
+    const checked: Accounts = {
+      ...rest,
+      ...(log !== undefined && !logless && { log }),
+      enable: async (refs, signal) => {
+        for (const { id } of refs) await this.#checkEnable(name, id)
+        return accounts.enable(refs, signal)
+      },
     }
     return {
-      adapter: kept,
+      adapter: { ...adapter, accounts: checked },
       get settings() {
         return settings[name]
       },
     }
+  }
+
+  /** I2, at the moment of sending. */
+  async #checkEnable(name: Name, id: string): Promise<void> {
+    const principal = await this.store.principal({ adapter: name, id })
+    const open = principal === undefined ? [] : await this.store.openHolds(principal.did)
+    if (principal?.account.mark === 'ours' && open.length === 0) return
+    this.violations.push(`I2: enabled ${name}/${id} with mark ${principal?.account.mark} and ${open.length} open holds`)
   }
 
   #probe(point: string): void {
@@ -250,7 +264,8 @@ export class World implements AsyncDisposable {
     if ((await this.store.meta('paused')) !== undefined) return due
     for (const name of this.runners.keys()) {
       for (const lane of [0, 1, 2] as const) {
-        for (const { id, account } of await this.store.due(name, lane, this.clock.now(), 5)) due.push({ lane, id, account })
+        for (const { id, account } of await this.store.due(name, lane, this.clock.now(), 5))
+          due.push({ lane, id, account })
       }
     }
     return due

@@ -10,11 +10,20 @@ test('a kill denies at its commit, and switches the account off in every directo
   assert.deepEqual(await world.codes(did), ['R_SUSPENDED'])
   await world.settleAll()
   assert.deepEqual([world.north.enabled('a'), world.south.enabled('a')], [false, false])
-  assert.deepEqual([(await world.account('north', 'a')).mark, (await world.account('south', 'a')).mark], ['ours', 'ours'])
+  assert.deepEqual(
+    [(await world.account('north', 'a')).mark, (await world.account('south', 'a')).mark],
+    ['ours', 'ours'],
+  )
   await world.releaseByTwo(did, holdId, alice, bob)
   await world.settleAll()
   assert.deepEqual([world.north.enabled('a'), world.south.enabled('a')], [true, true])
-  assert.deepEqual([world.writes('north'), world.writes('south')], [['disable', 'enable'], ['disable', 'enable']])
+  assert.deepEqual(
+    [world.writes('north'), world.writes('south')],
+    [
+      ['disable', 'enable'],
+      ['disable', 'enable'],
+    ],
+  )
   assert.deepEqual(await world.origins(did), [])
   assert.equal((await world.account('north', 'a')).mark, 'none')
   assert.equal((await world.bridge.verifyAudit()).ok, true)

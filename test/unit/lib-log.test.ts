@@ -70,6 +70,16 @@ describe('the log', () => {
     assert.ok(JSON.stringify(line).length < 50_000)
   })
 
+  it('leaves a signature of ours whole, in the field that is meant for it only', () => {
+    const jws = 'eyJhbGciOiJFZERTQSJ9.eyJzZXEiOjF9.c2lnbmF0dXJl'
+    const [line] = logged((log) =>
+      log.info({ auditHeadSigned: jws, other: jws, text: `"auditHeadSigned":"${jws}"` }, jws),
+    )
+    assert.equal(line?.auditHeadSigned, jws)
+    assert.equal(line?.other, '[redacted]')
+    assert.ok(!line?.text.includes(jws) && !line.msg.includes(jws))
+  })
+
   it('changes its level while running', () => {
     const lines = logged((log) => {
       log.debug('no')
