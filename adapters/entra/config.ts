@@ -50,12 +50,19 @@ function pemPair(pem: string): string | undefined {
 
 const kinds = z.enum(['agentIdentity', 'agentUser', 'servicePrincipal', 'user'])
 
+const subscriptions = z
+  .array(text.transform((name) => name.toLowerCase()))
+  .prefault([])
+  .describe(
+    'Subscriptions to accept: event subscription name, Graph or Azure subscription id; empty: any of this tenant',
+  )
+
 const eventGrid = z.discriminatedUnion('auth', [
   z
     .strictObject({
       auth: z.literal('entra'),
       audience: text.describe('The application the event subscription asks a token for'),
-      subscriptions: z.array(guid).prefault([]).describe('Graph subscription ids to accept; empty: any of this tenant'),
+      subscriptions,
     })
     .describe('Deliveries carry a token of this tenant'),
   z
@@ -64,7 +71,7 @@ const eventGrid = z.discriminatedUnion('auth', [
       key: oneOrMany(secret({ min: 16 })).describe(
         'Expected in the header X-Bridge-Key or as ?key=; several to rotate',
       ),
-      subscriptions: z.array(guid).prefault([]).describe('Graph subscription ids to accept; empty: any of this tenant'),
+      subscriptions,
     })
     .describe('Deliveries carry a shared key'),
 ])

@@ -54,7 +54,8 @@ export function openHooks(parts: HooksParts): Hooks {
     const events = await Promise.all(elements.map(readEvent))
     const handshake = events.find((event) => event?.type === 'Microsoft.EventGrid.SubscriptionValidationEvent')
     if (handshake) return validate(handshake, request, allowed)
-    return judge(events, tenantId, allowed)
+    const named = allowed(request.headers['aeg-subscription-name'])
+    return judge(events, tenantId, (subscription) => named || allowed(subscription))
   }
   return { receive }
 }

@@ -187,6 +187,12 @@ describe('entra hooks', () => {
       it.open({ hooks: { eventGrid: { auth: 'key', key: HOOK_KEY, subscriptions } } })
     await receive(only([azure]), request([event]))
     await assert.rejects(receive(only([user]), request([event])), { code: 'E_HOOK_UNVERIFIED' })
+    const headers = { 'x-bridge-key': HOOK_KEY, 'aeg-subscription-name': 'BRIDGE-USERS' }
+    await receive(only(['Bridge-Users']), { ...request([event]), headers })
+    const notification = cloud('Microsoft.Graph.UserUpdated', notice(it.tenant.tenantId, user))
+    const named = await receive(only(['Bridge-Users']), { ...request(notification), headers })
+    assert.deepEqual(targets(named), [user])
+    assert.deepEqual(targets(await receive(only(['other']), { ...request(notification), headers })), [])
     assert.equal(it.tenant.requests.length, 0)
   })
 

@@ -94,11 +94,21 @@ export const account = (
  * Waits until a reading past `settle` confirmed our disable: only then does the directory's log reach past it, and a
  * release is not put off.
  */
-export const settledOff = async (daemon: Daemon, did: string, id: string): Promise<void> => {
-  const first = await account(daemon, did, id, { mark: 'ours', observed: 'disabled' })
-  const at0 = textAt(first, 'observedAt')
+export const settledOff = async (
+  daemon: Daemon,
+  did: string,
+  id: string,
+  marks: readonly string[] = ['ours'],
+): Promise<void> => {
+  const observed = async (): Promise<string | undefined> => {
+    const found = listAt(await agentOf(daemon, did), 'principals').find((one) => at(one, 'id') === id)
+    const state = at(found, 'account')
+    if (at(state, 'observed') !== 'disabled' || !marks.includes(textAt(state, 'mark'))) return undefined
+    return textAt(state, 'observedAt')
+  }
+  const first = await until('a reading of the disabled account', observed)
   await until('a later reading', async () => {
-    const now = await account(daemon, did, id, { mark: 'ours' })
-    return textAt(now, 'observedAt') > at0
+    const later = await observed()
+    return later !== undefined && later > first
   })
 }

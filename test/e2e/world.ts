@@ -64,8 +64,8 @@ export interface World extends AsyncDisposable {
   readonly tenant: EntraTenant
   readonly contoso: Contoso
   configure(overrides?: Overrides): void
-  /** A daemon that listens; ended with the world at the latest. */
-  daemon(): Promise<Daemon>
+  /** A daemon that listens; ended with the world at the latest. Another program may start it, with arguments after the file. */
+  daemon(program?: string, ...args: readonly string[]): Promise<Daemon>
 }
 
 export const isMessage = (message: string) => (line: string) => {
@@ -114,8 +114,12 @@ export const startWorld = async (overrides: Overrides = {}, options: EntraTenant
 
   // Daemons are added later, so they end before the tenant and the folder they use.
   const held = stack.move()
-  const daemon = async (): Promise<Daemon> => {
-    const process = held.use(startProcess(['run', '--config', configFile]))
+  const daemon: World['daemon'] = async (program, ...args) => {
+    const process = held.use(
+      program === undefined
+        ? startProcess(['run', '--config', configFile])
+        : startProcess([configFile, ...args], { program }),
+    )
     const line = await process.line('the daemon listens', isMessage('listening'))
     const origin = textAt(parsed(line), 'origin')
     return {

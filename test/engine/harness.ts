@@ -252,10 +252,20 @@ export class World implements AsyncDisposable {
       for (const runner of this.runners.values()) {
         await runner.mirror.suspendOnce(this.signal)
         await runner.mirror.drained()
-        if ((await runner.mirror.workOnce(this.signal)) === 'more') more = true
+        if ((await this.#survive(runner.mirror.workOnce(this.signal))) === 'more') more = true
         if (this.dead) return
       }
       if (!more && (await this.#dueNow()).length === 0) return
+    }
+  }
+
+  /** The death of the process ends what it was at; everything else that is thrown is a fault. */
+  async #survive<T>(work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await work
+    } catch (error) {
+      if (error instanceof Death) return undefined
+      throw error
     }
   }
 

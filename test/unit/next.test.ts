@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Context } from '../../src/core/account.ts'
+import type { LogEntry } from '../../src/core/adapter.ts'
+import { attribute, checkLift, checkOverride, logSkewMs, next, puttingBack } from '../../src/core/next.ts'
+import type { Account } from '../../src/core/types.ts'
+import {
+  account,
+  claimedAcked,
+  claimedSent,
+  claimedUnsent,
+  context,
+  kill,
+  lifted,
+  now,
+  ours,
+  own,
+  past,
+  settle,
+  suspend,
+  timeout,
+} from './accounts.ts'
+
+const held = { others: [kill] }
+const guarded = { others: [{ ...kill, guarded: true }] }
+const verified = { ...ours, observedAt: past + settle + 1 }
+const flying = { intent: 'disable', inFlightUntil: now + 7 } as const
+
+const rows: readonly [string, Account, Partial<Context>, string, number?][] = [
+  ['a hold, mark none', account({ observed: 'enabled' }), held, 'claim'],
+  ['a hold, never read', account(), held, 'claim'],
+  ['a hold, lifted', lifted, held, 'claim'],
+  ['a hold, off already and not ours', account({ observed: 'disabled' }), held, 'rest'],
+  ['a hold, absent', account({ observed: 'absent' }), held, 'rest'],
+  ['a hold that the guard keeps back', account(), guarded, 'rest'],
+  ['a hold that the guard keeps back, ours from before', verified, guarded, 'rest'],
+  ['a hold, claimed', claimedUnsent, held, 'disable'],
+  ['a hold, claimed and sent, not answered', claimedSent, held, 'disable'],
+  ['a hold, in flight', { ...claimedSent, ...flying }, held, 'rest', now + 8],
+  ['a hold, in flight, a read is due', { ...claimedSent, ...flying, readDueAt: now }, held, 'read'],
+  ['a hold, in flight, a read is due before', { ...claimedSent, ...flying, readDueAt: now + 3 }, held, 'rest', now + 3],
+  ['a hold, was in flight', { ...claimedSent, intent: 'disable', inFlightUntil: now - 1 }, held, 'read'],
+  [
+    'in flight beyond what can be',
+    { ...claimedSent, intent: 'disable', inFlightUntil: now + settle + timeout + 1 },
+    held,
+    'read',
+  ],
+  ['a hold, acknowledged, settling', { ...ours, disabledAckAt: now }, held, 'rest', now + settle + 1],
+  ['a hold, acknowledged, settled', ours, held, 'read'],
+  ['a hold, read after settle', verified, held, 'rest'],
+  ['a hold, drift accepted', account({ driftAcceptedAt: now - 1 }), { others: [suspend] }, 'rest'],
+  ['a newer hold than the drift accepted', account({ driftAcceptedAt: past - 1 }), { others: [suspend] }, 'claim'],
+  ['a kill, drift accepted', account({ driftAcceptedAt: now - 1 }), held, 'claim'],
+  ['contested', { ...verified, contested: true, drifts: [now - 1_000] }, held, 'rest', now - 1_000 + 600_000],
+  ['contested long enough', { ...verified, contested: true, drifts: [now - 600_000] }, held, 'read'],
+  ['own hold open', account(), { own }, 'rest'],
+  ['own hold and others, not claimed', account(), { own, others: [kill] }, 'rest'],
+  ['own hold and others, claimed', claimedUnsent, { own, others: [kill] }, 'rest'],
+  ['own hold, a read is due', account({ readDueAt: now }), { own }, 'read'],
+  ['own hold, a read is due later', account({ readDueAt: now + 5 }), { own }, 'rest', now + 5],
+  ['a disable goes before a read', { ...claimedUnsent, readDueAt: now }, held, 'disable'],
+  ['a read goes before the log', { ...ours, readDueAt: now }, {}, 'read'],
+  ['to be put back', account({ putBack: true }), { own }, 'disable'],
+  ['to be put back, in flight', account({ putBack: true, ...flying }), { own }, 'rest', now + 8],
+  ['released, mark none', account(), {}, 'rest'],
+  ['released, claimed and nothing sent', claimedUnsent, {}, 'unclaim'],
+  ['released, claimed and sent', claimedSent, {}, 'attribute'],
+  ['released, claimed and acknowledged', claimedAcked, {}, 'attribute'],
+  ['released, ours', ours, {}, 'attribute'],
+  ['released, ours, an earlier lift unchecked', { ...ours, liftedFrom: past }, {}, 'check-lift'],
+  ['released, claimed, an earlier lift unchecked', { ...claimedSent, liftedFrom: past }, {}, 'check-lift'],
+  ['released, lifted, settling', { ...lifted, enabledAckAt: now }, {}, 'rest', now + settle + 1],
+  ['released, lifted, settled', lifted, {}, 'read'],
+  ['on again, the lift unchecked', account({ liftedFrom: past }), {}, 'check-lift'],
+  ['held again, the lift unchecked', { ...verified, liftedFrom: past }, held, 'check-lift'],
+  ['own hold open, the lift unchecked', account({ liftedFrom: past }), { own }, 'rest'],
+  ['overridden', account({ overriddenAt: past }), {}, 'check-override'],
+  ['overridden, no log', account({ overriddenAt: past }), { hasLog: false }, 'rest'],
+  ['not writing, held', account(), { ...held, writes: false }, 'rest'],
+  ['not writing, marked from before', ours, { writes: false }, 'rest'],
+  ['not writing, a read is due', account({ readDueAt: now }), { writes: false }, 'read'],
+  ['not writing, a read is due later', account({ readDueAt: now + 1 }), { writes: false }, 'rest', now + 1],
+]
+
+for (const [when, given, part, wanted, until] of rows) {
+  test(`next: ${when}`, () => {
+    const step = next(given, context(part))
+    assert.deepEqual([step.do, step.do === 'rest' ? step.until : undefined], [wanted, until])
+  })
+}
+
+const entry = (at: number, action: LogEntry['action'], by: 'ours' | 'theirs'): LogEntry => ({
+  id: 'a',
+  at,
+  action,
+  ours: by === 'ours',
+  actor: by,
+})
+const complete = (...entries: LogEntry[]) => ({ entries, completeUntil: now })
+const late = (...entries: LogEntry[]) => ({ entries, completeUntil: past })
+const off = entry(past, 'disable', 'ours')
+
+const verdicts: readonly [string, Account, ReturnType<typeof complete> | undefined, string][] = [
+  ['no log, ours', ours, undefined, 'enable'],
+  ['no log, claimed', claimedAcked, undefined, 'unproven'],
+  ['the latest is ours', ours, complete(off), 'enable'],
+  ['claimed, the latest is ours', claimedAcked, complete(off), 'enable'],
+  ['the latest is theirs', ours, complete(off, entry(past + 1, 'disable', 'theirs')), 'disabled'],
+  ['theirs came before ours', ours, complete(entry(past - 1, 'disable', 'theirs'), off), 'enable'],
+  [
+    'theirs was taken back',
+    ours,
+    complete(off, entry(past + 1, 'disable', 'theirs'), entry(past + 2, 'enable', 'theirs')),
+    'enable',
+  ],
+  [
+    'theirs, switched on only by us',
+    ours,
+    complete(off, entry(past + 1, 'disable', 'theirs'), entry(past + 2, 'enable', 'ours')),
+    'disabled',
+  ],
+  ['nothing in the log', ours, complete(), 'unproven'],
+  [
+    'an older one of ours is out of the window',
+    claimedAcked,
+    complete(entry(past - logSkewMs - 1, 'disable', 'ours')),
+    'unproven',
+  ],
+  ['the log is behind', ours, late(off), 'wait'],
+  ['the log is behind, theirs from before ours', ours, late(entry(past - 1, 'disable', 'theirs')), 'wait'],
+  ['the log is behind, theirs already after ours', ours, late(entry(past + 1, 'disable', 'theirs')), 'disabled'],
+]
+
+for (const [when, given, log, wanted] of verdicts) {
+  test(`attribute: ${when}`, () => {
+    const verdict = attribute(given, log)
+    assert.equal(verdict.verdict === 'theirs' ? verdict.outcome.reason : verdict.verdict, wanted)
+    if (verdict.verdict === 'enable') assert.equal(verdict.account.mark, 'ours')
+    if (verdict.verdict === 'theirs') {
+      const { own: does, account: became } = verdict.outcome
+      assert.deepEqual([does, became.mark, became.foreignSeenAt], ['place', 'none', past])
+    }
+  })
+}
+
+test('the log is read once more after an enable: a foreign disable in the window is put back', () => {
+  const since = { ...lifted, liftedFrom: past, enabledAckAt: past + 100 }
+  const theirs = entry(past + 50, 'disable', 'theirs')
+  assert.equal(checkLift(since, complete(off)), 'clean')
+  assert.equal(checkLift(since, { entries: [off], completeUntil: past + 100 }), 'wait')
+  assert.deepEqual(checkLift(since, complete(off, theirs)), theirs)
+  assert.deepEqual(checkLift(since, { entries: [off, theirs], completeUntil: past }), theirs)
+  assert.deepEqual(checkLift(since, complete(off, theirs, entry(past + 100, 'enable', 'ours'))), theirs)
+  assert.equal(checkLift(since, complete(off, theirs, entry(past + 60, 'enable', 'theirs'))), 'clean')
+  assert.equal(checkLift(since, complete(off, entry(past + 101 + logSkewMs, 'disable', 'theirs'))), 'clean')
+  const { account: back, own: does, reason } = puttingBack(since)
+  assert.deepEqual(
+    [back.mark, back.putBack, back.liftedFrom, does, reason],
+    ['none', true, undefined, 'place', 'disabled'],
+  )
+})
+
+test('after an override only a newer disable by somebody else counts', () => {
+  const overridden = account({ overriddenAt: past })
+  assert.equal(checkOverride(overridden, complete(entry(past, 'disable', 'theirs'))), undefined)
+  assert.equal(checkOverride(overridden, complete(entry(past + 1, 'disable', 'ours'))), undefined)
+  const newer = entry(past + 1, 'disable', 'theirs')
+  assert.deepEqual(checkOverride(overridden, complete(newer)), newer)
+  assert.equal(checkOverride(overridden, complete(newer, entry(past + 2, 'enable', 'theirs'))), undefined)
+})
