@@ -167,7 +167,11 @@ export const describeApi = (app: FastifyInstance, version: string, publicUrl: st
   app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: docsPolicy,
-    theme: { title: 'Identity bridge API' },
+    // Its own bar offers to load documents from elsewhere, which the policy forbids.
+    theme: {
+      title: 'Identity bridge API',
+      css: [{ filename: 'bar.css', content: '.swagger-ui .topbar { display: none }' }],
+    },
     uiConfig: { docExpansion: 'list', deepLinking: true },
     transformSpecification: document,
     transformSpecificationClone: false,

@@ -111,7 +111,7 @@ describe('killed at a named point', { concurrency: 4 }, () => {
       await kill(daemon, scoutDid, 'again')
       await assertDenied(daemon, { did: scoutDid })
       await until('the account is off', isOff(world), patienceMs)
-      await markedOff(daemon, world)
+      await settledOff(daemon, scoutDid, scoutOf(world), ['ours', 'claimed'], patienceMs)
       await assertDenied(daemon, { did: scoutDid })
       assert.deepEqual(await originsOf(daemon, scoutDid), ['runtime:runtime'])
       assert.equal(patchesOf(world, scoutOf(world), true).length, before)

@@ -99,6 +99,7 @@ export const settledOff = async (
   did: string,
   id: string,
   marks: readonly string[] = ['ours'],
+  timeoutMs?: number,
 ): Promise<void> => {
   const observed = async (): Promise<string | undefined> => {
     const found = listAt(await agentOf(daemon, did), 'principals').find((one) => at(one, 'id') === id)
@@ -106,9 +107,7 @@ export const settledOff = async (
     if (at(state, 'observed') !== 'disabled' || !marks.includes(textAt(state, 'mark'))) return undefined
     return textAt(state, 'observedAt')
   }
-  const first = await until('a reading of the disabled account', observed)
-  await until('a later reading', async () => {
-    const later = await observed()
-    return later !== undefined && later > first
-  })
+  const first = await until('a reading of the disabled account', observed, timeoutMs)
+  const isLater = async () => ((await observed()) ?? '') > first
+  await until('a later reading', isLater, timeoutMs)
 }

@@ -283,7 +283,9 @@ export class World implements AsyncDisposable {
 
   async nextDue(): Promise<number | undefined> {
     const times: number[] = []
-    const lanes: readonly Lane[] = [0, 1, 2]
+    // While paused, suspensions stay due.
+    const paused = (await this.store.meta('paused')) !== undefined
+    const lanes: readonly Lane[] = paused ? [1] : [0, 1, 2]
     for (const name of this.runners.keys()) {
       for (const lane of lanes) {
         const at = await this.store.nextDue(name, lane)
