@@ -184,10 +184,10 @@ export const startApp = async (options: AppOptions): Promise<App> => {
 
     const signer = headSigner({ keys: () => config.signing.keys, store, clock, log })
     stack.defer(() => signer.sign())
-    for (const runner of runners.values()) {
-      runner.start()
-      stack.defer(() => within(drainMs, runner.stop()))
-    }
+    for (const runner of runners.values()) runner.start()
+    stack.defer(async () => {
+      await Promise.all([...runners.values()].map((runner) => within(drainMs, runner.stop())))
+    })
     stack.defer(() => stopping.abort())
     void every(clock, signMs, stopping.signal, log, () => signer.sign())
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
@@ -214,18 +214,26 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       runners,
       reload: async (next) => {
         const diff = diffReload(config, next)
-        config = { ...next, server: config.server, store: config.store, outbound: config.outbound }
-        policy = policyOf(next)
-        clients = clientsOf(next)
-        for (const [name, one] of Object.entries(next.adapters)) {
-          const present = settings.get(name)
-          if (present !== undefined) settings.set(name, { ...present, groups: one.groups })
-        }
+        config = inForce(config, next)
+        policy = policyOf(config)
+        clients = clientsOf(config)
+        for (const [name, one] of Object.entries(config.adapters)) settings.set(name, settingsOf(one))
         log.level = next.log.level
         verifier.reload()
         for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
         metrics.inc('config_reload_total', { outcome: 'ok' })
-        log.info({ reloaded: diff.reloaded, needsRestart: diff.needsRestart }, 'configuration reloaded')
+        const { reloaded, needsRestart } = diff
+        if (reloaded.length > 0) {
+          await change(deps, derived, (c) =>
+            c.tx.appendAudit({
+              time: c.now,
+              type: 'config.reloaded',
+              actor: c.actor,
+              details: { reloaded, needsRestart },
+            }),
+          )
+        }
+        log.info({ reloaded, needsRestart }, 'configuration reloaded')
         return diff.needsRestart
       },
       reloadFailed: (text) => {
@@ -238,6 +246,16 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     await stack.disposeAsync()
     throw error
   }
+}
+
+/** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */
+const inForce = (started: Config, next: Config): Config => {
+  const { auth, signing, policy, capabilities, retention, log } = next
+  const adapters = Object.entries(started.adapters).map(([name, one]) => {
+    const groups = next.adapters[name]?.kind === one.kind ? next.adapters[name].groups : one.groups
+    return [name, { ...one, groups }]
+  })
+  return { ...started, auth, signing, policy, capabilities, retention, log, adapters: Object.fromEntries(adapters) }
 }
 
 const within = async (ms: number, work: Promise<void>): Promise<void> => {

@@ -209,7 +209,7 @@ function authError(error: unknown): BridgeError {
   const hint = numbers.map((number) => signInHints[number]).find((each) => each !== undefined)
   const named = numbers.length > 0 ? ` (${numbers.map((number) => `AADSTS${number}`).join(', ')})` : ''
   return new BridgeError('E_DIRECTORY_AUTH', `the bridge could not sign in to the directory${named}`, {
-    hint: hint ?? 'run idp-bridge doctor and check the credential of this adapter',
+    hint: hint ?? 'check the credential of this adapter and what the log says of it at start',
   })
 }
 

@@ -47,7 +47,9 @@ export function answerError(answer: Answer, purpose: Purpose, nowMs: number): Br
   const retryAfterMs = retryAfterOf(answer.retryAfter, nowMs)
 
   if (status === 401)
-    return error('E_DIRECTORY_AUTH', { hint: 'run idp-bridge doctor: Graph does not accept the token of the bridge' })
+    return error('E_DIRECTORY_AUTH', {
+      hint: 'Graph does not accept the token of the bridge: see the findings logged at start, and that its account is enabled',
+    })
   if (status === 403) return error('E_DIRECTORY_FORBIDDEN', { hint: grantHint(purpose) })
   if (status === 429) return error('E_DIRECTORY_THROTTLED', { retryAfterMs: retryAfterMs ?? MIN_RETRY_MS })
   if (status === 410 || (status >= 400 && status < 500 && name !== undefined && EXPIRED.test(name)))

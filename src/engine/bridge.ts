@@ -1,7 +1,7 @@
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import * as agents from './agents.ts'
-import type { AgentView, Bridge, Caller } from './api.ts'
+import type { AgentView, Bridge } from './api.ts'
 import { verifyAudit } from './auditing.ts'
 import { createKillBudget } from './budget.ts'
 import { change, bridge as derived } from './change.ts'
@@ -17,7 +17,7 @@ import { signalStream } from './signals.ts'
 import { readiness, statusView } from './status.ts'
 import { validateAgent } from './validating.ts'
 import type { Verifier } from './verify.ts'
-import { agentView, checkBounds, requireAgent } from './views.ts'
+import { agentView, requireAgent } from './views.ts'
 import { pausedKey } from './worker.ts'
 
 export interface BridgeParts {
@@ -39,11 +39,8 @@ export const createBridge = (parts: BridgeParts): Bridge => {
 
   const recallOf = (adapter: string) => runner(adapter)?.mirror.recall ?? createRecall()
 
-  const seen = async (did: string, caller: Caller): Promise<AgentView> => {
-    const agent = await requireAgent(store, parseDid(did))
-    checkBounds(agent, caller)
-    return agentView(deps, store, agent)
-  }
+  const seen = async (did: string): Promise<AgentView> =>
+    agentView(deps, store, await requireAgent(store, parseDid(did)))
 
   return {
     register: (input, caller) => agents.register(deps, recallOf, input, caller),
@@ -57,12 +54,12 @@ export const createBridge = (parts: BridgeParts): Bridge => {
       return { agent: await agents.update(deps, recallOf, input, caller, ifRevision), created: false }
     },
     patch: async (did, patch, caller, ifRevision) => {
-      const present = await seen(did, caller)
+      const present = await seen(did)
       const input = mergePatch(agents.inputOf(present), patch)
       return agents.update(deps, recallOf, input, caller, ifRevision ?? present.revision)
     },
     decommission: (did, reason, caller) => agents.decommission(deps, parseDid(did), reason, caller),
-    agent: seen,
+    agent: (did) => seen(did),
     agents: async ({ status, cursor, label, limit, ...filter }, _caller) => {
       if (status !== undefined && status !== 'active' && status !== 'suspended' && status !== 'decommissioned') {
         throw new BridgeError('E_VALIDATION', 'There is no such status.', {
@@ -81,28 +78,22 @@ export const createBridge = (parts: BridgeParts): Bridge => {
       for (const agent of found.slice(0, limit)) items.push(await agentView(deps, store, agent))
       return { items, nextCursor: found.length > limit ? (items.at(-1)?.did ?? null) : null }
     },
-    principal: async (adapter, id, caller) => {
+    principal: async (adapter, id) => {
       const principal = await store.principal({ adapter, id })
       if (principal === undefined) {
         throw new BridgeError('E_NOT_FOUND', 'No agent is mapped to this account.', {
           hint: 'Ids are compared byte by byte.',
         })
       }
-      return seen(principal.did, caller)
+      return seen(principal.did)
     },
-    validate: (did, caller) => seen(did, caller).then((agent) => validateAgent(deps, agent)),
+    validate: (did) => seen(did).then((agent) => validateAgent(deps, agent)),
 
     place: (did, input, caller) => holding.place(deps, parseDid(did), input, caller),
-    holds: async (did, limit, caller) => {
-      checkBounds(await store.agent(parseDid(did)), caller)
-      return holding.holds(deps, did, limit)
-    },
+    holds: (did, limit) => holding.holds(deps, parseDid(did), limit),
     release: (did, holdId, reason, caller) => holding.release(deps, parseDid(did), holdId, reason, caller),
     approve: (releaseId, caller) => holding.approve(deps, releaseId, caller),
-    kill: (input, caller) => {
-      spendKill(caller)
-      return holding.kill(deps, input, caller)
-    },
+    kill: (input, caller) => holding.kill(deps, input, caller, spendKill),
 
     decide: decider.decide,
     verify: decider.verify,

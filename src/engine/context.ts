@@ -50,7 +50,9 @@ export const retryIn = (deps: Deps, attempts: number, floorMs = 0): number => {
 export const scheduleOf = (deps: Deps, account: Account, context: Context, floorMs = 0): Schedule => {
   const step = next(account, context)
   if (step.do === 'rest') return { nextAt: step.until, lane: 1 }
+  // Claiming is local: failures before it delay nothing.
+  if (step.do === 'claim') return { nextAt: context.now, lane: 0 }
   const nextAt = context.now + retryIn(deps, account.attempts, floorMs)
-  if (step.do !== 'claim' && step.do !== 'disable') return { nextAt, lane: 1 }
+  if (step.do !== 'disable') return { nextAt, lane: 1 }
   return { nextAt, lane: account.attempts === 0 ? 0 : 2 }
 }

@@ -91,9 +91,17 @@ export const createDecider = (deps: Deps, verifier: Verifier) => {
         deps.metrics.inc('token_verifications_total', { adapter: 'none', outcome: verified.codes[0] ?? 'refused' })
         return { valid: false, codes: verified.codes }
       }
-      deps.metrics.inc('token_verifications_total', { adapter: verified.adapter, outcome: 'valid' })
       const { did } = verified.actor
-      const { agent, open } = await ask({ did: undefined, principals: verified.principals, token: verified }, {})
+      const { agent, open, decision } = await ask(
+        { did: undefined, principals: verified.principals, token: verified },
+        {},
+      )
+      // Whether the agent is held is its status; a token from before the latest release is no good at all (rule 1).
+      if (decision.codes.includes('R_BEFORE_RESUME')) {
+        deps.metrics.inc('token_verifications_total', { adapter: verified.adapter, outcome: 'R_BEFORE_RESUME' })
+        return { valid: false, codes: ['R_BEFORE_RESUME'] }
+      }
+      deps.metrics.inc('token_verifications_total', { adapter: verified.adapter, outcome: 'valid' })
       return {
         valid: true,
         issuer: verified.issuer,

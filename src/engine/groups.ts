@@ -105,7 +105,16 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
     }
   }
 
-  const sync = async (signal: AbortSignal, only?: ReadonlySet<string>): Promise<void> => {
+  let last: Promise<void> = Promise.resolve()
+
+  /** One pass after the other: an older reading must never be applied after a newer one. */
+  const sync = (signal: AbortSignal, only?: ReadonlySet<string>): Promise<void> => {
+    const next = last.then(() => syncNow(signal, only))
+    last = next.catch(() => undefined)
+    return next
+  }
+
+  const syncNow = async (signal: AbortSignal, only: ReadonlySet<string> | undefined): Promise<void> => {
     let failure: unknown
     for (const [groupId, capabilities] of Object.entries(mount.settings.groups)) {
       if (only !== undefined && !only.has(groupId)) continue

@@ -54,8 +54,16 @@ export const place = async (deps: Deps, did: string, input: HoldInput, caller: C
  * A kill: durable when it resolves, also for a DID that is not registered yet (rule 13). One that answers a hold of
  * ours acknowledges it and places nothing (rule 14).
  */
-export const kill = async (deps: Deps, input: KillInput, caller: Caller): Promise<KillResult> => {
+export const kill = async (
+  deps: Deps,
+  input: KillInput,
+  caller: Caller,
+  /** Throws beyond the client's budget; acknowledgements cost nothing. */
+  spend: (caller: Caller) => void,
+): Promise<KillResult> => {
   const did = parseDid(input.did)
+  const answers = input.inResponseTo === undefined ? undefined : await deps.store.hold(input.inResponseTo)
+  if (answers?.did !== did) spend(caller)
   const result = await change(deps, who(caller), async (c): Promise<KillResult> => {
     const agent = await c.tx.agent(did)
     checkBounds(agent, caller)

@@ -64,6 +64,14 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner
     }
   }
 
+  /** What is missing for this configuration to work, told once at start with the way to mend it. */
+  const examine = async (): Promise<void> => {
+    for (const { code, level, text, mend } of await mount.adapter.check(signal)) {
+      if (level === 'ok' || signal.aborted) continue
+      deps.alert('adapter-check', `${name}: ${text} (${code})${mend === undefined ? '' : `; ${mend}`}`)
+    }
+  }
+
   return {
     mount,
     mirror,
@@ -74,7 +82,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner
       const accounts = cron(times.accounts, 'accounts', async (aborted) => void (await sync.changes(aborted)))
       cron(times.full, 'full', async (aborted) => void (await sync.full(aborted)))
       const members = mount.adapter.groups && cron(times.groups, 'groups', (aborted) => groups.sync(aborted))
-      running.push(mirror.run(signal), tend())
+      running.push(mirror.run(signal), tend(), examine().catch(report('check')))
       // The first reading does not wait for the clock.
       void accounts.run().then(() => members?.run())
     },

@@ -95,7 +95,15 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
       }
     })
 
-  const full = (signal: AbortSignal): Promise<boolean> => counted('full', () => pass(undefined, signal))
+  let fullPass: Promise<boolean> | undefined
+
+  /** One at a time: who asks during a full pass gets that one. */
+  const full = (signal: AbortSignal): Promise<boolean> => {
+    fullPass ??= counted('full', () => pass(undefined, signal)).finally(() => {
+      fullPass = undefined
+    })
+    return fullPass
+  }
 
   /** Keeps every reading younger than half of `maxStaleness.warn`. */
   const refresh = async (signal: AbortSignal): Promise<void> => {

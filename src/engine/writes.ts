@@ -114,6 +114,7 @@ const call = async (
   refs: readonly PrincipalRef[],
   signal: AbortSignal,
 ): Promise<Map<string, WriteResult>> => {
+  if (refs.length === 0) return new Map()
   try {
     const results = new Map((await accounts[intent](refs, signal)).map((result) => [result.id, result]))
     const silent = new BridgeError('E_DIRECTORY_ANSWER', 'The adapter gave no result for this account.')
@@ -166,12 +167,19 @@ export const enable = async (
   const begun = await begin(deps, mount, list, 'enable')
   if (begun.length === 0) return
   deps.probe?.('enable.recorded')
+  // A hold may have been committed together with the intent: nothing may lie between this look and the wire (I2).
+  const kept = new Set<string>()
+  for (const { principal } of begun) {
+    if ((await deps.store.openHolds(principal.did)).length > 0) kept.add(principal.id)
+  }
+  const free = begun.filter(({ principal }) => !kept.has(principal.id))
   const results = await call(
     accounts,
     'enable',
-    begun.map(({ principal }) => refOf(principal)),
+    free.map(({ principal }) => refOf(principal)),
     signal,
   )
+  for (const id of kept) results.set(id, { id, before: undefined, outcome: 'unsent' })
   deps.probe?.('enable.answered')
   await change(deps, bridge, async (c) => {
     for (const { principal } of begun) {

@@ -83,10 +83,12 @@ test('faulty files are refused with exit 78 by check-config and by run, and neve
     ],
     'a kind that does not exist': [{ adapters: { contoso: { kind: 'ldap' } } }, /adapters\.contoso\.kind/],
   }
+  const alsoRun = ['invalid YAML', 'a secret in a file that is not there']
   for (const [name, [content, says]] of Object.entries(cases)) {
     if (typeof content === 'string') writeFileSync(world.configFile, content)
     else world.configure(content)
-    for (const command of ['check-config', 'run']) {
+    // Both read the file the same way: two cases show that the daemon does not start either.
+    for (const command of alsoRun.includes(name) ? ['check-config', 'run'] : ['check-config']) {
       const ended = await run([command, '--config', world.configFile])
       assert.equal(ended.code, 78, `${command}, ${name}: ${ended.code} ${ended.err}`)
       assert.match(ended.err, says, `${command}, ${name}`)

@@ -55,6 +55,40 @@ for (const schema of ['eventgrid', 'cloudevents'] as const) {
   })
 }
 
+test('deliveries that Event Grid signs with a token of the tenant are taken; another app’s token is refused', async () => {
+  const audience = 'api://idp-bridge-hooks'
+  const eventGrid = { auth: 'entra', audience, key: undefined }
+  await using world = await startWorld({
+    adapters: { contoso: { ...noPolling.adapters.contoso, hooks: { eventGrid } } },
+  })
+  await using daemon = await world.daemon()
+  await registerAll(daemon, world)
+  await firstPass(daemon)
+  const { tenant, contoso } = world
+  for (const version of ['v1', 'v2'] as const) {
+    await tenant.subscribeEventGrid({
+      url: `${daemon.origin}/hooks/contoso`,
+      schema: version === 'v1' ? 'eventgrid' : 'cloudevents',
+      auth: { type: 'entra', audience, version },
+    })
+  }
+  tenant.setEnabled(contoso.agentUser, false)
+  await until('denied', async () => !(await isAllowed(daemon, { did: analystDid })))
+  await until('both were delivered', () => tenant.deliveries.filter(({ status }) => status === 200).length >= 2)
+
+  const event = { id: '1', type: 'x', source: 'y', specversion: '1.0', data: { objectId: contoso.agents.scout } }
+  const role = ['AzureEventGridSecureWebhookSubscriber']
+  for (const token of [
+    tenant.issueToken({ kind: 'app', id: contoso.classicAgent.id, audience, roles: role }),
+    tenant.issueToken({ kind: 'app', id: contoso.classicAgent.id, audience: 'api://else', roles: role }),
+    hookKey,
+  ]) {
+    const refused = await daemon.nobody.post('/hooks/contoso', event, { authorization: `Bearer ${token}` })
+    assert.equal(refused.status, 401, refused.text)
+    assert.equal(at(refused.body, 'code'), 'E_HOOK_UNVERIFIED')
+  }
+})
+
 test('an agent identity disabled in the directory is found by the next pass', async () => {
   await using world = await startWorld()
   await using daemon = await world.daemon()

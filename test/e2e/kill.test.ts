@@ -18,7 +18,7 @@ import {
 } from './agents.ts'
 import { at, listAt, textAt } from './json.ts'
 import { until } from './until.ts'
-import { startWorld } from './world.ts'
+import { clientEntry, startWorld } from './world.ts'
 
 test('a kill denies at once and reaches every account of the agent and of its children', async () => {
   await using world = await startWorld()
@@ -180,4 +180,30 @@ test('a repeated kill with its Idempotency-Key places one hold; another body is 
   assert.equal(other.status, 422, other.text)
   assert.equal(at(other.body, 'code'), 'E_IDEMPOTENCY_BODY')
   assert.equal(listAt(await agentOf(daemon, scoutDid), 'holds').length, 1)
+})
+
+test('a runtime stops only the agents its labels allow, and no more than its budget', async () => {
+  const bounded = {
+    ...clientEntry('payments', ['runtime']),
+    agents: { labels: { unit: 'payments' } },
+  }
+  const clients = [
+    clientEntry('alice', ['operator']),
+    clientEntry('registrar', ['registrar']),
+    clientEntry('gateway', ['gateway']),
+  ]
+  await using world = await startWorld({ auth: { clients: [...clients, bounded], killBudget: { max: 2, per: '10m' } } })
+  await using daemon = await world.daemon()
+  await registerAll(daemon, world)
+  const send = (did: string) => daemon.as('payments').post('/v1/kill', { agentId: did, reason: 'loop' })
+  const foreign = await send(scoutDid)
+  assert.equal(foreign.status, 403, foreign.text)
+  assert.equal(at(foreign.body, 'code'), 'E_FORBIDDEN')
+  await assertAllowed(daemon, { did: scoutDid })
+  assert.equal((await send(analystDid)).status, 202)
+  const beyond = await send(analystDid)
+  assert.equal(beyond.status, 429, beyond.text)
+  assert.equal(at(beyond.body, 'code'), 'E_BUDGET')
+  assert.ok(Number(beyond.headers['retry-after']) > 0)
+  assert.equal(listAt(await agentOf(daemon, analystDid), 'holds').length, 1)
 })

@@ -16,7 +16,7 @@ import { createVerifier } from '../../src/engine/verify.ts'
 import { type Clock, type ManualClock, manualClock } from '../../src/lib/clock.ts'
 import { createLogger } from '../../src/lib/log.ts'
 import { createMetrics, type Metrics } from '../../src/lib/metrics.ts'
-import { openStore } from '../../src/store/index.ts'
+import { type FileStore, openStore } from '../../src/store/index.ts'
 
 export const second = 1_000
 export const minute = 60_000
@@ -86,9 +86,6 @@ export class World implements AsyncDisposable {
   /** Probe points passed, in order. */
   readonly passed: string[] = []
   metrics: Metrics = createMetrics()
-  store!: Store
-  bridge!: Bridge
-  deps!: Deps
   runners = new Map<string, Runner>()
   /** Dies when the given probe is passed. */
   dieAt: string | undefined
@@ -98,7 +95,7 @@ export class World implements AsyncDisposable {
   readonly #ticking: Clock
   readonly #aborting = new AbortController()
   #ids = 0
-  #opened: Awaited<ReturnType<typeof openStore>> | undefined
+  #parts: { opened: FileStore; store: Store; deps: Deps; bridge: Bridge } | undefined
 
   private constructor(options: WorldOptions) {
     this.#options = options
@@ -132,6 +129,23 @@ export class World implements AsyncDisposable {
     return world
   }
 
+  #part<K extends 'store' | 'deps' | 'bridge'>(name: K) {
+    if (this.#parts === undefined) throw new Error('the world was not opened')
+    return this.#parts[name]
+  }
+
+  get store(): Store {
+    return this.#part('store')
+  }
+
+  get deps(): Deps {
+    return this.#part('deps')
+  }
+
+  get bridge(): Bridge {
+    return this.#part('bridge')
+  }
+
   get signal(): AbortSignal {
     return this.#aborting.signal
   }
@@ -147,17 +161,15 @@ export class World implements AsyncDisposable {
   /** Opens the store and makes everything that lives in memory anew. */
   async start(): Promise<void> {
     const opened = await openStore({ url: `sqlite:${join(this.#dir, 'bridge.db')}`, now: () => this.clock.now() })
-    this.#opened = opened
     this.dead = false
     const store: Store = {
       ...opened,
       write: (work) => (this.dead ? Promise.reject(new Death('the process is dead')) : opened.write(work)),
     }
-    this.store = store
     const mounts = new Map<string, Mount>()
     for (const name of names) mounts.set(name, this.#mount(name))
     this.metrics = createMetrics()
-    this.deps = {
+    const deps: Deps = {
       store,
       mounts: () => mounts,
       policy: () => this.policy,
@@ -172,21 +184,22 @@ export class World implements AsyncDisposable {
       fatal: () => undefined,
       probe: (point) => this.#probe(point),
     }
-    await begin(this.deps, () => 'generation')
-    this.runners = new Map([...mounts].map(([name, mount]) => [name, createRunner(this.deps, mount, 'UTC')]))
+    await begin(deps, () => 'generation')
+    this.runners = new Map([...mounts].map(([name, mount]) => [name, createRunner(deps, mount, 'UTC')]))
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
       keys: () => ({ key: async () => Promise.reject(new Error('no keys')) }),
       clock: this.#ticking,
       store,
     })
-    this.bridge = createBridge({
-      deps: this.deps,
+    const bridge = createBridge({
+      deps,
       verifier,
       runner: (name) => this.runners.get(name),
       version: 'test',
       alerts: this.alerts,
     })
+    this.#parts = { opened, store, deps, bridge }
   }
 
   #mount(name: Name): Mount {
@@ -234,7 +247,7 @@ export class World implements AsyncDisposable {
   async restart(): Promise<void> {
     this.dead = true
     for (const runner of this.runners.values()) await runner.mirror.drained()
-    await this.#opened?.close()
+    await this.#parts?.opened.close()
     await this.start()
   }
 
@@ -380,7 +393,7 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#aborting.abort()
     for (const runner of this.runners.values()) await runner.mirror.drained()
-    await this.#opened?.close()
+    await this.#parts?.opened.close()
     rmSync(this.#dir, { recursive: true, force: true })
   }
 }

@@ -22,8 +22,8 @@ const union = (file: string, pattern: RegExp): string[] => {
 const eventTypes = (): string[] => {
   const code = [...sources('src/engine/*.ts').values()].join('\n').replaceAll(/probe\?\.\(\s*'[^']+'\s*\)/g, '')
   const literal = [...code.matchAll(/'([a-z]+\.[a-z-]+)'/g)].map(([, name]) => name ?? '')
-  const templates = [...code.matchAll(/type: [^\n]*`([^`]+)`/g)].map(([line]) => line)
-  const known = /^type: alert === undefined \? `account\.\$\{after\.mark\}` : `account\.\$\{alert\}`$/
+  const templates = [...code.matchAll(/\btype: [^\n]*`[^\n]*$/gm)].map(([line]) => line)
+  const known = /^type: alert === undefined \? `account\.\$\{after\.mark\}` : `account\.\$\{alert\}`,$/
   assert.deepEqual(
     templates.filter((line) => !known.test(line)),
     [],

@@ -88,7 +88,7 @@ test('no file names a path of a machine or the host of a registry', () => {
   const folders = ['work', 'root', 'home', 'Users', 'mnt', 'private'].map((name) => `/${name}/`)
   const hosts = ['registry', 'artifactory', 'nexus', 'verdaccio'].map((name) => `${name}[.\\w-]*[.:][\\w./-]*`)
   const pattern = new RegExp(
-    `(?<![\\w.$}*-])(${folders.join('|')})|\\/tmp\\/\\w|https?:\\/\\/[\\w.-]*(${hosts.join('|')})|"resolved":`,
+    `(?<![\\w.$}*-])(${folders.join('|')})|\\/tmp\\/\\w|https?:\\/\\/[\\w.-]*(${hosts.join('|')})`,
   )
   const found: string[] = []
   for (const file of files) {

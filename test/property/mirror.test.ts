@@ -10,8 +10,8 @@ const numRuns = Number(env['FC_RUNS'] ?? 60)
 const seed = env['FC_SEED'] === undefined ? {} : { seed: Number(env['FC_SEED']) }
 const bounds = { numRuns, ...seed, endOnFailure: env['FC_SHRINK'] === undefined }
 
-const playAll = async (chosen: Setting, commands: readonly Command[]): Promise<void> => {
-  await using play = await Play.open(chosen)
+const playAll = async (chosen: Setting, commands: readonly Command[], racing = false): Promise<void> => {
+  await using play = await Play.open(chosen, racing)
   const { world } = play
   const live = new Set<string>()
   for (const [n, one] of commands.entries()) {
@@ -102,12 +102,14 @@ const atRest = async (play: Play): Promise<void> => {
   }
 }
 
-for (const [what, jumps, share] of [
-  ['any interleaving', false, 1],
-  ['any interleaving, on a wall clock that jumps', true, 0.4],
-] as const) {
+for (const { what, jumps, racing, share } of [
+  { what: 'any interleaving', jumps: false, racing: false, share: 1 },
+  { what: 'any interleaving, on a wall clock that jumps', jumps: true, racing: false, share: 0.4 },
+  { what: 'any interleaving, with slow directories and all loops at once', jumps: false, racing: true, share: 0.6 },
+]) {
   test(`${what}: the invariants hold`, async () => {
     const commands = fc.array(command(jumps), { minLength: 5, maxLength: 45 })
-    await fc.assert(fc.asyncProperty(setting, commands, playAll), { ...bounds, numRuns: Math.ceil(numRuns * share) })
+    const property = fc.asyncProperty(setting, commands, (chosen, list) => playAll(chosen, list, racing))
+    await fc.assert(property, { ...bounds, numRuns: Math.ceil(numRuns * share) })
   })
 }

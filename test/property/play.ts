@@ -36,15 +36,19 @@ export class Play implements AsyncDisposable {
   position: string | undefined
   /** The wall clock jumped: times in the store and in the directories' logs do not compare any more. */
   jumped = false
+  /** Calls that were started and are still under way, as the loops of the daemon run beside each other. */
+  readonly #running = new Map<string, Promise<unknown>>()
+  readonly #racing: boolean
   #deliveries = 0
   #patches = 0
 
-  private constructor(world: World, setting: Setting) {
+  private constructor(world: World, setting: Setting, racing: boolean) {
     this.world = world
+    this.#racing = racing
     this.setting = setting
   }
 
-  static async open(setting: Setting): Promise<Play> {
+  static async open(setting: Setting, racing = false): Promise<Play> {
     const { resume, drift, guardMax } = setting
     const guard = {
       ...policyOf().guard,
@@ -55,10 +59,11 @@ export class Play implements AsyncDisposable {
       policy: { resume, drift, guard },
       adapters: { south: { logless: setting.logless, settings: { mirror: setting.south } } },
     })
-    const play = new Play(world, setting)
+    const play = new Play(world, setting, racing)
     await world.agent('p', {}, homes.p)
     await world.agent('c', { parentDid: didOf('p') }, homes.c)
     await world.agent('x', {}, homes.x)
+    for (const at of names) world.directories[at].latencyMs = racing ? 700 : 0
     return play
   }
 
@@ -73,7 +78,10 @@ export class Play implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof Death) && !(error instanceof BridgeError)) throw error
     }
-    if (this.world.dead) await this.world.restart()
+    if (this.world.dead) {
+      await this.#landed()
+      await this.world.restart()
+    }
     this.#note()
     await this.#always()
     if (command.do === 'repeat' || command.do === 'patch' || command.do === 'restart') {
@@ -116,18 +124,16 @@ export class Play implements AsyncDisposable {
         await world.ring(command.at, { delivery: `d${this.#deliveries++ - command.n}`, principal: command.agent })
         return
       case 'poll':
-        await world.runner(command.at).sync.changes(world.signal)
-        return
+        return this.#start(`sync ${command.at}`, () => world.runner(command.at).sync.changes(world.signal))
       case 'full':
-        await world.runner(command.at).sync.full(world.signal)
-        return
+        return this.#start(`sync ${command.at}`, () => world.runner(command.at).sync.full(world.signal))
       case 'suspendOnce':
-        await world.runner(command.at).mirror.suspendOnce(world.signal)
-        await world.runner(command.at).mirror.drained()
-        return
+        return this.#start(`suspend ${command.at}`, async () => {
+          await world.runner(command.at).mirror.suspendOnce(world.signal)
+          if (!this.#racing) await world.runner(command.at).mirror.drained()
+        })
       case 'workOnce':
-        await world.runner(command.at).mirror.workOnce(world.signal)
-        return
+        return this.#start(`work ${command.at}`, () => world.runner(command.at).mirror.workOnce(world.signal))
       case 'lag':
         world.directories[command.at].lagMs = command.ms
         return
@@ -154,19 +160,59 @@ export class Play implements AsyncDisposable {
         return
       case 'advance':
         await world.clock.advance(command.ms)
+        await turns()
         return
       case 'run':
-        await world.run(command.ms)
+        if (this.#racing) await this.#race(Math.min(command.ms, minute))
+        else await world.run(command.ms)
         return
       case 'jump':
         this.jumped = true
         world.clock.jump(command.ms)
         return
       case 'restart':
+        await this.#landed()
         await world.restart()
         return
       case 'die':
         world.dieAt = command.point
+    }
+  }
+
+  /** One of each kind at a time, as in a loop. */
+  async #start(kind: string, work: () => Promise<unknown>): Promise<void> {
+    if (!this.#racing) {
+      await work()
+      return
+    }
+    if (this.#running.has(kind)) return
+    const done = work()
+      .catch((error: unknown) => {
+        if (!(error instanceof Death) && !(error instanceof BridgeError)) throw error
+      })
+      .finally(() => this.#running.delete(kind))
+    this.#running.set(kind, done)
+    await turns()
+  }
+
+  /** All loops at once, while the clock moves in small steps. */
+  async #race(forMs: number): Promise<void> {
+    for (let at = 0; at < forMs && !this.world.dead; at += 400) {
+      for (const name of names) {
+        await this.#one({ do: 'suspendOnce', at: name })
+        await this.#one({ do: 'workOnce', at: name })
+      }
+      await this.world.clock.advance(400)
+      await turns()
+    }
+  }
+
+  /** Lets everything that is under way come to its end. */
+  async #landed(): Promise<void> {
+    for (let steps = 0; this.#running.size > 0 || this.world.clock.sleeping > 0; steps++) {
+      if (steps > 500) throw new Error('something never ends')
+      await this.world.clock.advance(400)
+      await turns()
     }
   }
 
@@ -260,8 +306,10 @@ export class Play implements AsyncDisposable {
   async calm(): Promise<void> {
     const { world } = this
     world.dieAt = undefined
+    await this.#landed()
     for (const at of names) {
       const directory = world.directories[at]
+      directory.latencyMs = 0
       for (const faults of [directory.reads, directory.writes, directory.feed, directory.logFaults]) faults.clear()
       directory.lagMs = 0
       directory.logLagMs = 0
@@ -308,6 +356,11 @@ export class Play implements AsyncDisposable {
     stop.abort()
     return position
   }
+}
+
+/** Lets what was woken run as far as it can without the clock. */
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 12; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
 }
 
 const fold = (held: Set<string>, frame: SignalFrame): void => {

@@ -24,6 +24,7 @@ import {
   past,
   settle,
   suspend,
+  switches,
   timeout,
   unknownRead,
 } from './accounts.ts'
@@ -622,6 +623,14 @@ const answers: readonly Answer[] = [
   {
     when: 'done, unreadable before: to be proven',
     result: result('done'),
+    first: true,
+    own: 'keep',
+    mark: 'claimed',
+    also: { disabledAckAt: now },
+  },
+  {
+    when: 'done, our switch was not in the read before: to be proven',
+    result: result('done', { ...unknownRead, switches: switches('unknown') }),
     first: true,
     own: 'keep',
     mark: 'claimed',

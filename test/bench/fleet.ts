@@ -1,0 +1,59 @@
+import { openStore } from '../../src/store/index.ts'
+import type { World } from '../e2e/world.ts'
+import { agent, idle, principal } from '../store/fixture.ts'
+
+export interface Member {
+  readonly did: string
+  readonly id: string
+}
+
+export interface Fleet {
+  /** Agent identities. */
+  readonly identities: readonly Member[]
+  /** Accounts of kind agent user, an agent each: the directory notifies about users. */
+  readonly users: readonly Member[]
+  readonly groups: readonly string[]
+}
+
+export interface FleetSize {
+  readonly identities: number
+  readonly users: number
+  readonly groups: number
+}
+
+/** Fills the tenant with agents, spread over groups, and registers them in the store before a daemon opens it. */
+export const createFleet = async (world: World, size: FleetSize): Promise<Fleet> => {
+  const { tenant, contoso, databaseFile } = world
+  const identities = Array.from({ length: size.identities }, (_, n) => ({
+    did: `did:agentmesh:fleet:${n}`,
+    id: tenant.addAgentIdentity({ displayName: `fleet-${n}`, blueprintAppId: contoso.blueprint.appId }),
+  }))
+  const users = Array.from({ length: size.users }, (_, n) => ({
+    did: `did:agentmesh:user:${n}`,
+    id: tenant.addAgentUser({ displayName: `user-${n}`, identityParentId: contoso.agents.reconciler }),
+  }))
+  const all = [...identities, ...users]
+  const share = Math.ceil(all.length / size.groups)
+  const groups = Array.from({ length: size.groups }, (_, n) =>
+    tenant.addGroup({ displayName: `group-${n}`, members: all.slice(n * share, (n + 1) * share).map(({ id }) => id) }),
+  )
+  tenant.settle()
+
+  const store = await openStore({ url: `sqlite:${databaseFile}`, now: Date.now })
+  const kinds = [
+    ['agentIdentity', identities],
+    ['agentUser', users],
+  ] as const
+  for (const [kind, members] of kinds) {
+    for (let at = 0; at < members.length; at += 500) {
+      await store.write(async (tx) => {
+        for (const { did, id } of members.slice(at, at + 500)) {
+          await tx.insertAgent(agent(did))
+          await tx.insertPrincipal(principal(did, id, { kind, appId: id }), idle)
+        }
+      })
+    }
+  }
+  await store.close()
+  return { identities, users, groups }
+}

@@ -1,0 +1,63 @@
+/** `npm run bench` prints the figures of the note; `npm run bench -- --quick` does it small, to see that it works. */
+import { argv, stdout } from 'node:process'
+import { parseArgs } from 'node:util'
+import { machine, ms, type Row, spreadText, table, whole } from './figures.ts'
+import { benchHttp } from './http.ts'
+import { benchPropagation } from './propagation.ts'
+import { benchStore } from './store.ts'
+
+const { values } = parseArgs({ args: argv.slice(2), options: { quick: { type: 'boolean', default: false } } })
+const { quick } = values
+const print = (text: string) => stdout.write(`${text}\n`)
+
+print(machine())
+const mappings = quick ? 20_000 : 1_000_000
+const store = await benchStore(mappings)
+
+print('daemon: look-ups and kills over HTTP …')
+const http = await benchHttp(mappings, quick ? 1 : 5)
+
+const agents = quick ? 1_000 : 10_000
+const groups = 20
+print(`propagation: ${whole(agents)} agents in ${groups} mapped groups …`)
+const { sync, idle, busy } = await benchPropagation({ agents, groups, samples: quick ? 20 : 200 })
+
+const perBare = (perSecond: number) => `${(perSecond / store.holds.barePerSecond).toFixed(2)} × bare`
+const rows: readonly Row[] = [
+  ['kill → PATCH on the wire, idle', spreadText(idle.kill)],
+  [`kill → PATCH on the wire, syncing ${whole(agents)}`, spreadText(busy.kill)],
+  ['flip by hook → signal, idle', spreadText(idle.flip)],
+  [`flip by hook → signal, syncing ${whole(agents)}`, spreadText(busy.flip)],
+  ['full passes completed meanwhile', whole(busy.passes)],
+  [
+    `Graph requests, full sync of ${whole(sync.agents)}`,
+    `${whole(sync.requests)} against ${whole(sync.agents)} by one call an agent: ${(sync.agents / sync.requests).toFixed(0)} × fewer (${sync.seconds.toFixed(1)} s; ${whole(sync.calls)} calls, those in a batch counted singly)`,
+  ],
+  ...store.lookups.map(
+    ({ name, perSecond, p50Us, p99Us }): Row => [
+      `look-up ${name}, ${whole(mappings)} mappings`,
+      `${whole(perSecond)}/s, p50 ${p50Us} µs, p99 ${p99Us} µs`,
+    ],
+  ),
+  [
+    `decisions over HTTP, ${whole(mappings)} mappings`,
+    `${whole(http.decisions.perSecond)}/s, p50 ${ms(http.decisions.latency.p50)}, p99 ${ms(http.decisions.latency.p99)}`,
+  ],
+  [
+    'memory of the daemon then',
+    `${whole(http.memoryMiB)} MiB (store alone in a process: ${whole(store.memoryMiB)} MiB)`,
+  ],
+  ['database', `${whole(store.databaseMiB)} MiB`],
+  ['durable holds, bare better-sqlite3', `${whole(store.holds.barePerSecond)}/s`],
+  ['durable holds by the store, one after another', `${store.holds.serialRatio} × bare`],
+  ['durable holds by the store, 64 at once', `${store.holds.concurrentRatio} × bare`],
+  [
+    'kills over HTTP, one after another',
+    `${whole(http.kills.serialPerSecond)}/s, ${perBare(http.kills.serialPerSecond)}`,
+  ],
+  [
+    'kills over HTTP, 64 at once',
+    `${whole(http.kills.concurrentPerSecond)}/s, ${perBare(http.kills.concurrentPerSecond)}`,
+  ],
+]
+print(`\n${machine()}\n${table(rows)}`)
