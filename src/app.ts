@@ -3,23 +3,23 @@ import type { AddressInfo } from 'node:net'
 import type { AdapterDeps } from '../adapters/deps.ts'
 import type { AdapterBase, Config } from './config.ts'
 import { diffReload } from './config.ts'
-import type { Adapter, AdapterSettings, Issuer } from './core/adapter.ts'
+import type { Adapter, Issuer } from './core/adapter.ts'
 import { BridgeError } from './core/errors.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
 import { change, bridge as derived } from './engine/change.ts'
-import type { Alert, Deps, Mount, Policy } from './engine/deps.ts'
+import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { headSigner } from './engine/heads.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
-import { begin } from './engine/start.ts'
+import { begin, recordReload } from './engine/start.ts'
 import { createVerifier } from './engine/verify.ts'
-import type { Client } from './http/auth.ts'
 import { createServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
 import { createMetrics } from './lib/metrics.ts'
 import { createOutbound } from './lib/outbound.ts'
+import { clientsOf, inForce, policyOf, settingsOf } from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
 
 export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
@@ -57,37 +57,6 @@ const alertsKept = 100
 const pruneMs = 3_600_000
 const signMs = 60_000
 const drainMs = 10_000
-
-const policyOf = ({ policy, capabilities, auth, retention }: Config): Policy => ({
-  confirmReleaseAfterMs: policy.confirmReleaseAfter,
-  resume: policy.resume,
-  drift: policy.drift,
-  maxStaleness: { warnMs: policy.maxStaleness.warn, denyMs: policy.maxStaleness.deny },
-  guard: {
-    windowMs: policy.guard.window,
-    minAgents: policy.guard.minAgents,
-    suspend: policy.guard.suspend,
-    resume: policy.guard.resume,
-  },
-  capabilitiesMaxAgeMs: capabilities.maxAge,
-  killBudget: { max: auth.killBudget.max, perMs: auth.killBudget.per },
-  retention: { signalsMs: retention.signals, inboxMs: retention.inbox },
-})
-
-const clientsOf = ({ auth }: Config): Client[] =>
-  auth.clients.map(({ name, role, tokenSha256, agents }) => ({
-    name,
-    roles: role,
-    tokenSha256,
-    labels: agents?.labels,
-  }))
-
-const settingsOf = ({ mirror, settle, groups, sync }: Config['adapters'][string]): AdapterSettings => ({
-  mirror,
-  settleMs: settle,
-  groups,
-  sync,
-})
 
 /**
  * The one place that wires things: store, adapters, workers, listener, in that order; stopped in reverse. A directory
@@ -223,16 +192,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
         for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
         metrics.inc('config_reload_total', { outcome: 'ok' })
         const { reloaded, needsRestart } = diff
-        if (reloaded.length > 0) {
-          await change(deps, derived, (c) =>
-            c.tx.appendAudit({
-              time: c.now,
-              type: 'config.reloaded',
-              actor: c.actor,
-              details: { reloaded, needsRestart },
-            }),
-          )
-        }
+        await recordReload(deps, reloaded, needsRestart)
         log.info({ reloaded, needsRestart }, 'configuration reloaded')
         return diff.needsRestart
       },
@@ -246,16 +206,6 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     await stack.disposeAsync()
     throw error
   }
-}
-
-/** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */
-const inForce = (started: Config, next: Config): Config => {
-  const { auth, signing, policy, capabilities, retention, log } = next
-  const adapters = Object.entries(started.adapters).map(([name, one]) => {
-    const groups = next.adapters[name]?.kind === one.kind ? next.adapters[name].groups : one.groups
-    return [name, { ...one, groups }]
-  })
-  return { ...started, auth, signing, policy, capabilities, retention, log, adapters: Object.fromEntries(adapters) }
 }
 
 const within = async (ms: number, work: Promise<void>): Promise<void> => {

@@ -44,3 +44,14 @@ export const begin = async (deps: Deps, newGeneration: () => string): Promise<vo
     })
   })
 }
+
+/** Which settings a reload put into force, by path; values stand in no entry. */
+export const recordReload = async (
+  deps: Deps,
+  reloaded: readonly string[],
+  needsRestart: readonly string[],
+): Promise<void> => {
+  if (reloaded.length === 0) return
+  const details = { reloaded, needsRestart }
+  await change(deps, bridge, (c) => c.tx.appendAudit({ time: c.now, type: 'config.reloaded', actor: c.actor, details }))
+}

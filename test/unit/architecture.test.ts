@@ -12,7 +12,17 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'src/http': ['src/core', 'src/lib', 'src/engine', 'src/http'],
   'src/config': ['src/config', 'src/core', 'src/lib', 'adapters/index.ts'],
   'src/config.ts': ['src/config', 'src/core', 'src/lib'],
-  'src/app.ts': ['src/core', 'src/lib', 'src/engine', 'src/store', 'src/http', 'src/config.ts', 'adapters/deps.ts'],
+  'src/settings.ts': ['src/core', 'src/engine', 'src/http', 'src/config.ts'],
+  'src/app.ts': [
+    'src/settings.ts',
+    'src/core',
+    'src/lib',
+    'src/engine',
+    'src/store',
+    'src/http',
+    'src/config.ts',
+    'adapters/deps.ts',
+  ],
   'src/cli': [
     'src/cli',
     'src/core',

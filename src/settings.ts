@@ -1,0 +1,46 @@
+import type { Config } from './config.ts'
+import type { AdapterSettings } from './core/adapter.ts'
+import type { Policy } from './engine/deps.ts'
+import type { Client } from './http/auth.ts'
+
+/** What each part of the daemon is given of the configuration. */
+export const policyOf = ({ policy, capabilities, auth, retention }: Config): Policy => ({
+  confirmReleaseAfterMs: policy.confirmReleaseAfter,
+  resume: policy.resume,
+  drift: policy.drift,
+  maxStaleness: { warnMs: policy.maxStaleness.warn, denyMs: policy.maxStaleness.deny },
+  guard: {
+    windowMs: policy.guard.window,
+    minAgents: policy.guard.minAgents,
+    suspend: policy.guard.suspend,
+    resume: policy.guard.resume,
+  },
+  capabilitiesMaxAgeMs: capabilities.maxAge,
+  killBudget: { max: auth.killBudget.max, perMs: auth.killBudget.per },
+  retention: { signalsMs: retention.signals, inboxMs: retention.inbox },
+})
+
+export const clientsOf = ({ auth }: Config): Client[] =>
+  auth.clients.map(({ name, role, tokenSha256, agents }) => ({
+    name,
+    roles: role,
+    tokenSha256,
+    labels: agents?.labels,
+  }))
+
+export const settingsOf = ({ mirror, settle, groups, sync }: Config['adapters'][string]): AdapterSettings => ({
+  mirror,
+  settleMs: settle,
+  groups,
+  sync,
+})
+
+/** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */
+export const inForce = (started: Config, next: Config): Config => {
+  const { auth, signing, policy, capabilities, retention, log } = next
+  const adapters = Object.entries(started.adapters).map(([name, one]) => {
+    const groups = next.adapters[name]?.kind === one.kind ? next.adapters[name].groups : one.groups
+    return [name, { ...one, groups }]
+  })
+  return { ...started, auth, signing, policy, capabilities, retention, log, adapters: Object.fromEntries(adapters) }
+}
