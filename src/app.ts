@@ -5,6 +5,7 @@ import type { AdapterBase, Config } from './config.ts'
 import { diffReload } from './config.ts'
 import type { Adapter, Issuer } from './core/adapter.ts'
 import { BridgeError } from './core/errors.ts'
+import { createActivity } from './engine/activity.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
 import { change, bridge as derived } from './engine/change.ts'
@@ -55,7 +56,7 @@ export interface App {
 
 const alertsKept = 100
 const pruneMs = 3_600_000
-const signMs = 60_000
+const minuteMs = 60_000
 const drainMs = 10_000
 
 /**
@@ -149,7 +150,9 @@ export const startApp = async (options: AppOptions): Promise<App> => {
 
     const runners = new Map<string, Runner>()
     for (const [name, mount] of mounts) runners.set(name, createRunner(deps, mount, config.schedule.timeZone))
-    const bridge = createBridge({ deps, verifier, runner: (name) => runners.get(name), version, alerts })
+    const activity = createActivity(deps)
+    stack.defer(() => activity.flush())
+    const bridge = createBridge({ deps, verifier, activity, runner: (name) => runners.get(name), version, alerts })
 
     const signer = headSigner({ keys: () => config.signing.keys, store, clock, log })
     stack.defer(() => signer.sign())
@@ -158,7 +161,8 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       await Promise.all([...runners.values()].map((runner) => within(drainMs, runner.stop())))
     })
     stack.defer(() => stopping.abort())
-    void every(clock, signMs, stopping.signal, log, () => signer.sign())
+    void every(clock, minuteMs, stopping.signal, log, () => signer.sign())
+    void every(clock, minuteMs, stopping.signal, log, () => activity.flush())
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
 
     const server = await createServer({

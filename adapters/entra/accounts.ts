@@ -29,7 +29,7 @@ export interface SwitcherParts {
   readonly log: Logger
   readonly spelling: Spelling
   readonly vet: (ref: PrincipalRef) => BridgeError | undefined
-  /** Gets a token, so that `vet` knows who we are. Throws when there is none to be had. */
+  /** Learns what `vet` must know: who we are, by a token, and what is managed. Throws when it cannot. */
   readonly ready: (signal: AbortSignal) => Promise<unknown>
 }
 

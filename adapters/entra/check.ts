@@ -49,8 +49,8 @@ export async function check({ config, graph, credential }: CheckParts, signal: A
   ]
   for (const [path, purpose] of reads)
     await attempt(purpose.what, () => graph.get(path, anything, { ...options, purpose }))
-  for (const id of Object.keys(config.groups).slice(0, MAX_GROUPS)) {
-    const purpose = { ...purposes.readGroups, what: `reading the mapped group ${id}` }
+  for (const id of groupsOf(config).slice(0, MAX_GROUPS)) {
+    const purpose = { ...purposes.readGroups, what: `reading the group ${id}` }
     await attempt(purpose.what, () => graph.get(`/groups/${id}?$select=id`, anything, { ...options, purpose }))
   }
   const skew = graph.skewMs()
@@ -80,10 +80,14 @@ export function needed(config: EntraConfig): readonly Purpose[] {
       ...(writes ? kinds.map((kind) => writePurpose[kind]) : []),
       ...(writes ? [purposes.readLog] : []),
       ...(writes && users ? [purposes.revokeSessions] : []),
-      ...(Object.keys(config.groups).length > 0 ? [purposes.readGroups] : []),
+      ...(groupsOf(config).length > 0 ? [purposes.readGroups] : []),
     ]),
   ]
 }
+
+const groupsOf = ({ groups, manage }: EntraConfig): readonly string[] => [
+  ...new Set([...Object.keys(groups), ...manage.groups]),
+]
 
 function ofSelf(self: Self | undefined, config: EntraConfig): Finding[] {
   if (!self) {

@@ -14,7 +14,7 @@ import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import { SecretRef } from '../../src/lib/secret.ts'
 import type { Cloud } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
-import { abortedError, live } from './errors.ts'
+import { live, orAbort } from './errors.ts'
 
 /** What our own access token says of us. Decoded without trust: good for refusing to touch ourselves and for hints. */
 export interface Self {
@@ -146,17 +146,6 @@ function source(
     // A token that lives for less than the margin is used for half of what it has left.
     const now = clock.now()
     return { token: answer.token, refreshAt: early > now ? early : now + (expiresAt - now) / 2 }
-  }
-}
-
-async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: gone, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(abortedError(signal))
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([promise, gone])
-  } finally {
-    signal.removeEventListener('abort', abort)
   }
 }
 

@@ -89,3 +89,15 @@ export const abortedError = (signal: AbortSignal): BridgeError =>
 export function live(signal: AbortSignal): void {
   if (signal.aborted) throw abortedError(signal)
 }
+
+/** A promise that others wait for too: one caller giving up leaves it to them. */
+export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: gone, reject } = Promise.withResolvers<never>()
+  const abort = () => reject(abortedError(signal))
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([promise, gone])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}

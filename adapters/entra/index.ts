@@ -1,5 +1,4 @@
-import type { Adapter, PrincipalRef } from '../../src/core/adapter.ts'
-import { BridgeError } from '../../src/core/errors.ts'
+import type { Adapter } from '../../src/core/adapter.ts'
 import { asFetch } from '../../src/lib/fetchshapes.ts'
 import type { AdapterDeps } from '../deps.ts'
 import { BATCH, openSwitcher } from './accounts.ts'
@@ -13,10 +12,10 @@ import { openFeed } from './feed.ts'
 import { openGraph } from './graph.ts'
 import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
-import { isKind, notAnId, Spelling } from './kinds.ts'
+import { Spelling } from './kinds.ts'
 import { openReader } from './lookup.ts'
+import { openManaged } from './managed.ts'
 import { identify, issuersOf } from './tokens.ts'
-import { objectId } from './wire.ts'
 
 export { type EntraConfig, entraConfig } from './config.ts'
 
@@ -47,22 +46,24 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
   })
   const spelling = new Spelling()
 
-  const vet = (ref: PrincipalRef): BridgeError | undefined => {
-    if (!objectId.safeParse(ref.id).success) return notAnId(ref.id)
-    if (!isKind(ref.kind) || !config.manage.kinds.includes(ref.kind))
-      return new BridgeError('E_KIND_REFUSED', `accounts of kind ${JSON.stringify(ref.kind)} are not managed here`, {
-        hint: `manage.kinds of the adapter ${name} lists ${config.manage.kinds.join(', ')}`,
-      })
-    const id = ref.id.toLowerCase()
-    const self = credential.self()
-    if (config.never.includes(id)) return new BridgeError('E_NEVER', `${id} is on the never list of ${name}`)
-    if (id === self?.oid || id === self?.appId) return new BridgeError('E_NEVER', `${id} is the bridge itself`)
-    return undefined
-  }
+  const managed = openManaged({
+    name,
+    config,
+    groups: openGroups(graph, clock, 'suspend'),
+    self: credential.self,
+    clock,
+    log,
+    closed: closed.signal,
+  })
+  const { vet } = managed
 
   const reader = openReader({ graph, clock, log, spelling })
   const feed = openFeed({ graph, clock, log, kinds: config.manage.kinds })
-  const switcher = openSwitcher({ graph, clock, log, spelling, vet, ready: (signal) => credential.token(signal) })
+  const ready = async (signal: AbortSignal) => {
+    await credential.token(signal)
+    await managed.ready(signal)
+  }
+  const switcher = openSwitcher({ graph, clock, log, spelling, vet, ready })
   const self = async (signal: AbortSignal) => {
     await credential.token(signal)
     return credential.self()
@@ -89,9 +90,20 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     issuers: config.tokens ? issuers(config.tokens.audiences) : [],
     identify: (claims) => identify(claims, tenantId),
     vet,
-    changes: feed.changes,
-    lookup: reader.lookup,
-    groups: openGroups(graph, clock),
+    async *changes(since, signal) {
+      for await (const page of feed.changes(since, signal)) {
+        for (const sighting of page.sightings) managed.learn(sighting)
+        yield page
+      }
+    },
+    async lookup(refs, signal) {
+      // Not knowing them stops writes, never reading: a suspension must still be seen.
+      await managed.ready(signal).catch((error) => log.warn({ err: error }, 'manage.groups could not be read'))
+      const sightings = await reader.lookup(refs, signal)
+      for (const sighting of sightings.values()) managed.learn(sighting)
+      return sightings
+    },
+    groups: openGroups(graph, clock, 'sync'),
     accounts: {
       disable: switcher.disable,
       enable: switcher.enable,

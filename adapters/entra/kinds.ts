@@ -155,7 +155,7 @@ export function combined(switches: readonly Switch[]): State {
 
 export function sightingOf(
   each: Row,
-  kind: Kind,
+  kind: Kind | 'blueprint',
   switches: readonly Switch[],
   read: Pick<Sighting, 'byId' | 'begunAt'>,
 ): Sighting {

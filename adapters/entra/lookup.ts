@@ -149,7 +149,7 @@ export function openReader({ graph, clock, log, spelling }: ReaderParts): Reader
       }
       // An agent identity asked for as an ordinary service principal does not tell its blueprint: never "on" then.
       if (kind === 'agentIdentity') return sightingOf(found.row, kind, agentSwitches(found.row), read)
-      return sightingOf(found.row, 'servicePrincipal', principalSwitches(found.row), read)
+      return sightingOf(found.row, kind, principalSwitches(found.row), read)
     }
     return new Map(wanted.map(({ ref, id, kind }) => [ref.id, { ...sighting(id, kind), id: ref.id }]))
   }

@@ -56,7 +56,8 @@ export function identify(claims: Claims, tenantId: string): TokenSubject | Token
   if (tid !== tenantId) return { refused: 'R_TENANT' }
   if ([aud].flat().some((audience) => audience !== undefined && GRAPH.test(audience))) return { refused: 'R_AUDIENCE' }
   const client = azp ?? appid
-  const scopes = [...new Set([...(scp?.split(' ') ?? []).filter((each) => each !== '' && each !== '/'), ...roles])]
+  const delegated = (scp?.split(' ') ?? []).filter((each) => each !== '' && each !== '/')
+  const scopes = [...new Set([...delegated, ...roles])]
   const actor = facets(facts.xms_act_fct)
   const subject = facets(facts.xms_sub_fct)
   const speaker = (principals: readonly (string | undefined)[], person?: string): TokenSubject | undefined => {
@@ -67,7 +68,7 @@ export function identify(claims: Claims, tenantId: string): TokenSubject | Token
 
   if (subject.includes(AGENT_USER)) return speaker([client, oid])
   // Without `scp` a user is not involved; tokens of older tenants have no `idtyp`.
-  const isAppOnly = idtyp === 'app' || (idtyp === undefined && scopes.length === roles.length)
+  const isAppOnly = idtyp === 'app' || (idtyp === undefined && delegated.length === 0)
   // App ids are directory ids for agent identities; for others the lookup of one finds nothing.
   if (isAppOnly) return speaker([oid, client])
   if (actor.includes(AGENT_IDENTITY))

@@ -191,6 +191,19 @@ export class MemoryDirectory {
     return this.#groups.get(id)
   }
 
+  /** Members with nesting flattened. */
+  effective(groupId: string): ReadonlySet<string> {
+    const groups = new Set([groupId])
+    const ids = new Set<string>()
+    for (const group of groups) {
+      for (const id of this.#groups.get(group) ?? []) {
+        if (this.#groups.has(id)) groups.add(id)
+        else ids.add(id)
+      }
+    }
+    return ids
+  }
+
   /** Entries of the window that the log already shows. */
   logged(from: number, to: number): LogEntry[] {
     this.#land()

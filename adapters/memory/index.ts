@@ -74,6 +74,9 @@ export function open(
     if (config.manage.kinds && !config.manage.kinds.includes(ref.kind))
       return new BridgeError('E_KIND_REFUSED', `accounts of kind ${ref.kind} are not managed by ${name}`)
     if (config.never.includes(ref.id)) return new BridgeError('E_NEVER', `${ref.id} is on the never list of ${name}`)
+    const bounds = config.manage.groups
+    if (bounds.length > 0 && !bounds.some((group) => directory.effective(group).has(ref.id)))
+      return new BridgeError('E_KIND_REFUSED', `${ref.id} is in none of the groups that ${name} manages`)
     return undefined
   }
 
@@ -159,20 +162,9 @@ export function open(
     async *members(groupId, signal) {
       live(signal)
       const fault = directory.groupFaults.take(groupId)
-      const direct = directory.members(groupId)
       if (fault && fault.mode !== 'midway') throw failure(fault)
-      if (!direct) throw failure({ mode: 'absent' })
-      const groupsSeen = new Set([groupId])
-      const ids = new Set<PrincipalId>()
-      for (const queue = [...direct]; queue.length > 0; ) {
-        const id = queue.shift() ?? ''
-        const nested = directory.members(id)
-        if (!nested) ids.add(id)
-        else if (!groupsSeen.has(id)) {
-          groupsSeen.add(id)
-          queue.push(...nested)
-        }
-      }
+      if (!directory.members(groupId)) throw failure({ mode: 'absent' })
+      const ids = directory.effective(groupId)
       for (let at = 0; at < ids.size; at += PAGE) {
         live(signal)
         yield [...ids].slice(at, at + PAGE)

@@ -26,7 +26,7 @@ import type { Account, Sighting } from './types.ts'
  * | read: enabled, no hold open                      | none     | claimed, ours    | mark none                                   |
  * | read: enabled, after settle, a hold open         | none     | claimed, ours    | drift: claim anew                           |
  * | read: contradicts our own write within settle    | any      | any              | unknown: nothing                            |
- * | read: someone else's switch off                  | none     | any              | own hold, mark as it is                     |
+ * | read: someone else's switch off                  | none     | any              | own hold; mark none when our switch is on   |
  * | read failed                                      | any      | any              | unknown: nothing                            |
  */
 export interface Outcome {
@@ -86,7 +86,10 @@ export const observe = (stored: Account, sighting: Sighting, context: Context): 
   }
   const seen = settled(saw(account, sighting), sighting, context)
   if (ours === 'off') return off(seen, others, sighting, context)
-  if (others.length > 0) return place(unsentDropped(seen), context, sighting.begunAt, 'disabled')
+  if (others.length > 0) {
+    const freed = ours === 'on' ? unmarked(onAgain(seen, sighting)) : unsentDropped(seen)
+    return place(freed, context, sighting.begunAt, 'disabled')
+  }
   return ours === 'on' ? on(seen, sighting, context) : keep(seen)
 }
 
@@ -128,16 +131,21 @@ const off = (account: Account, others: readonly string[], sighting: Sighting, co
   return place({ ...unmarked(account), putBack: false }, context, sighting.begunAt, 'disabled')
 }
 
+/** Our switch is on after we had turned it off: reads of the old state may still come. */
+const onAgain = (account: Account, sighting: Sighting): Account => ({
+  ...account,
+  enabledAckAt: account.disabledAckAt === undefined ? account.enabledAckAt : sighting.begunAt,
+})
+
 const on = (account: Account, sighting: Sighting, context: Context): Outcome => {
   // We are about to switch it off on somebody else's behalf: that it is on says nothing about what they want.
   if (account.putBack && context.writes) return keep(account)
   const own = context.own ? 'cleared' : 'keep'
   const free = {
-    ...account,
+    ...onAgain(account, sighting),
     putBack: false,
     overriddenAt: undefined,
     foreignSeenAt: context.own ? account.foreignSeenAt : undefined,
-    enabledAckAt: account.disabledAckAt === undefined ? account.enabledAckAt : sighting.begunAt,
   }
   if (context.others.length === 0) return { account: { ...unmarked(free), driftAcceptedAt: undefined }, own }
   if (free.mark === 'none' || (free.mark === 'claimed' && free.sentAt === undefined)) return { account: free, own }

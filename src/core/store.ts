@@ -128,6 +128,8 @@ export interface StoreTx extends StoreReads {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>
+  /** `lastActivity`, never back; the revision stays. An unknown DID is left alone. */
+  noteActivity(did: Did, at: number): Promise<void>
   insertPrincipal(principal: Principal, schedule: Schedule): Promise<void>
   /** kind, appId and scopes only. */
   describePrincipal(

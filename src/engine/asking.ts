@@ -49,8 +49,12 @@ export const ask = async (
   })
 }
 
-const since = ({ account }: ScheduledPrincipal): number =>
-  account.liftedFrom ?? account.overriddenAt ?? account.claimedAt ?? account.sentAt ?? 0
+/** The earliest that anything asked of the log may be about. */
+const since = ({ account }: ScheduledPrincipal): number => {
+  const { claimedAt, liftedFrom, overriddenAt, sentAt } = account
+  const times = [claimedAt, liftedFrom, overriddenAt, sentAt].filter((at) => at !== undefined)
+  return times.length === 0 ? 0 : Math.min(...times)
+}
 
 type Reading = { readonly entries: readonly LogEntry[]; readonly completeUntil: number } | undefined
 

@@ -1,5 +1,6 @@
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
+import type { Activity } from './activity.ts'
 import * as agents from './agents.ts'
 import type { AgentView, Bridge } from './api.ts'
 import { verifyAudit } from './auditing.ts'
@@ -23,6 +24,7 @@ import { pausedKey } from './worker.ts'
 export interface BridgeParts {
   readonly deps: Deps
   readonly verifier: Verifier
+  readonly activity: Activity
   readonly runner: (adapter: string) => Runner | undefined
   readonly version: string
   readonly alerts: readonly Alert[]
@@ -32,7 +34,7 @@ export interface BridgeParts {
 export const createBridge = (parts: BridgeParts): Bridge => {
   const { deps, runner } = parts
   const { store } = deps
-  const decider = createDecider(deps, parts.verifier)
+  const decider = createDecider(deps, parts.verifier, parts.activity)
   const spendKill = createKillBudget(deps)
   const startedAt = deps.clock.now()
   let clients = 0

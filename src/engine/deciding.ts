@@ -3,11 +3,14 @@ import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Agent, Hold } from '../core/types.ts'
+import type { Activity } from './activity.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
 import type { Deps } from './deps.ts'
 import { effectiveOf } from './granting.ts'
 import type { Verified, Verifier } from './verify.ts'
 import { statusOf } from './views.ts'
+
+const sampleMs = 10_000
 
 interface Asked {
   readonly did: string | undefined
@@ -18,7 +21,18 @@ interface Asked {
 const refuse = (codes: readonly RefusalCode[]): DecisionView => ({ allow: false, did: undefined, codes, holds: [] })
 
 /** May this agent act now? Reads committed state at every call: a hold denies from its commit on (rule 1). */
-export const createDecider = (deps: Deps, verifier: Verifier) => {
+export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity) => {
+  const sampled = new Map<string, number>()
+
+  /** Refusals are counted by whoever serves them; of each kind one in a while is logged, so that a person sees what it is about. */
+  const sample = ({ did, codes }: DecisionView): void => {
+    const [code] = codes
+    const now = deps.clock.mono()
+    if (code === undefined || now - (sampled.get(code) ?? Number.NEGATIVE_INFINITY) < sampleMs) return
+    sampled.set(code, now)
+    deps.log.info({ did, codes }, 'a decision was refused')
+  }
+
   const ask = async (
     asked: Asked,
     input: DecisionInput,
@@ -82,6 +96,8 @@ export const createDecider = (deps: Deps, verifier: Verifier) => {
       const asked = await askedBy(input)
       const view = 'allow' in asked ? asked : (await ask(asked, input)).decision
       const holds = view.holds.map(({ origin, publicReason }) => ({ origin, publicReason }))
+      if (view.allow && view.did !== undefined) activity.note(view.did)
+      sample({ ...view, holds })
       return { allow: view.allow, did: view.did, codes: view.codes, holds }
     },
 

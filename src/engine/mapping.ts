@@ -62,6 +62,9 @@ export const readForMapping = async (
     }
   }
   for (const input of inputs) {
+    // The reading told the adapter more than the id does: the true kind, the application behind the account.
+    const refused = mountOf(deps, input).adapter.vet(input)
+    if (refused !== undefined) throw refused
     if (readings.get(keyText(input))?.state === 'absent') {
       throw new BridgeError('E_PRINCIPAL_ABSENT', `The account ${input.id} does not exist in ${input.adapter}.`, {
         hint: 'Check the immutable object id and that the account is not deleted.',

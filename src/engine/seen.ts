@@ -3,6 +3,7 @@ import type { LogEntry } from '../core/adapter.ts'
 import { confirm } from '../core/confirm.ts'
 import { ownOrigin } from '../core/holds.ts'
 import { type Outcome, observe } from '../core/mirror.ts'
+import { next } from '../core/next.ts'
 import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
@@ -24,6 +25,8 @@ export interface Told {
 
 const pageRows = 100
 const doubtMs = 30_000
+/** A read that leaves another one wanted at once is not repeated faster than this. */
+const rereadMs = 5_000
 
 /** Takes readings in, a page of rows to a transaction. Rows of accounts that are not mapped cost one indexed look-up a page. */
 export const takeIn = async (
@@ -105,8 +108,12 @@ export const settle = async (
   const readAt = outcome.readAt ?? (outcome.own === 'place' && sighting === undefined ? c.now : undefined)
   if (readAt !== undefined) account = { ...account, readDueAt: Math.min(account.readDueAt ?? readAt, readAt) }
 
+  const schedule = (present: Account, within: Context) => {
+    const again = sighting?.byId === true && next(present, within).do === 'read'
+    return scheduleOf(c.deps, present, within, again ? Math.max(floorMs, rereadMs) : floorMs)
+  }
   // The account first: placing or releasing looks at every account of the DID, this one included.
-  await c.tx.saveAccount(key, account, scheduleOf(c.deps, account, context, floorMs))
+  await c.tx.saveAccount(key, account, schedule(account, context))
   if (outcome.own === 'place' && context.own === undefined) {
     await placeOwn(c, mount, key, before, outcome, context, entry)
   } else if (outcome.own === 'place' && context.own?.releasableAt !== undefined) {
@@ -118,7 +125,7 @@ export const settle = async (
   if (principal === undefined) return
   const fresh = await contextFor(c.deps, c.tx, mount, principal, c.now)
   const current = outcome.own === 'cleared' ? { ...principal.account, readDueAt: account.readDueAt } : principal.account
-  await c.tx.saveAccount(key, current, scheduleOf(c.deps, current, fresh, floorMs))
+  await c.tx.saveAccount(key, current, schedule(current, fresh))
   c.wakeWork(key.adapter)
   c.wakeSuspend(key.adapter)
 }

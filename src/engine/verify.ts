@@ -120,10 +120,13 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
       const checked = await check(token)
       if ('valid' in checked) return checked
       const { adapter, issuer, subject, issuedAt, expiresAt } = checked
-      const ids = [...new Set(subject.principals)]
-      const found = ids.length === 0 ? [] : await store.principalsById(adapter.name, ids)
+      if (subject.principals.length === 0) return rejected('R_UNMAPPED')
+      // The one it acts for may be an agent's account too, and held; but it never says who the actor is (DESIGN §5).
+      const { onBehalfOf } = subject
+      const ids = [...new Set([...subject.principals, ...(onBehalfOf ? [onBehalfOf.id] : [])])]
+      const found = await store.principalsById(adapter.name, ids)
       const principals = found.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
-      const [actor] = principals
+      const actor = principals.find(({ id }) => subject.principals.includes(id))
       if (!actor) return rejected('R_UNMAPPED')
       if (principals.some((principal) => principal.did !== actor.did)) {
         return { ...rejected('R_AMBIGUOUS'), principals }
@@ -136,7 +139,7 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
         expiresAt,
         actor: { did: actor.did, principal: { adapter: actor.adapter, id: actor.id } },
         principals,
-        onBehalfOf: subject.onBehalfOf,
+        onBehalfOf,
         act: subject.act,
         scopes: subject.scopes,
       }

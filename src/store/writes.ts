@@ -19,6 +19,12 @@ const holdWriter = rowWriter('holds', ['id'])
 const releaseWriter = rowWriter('releases', ['id'])
 
 const labels = statement(build.selectFrom('agents').select('labels').where('did', '=', text('did')))
+const noteActivity = statement(
+  build
+    .updateTable('agents')
+    .set({ last_activity: sql`max(coalesce(last_activity, 0), ${number('at')})` })
+    .where('did', '=', text('did')),
+)
 const dropLabels = statement(build.deleteFrom('agent_labels').where('did', '=', text('did')))
 const dropPrincipal = statement(
   build.deleteFrom('principals').where('adapter', '=', text('adapter')).where('id', '=', text('id')),
@@ -84,6 +90,7 @@ type AgentWrites = Pick<
   StoreTx,
   | 'insertAgent'
   | 'saveAgent'
+  | 'noteActivity'
   | 'insertPrincipal'
   | 'describePrincipal'
   | 'deletePrincipal'
@@ -107,6 +114,9 @@ const agentWrites = (run: Run): AgentWrites => ({
     if (before?.labels === row.labels) return
     await run.change(dropLabels, { did: agent.did })
     await putLabels(run, agent)
+  },
+  noteActivity: async (did, at) => {
+    await run.change(noteActivity, { did, at })
   },
   insertPrincipal: async (principal, schedule) => {
     const row = fromPrincipal(principal, schedule)

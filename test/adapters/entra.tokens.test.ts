@@ -36,6 +36,8 @@ describe('entra tokens', () => {
     assert.deepEqual(who({ ...claims, azp: agent }), subject([agent], human, ['a', 'b']))
     assert.deepEqual(who({ ...claims, appid: agent.toUpperCase() }), subject([agent], human, ['a', 'b']))
     assert.equal(who(claims), undefined)
+    const { idtyp: _, ...older } = { ...claims, azp: agent, scp: 'a', roles: ['a'] }
+    assert.deepEqual(who(older), subject([agent], human, ['a']))
   })
 
   it("agent's user account: both ids", () => {

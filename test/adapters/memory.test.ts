@@ -148,4 +148,11 @@ describe('memory directory', () => {
     assert.equal(adapter.vet({ id: 'a', kind: 'other' })?.code, 'E_KIND_REFUSED')
     assert.equal(adapter.vet({ id: 'b', kind })?.code, 'E_NEVER')
   })
+
+  it('manages only effective members of manage.groups, when some are named', () => {
+    const { adapter, directory } = memory({ manage: { groups: ['outer'] } })
+    directory.setGroup('outer', ['inner']).setGroup('inner', ['a', 'outer'])
+    assert.equal(adapter.vet({ id: 'a', kind }), undefined)
+    assert.equal(adapter.vet({ id: 'b', kind })?.code, 'E_KIND_REFUSED')
+  })
 })

@@ -6,6 +6,7 @@ import { memoryConfig, open } from '../../adapters/memory/index.ts'
 import type { Accounts, AdapterSettings } from '../../src/core/adapter.ts'
 import type { Lane, Store } from '../../src/core/store.ts'
 import type { Hold } from '../../src/core/types.ts'
+import { type Activity, createActivity } from '../../src/engine/activity.ts'
 import type { AgentInput, Bridge, Caller } from '../../src/engine/api.ts'
 import { createBridge } from '../../src/engine/bridge.ts'
 import { createBus } from '../../src/engine/bus.ts'
@@ -95,7 +96,7 @@ export class World implements AsyncDisposable {
   readonly #ticking: Clock
   readonly #aborting = new AbortController()
   #ids = 0
-  #parts: { opened: FileStore; store: Store; deps: Deps; bridge: Bridge } | undefined
+  #parts: { opened: FileStore; store: Store; deps: Deps; bridge: Bridge; activity: Activity } | undefined
 
   private constructor(options: WorldOptions) {
     this.#options = options
@@ -129,7 +130,7 @@ export class World implements AsyncDisposable {
     return world
   }
 
-  #part<K extends 'store' | 'deps' | 'bridge'>(name: K) {
+  #part<K extends 'store' | 'deps' | 'bridge' | 'activity'>(name: K) {
     if (this.#parts === undefined) throw new Error('the world was not opened')
     return this.#parts[name]
   }
@@ -140,6 +141,10 @@ export class World implements AsyncDisposable {
 
   get deps(): Deps {
     return this.#part('deps')
+  }
+
+  get activity(): Activity {
+    return this.#part('activity')
   }
 
   get bridge(): Bridge {
@@ -192,14 +197,16 @@ export class World implements AsyncDisposable {
       clock: this.#ticking,
       store,
     })
+    const activity = createActivity(deps)
     const bridge = createBridge({
+      activity,
       deps,
       verifier,
       runner: (name) => this.runners.get(name),
       version: 'test',
       alerts: this.alerts,
     })
-    this.#parts = { opened, store, deps, bridge }
+    this.#parts = { opened, store, deps, bridge, activity }
   }
 
   #mount(name: Name): Mount {

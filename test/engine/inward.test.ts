@@ -128,6 +128,24 @@ test('overridden and then read enabled once: the next disable counts at once', a
   assert.deepEqual(await world.origins(did), ['adapter:north/a'])
 })
 
+test('an override between a kill and its release: the log is still read past our own disable; the account is read once', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  await world.clock.advance(minute)
+  const { holdId } = await world.kill(did)
+  await world.settleAll()
+  world.north.setVendor('a', 'off')
+  await world.settleAll()
+  const own = (await world.open(did)).find(({ origin }) => origin.startsWith('adapter:'))
+  await world.releaseByTwo(did, own?.id ?? '')
+  await world.releaseByTwo(did, holdId)
+  const before = world.north.readIds.length
+  await world.settleAll()
+  assert.deepEqual([await world.origins(did), world.north.enabled('a')], [[], true])
+  assert.ok(world.north.readIds.length - before < 5)
+  assert.equal((await world.account('north', 'a')).mark, 'none')
+})
+
 test('absent counts only when read by id, and holds as deleted', async () => {
   await using world = await World.open()
   const did = await world.agent('a')

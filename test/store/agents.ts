@@ -38,6 +38,18 @@ export const agentContract = (test: StoreTest): void => {
     assert.deepEqual(await store.agents({ limit: 9, sponsor: 'a@b.c' }), [])
   })
 
+  test('activity is noted forward only, without a new revision, and for registered agents only', async (store) => {
+    await register(store, 'did:mesh:a')
+    const before = await store.agent('did:mesh:a')
+    await store.write(async (tx) => {
+      await tx.noteActivity('did:mesh:a', 500)
+      await tx.noteActivity('did:mesh:a', 400)
+      await tx.noteActivity('did:mesh:nobody', 500)
+    })
+    assert.deepEqual(await store.agent('did:mesh:a'), { ...before, lastActivity: 500 })
+    assert.equal(await store.agent('did:mesh:nobody'), undefined)
+  })
+
   test('inserting twice and saving what is not there are refused', async (store) => {
     await register(store, 'did:mesh:a')
     await assert.rejects(register(store, 'did:mesh:a'), { code: 'E_EXISTS' })

@@ -258,6 +258,34 @@ const rows: readonly Row[] = [
     reason: 'disabled',
   },
 
+  {
+    when: 'byOthers, lifted: ours is seen on',
+    account: { ...lifted, overriddenAt: past },
+    read: othersRead,
+    own: 'keep',
+    mark: 'none',
+    also: { overriddenAt: past, liftedFrom: past - 1_000 },
+  },
+  {
+    when: 'byOthers, ours from before is on',
+    account: ours,
+    read: othersRead,
+    context: held,
+    own: 'place',
+    mark: 'none',
+    reason: 'disabled',
+    also: { enabledAckAt: now },
+  },
+  {
+    when: 'byOthers, our switch cannot be read, ours',
+    account: ours,
+    read: { ...othersRead, switches: switches('unknown', 'off') },
+    context: held,
+    own: 'place',
+    mark: 'ours',
+    reason: 'disabled',
+  },
+
   // read: enabled
   {
     when: 'enabled, own hold, mark none',

@@ -137,6 +137,19 @@ describe('a verified token', () => {
     await r.refused(r.token(), 'R_AMBIGUOUS')
   })
 
+  it('looks up the one it acts for too: another agent makes it ambiguous, and never names the actor', async () => {
+    await using r = await rig()
+    r.state.rows = [mapped('account-1'), mapped('account-2', OTHER)]
+    const ambiguous = await r.refused(r.token({ obo: 'account-2' }), 'R_AMBIGUOUS')
+    assert.ok(!ambiguous.valid && ambiguous.principals.length === 2)
+    r.state.rows = [mapped('account-2', OTHER)]
+    await r.refused(r.token({ obo: 'account-2' }), 'R_UNMAPPED')
+    r.state.rows = [mapped('account-2'), mapped('account-1')]
+    const verified = await r.accepted(r.token({ obo: 'account-2' }))
+    assert.equal(verified.actor.principal.id, 'account-1')
+    assert.equal(verified.principals.length, 2)
+  })
+
   it('is an agent’s, by the word of its adapter', async () => {
     let answer: TokenSubject | TokenRefusal | undefined
     await using r = await rig({ identify: () => answer })
