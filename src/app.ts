@@ -244,6 +244,7 @@ const prune = async (deps: Deps, { retention, policy }: Config): Promise<void> =
       inbox: now - retention.inbox,
       idempotency: now - idempotencyMs,
       guard: now - 2 * policy.guard.window,
+      receipts: now - retention.receipts,
     }),
   )
 }

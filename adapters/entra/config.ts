@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { adapterBase, groupCapabilities, tokens } from '../../src/config/adapter.ts'
 import { guid, httpsOrigin, oneOrMany, says, secret, text } from '../../src/lib/fields.ts'
+import { clouds } from './clouds.ts'
 
 /** Tokens for Microsoft Graph cannot be validated by anyone else (Entra access-tokens.md) and would name any caller. */
 const GRAPH_AUDIENCE = /^(00000003-0000-0000-c000-000000000000|https:\/\/(dod-)?(graph\.microsoft\.|microsoftgraph\.))/i
@@ -115,6 +116,16 @@ export const entraConfig = adapterBase
       .prefault({})
       .describe('Group object id → capabilities'),
     hooks: z.strictObject({ eventGrid: eventGrid.optional() }).prefault({}),
+  })
+  .superRefine(({ cloud, hooks }, context) => {
+    if (hooks.eventGrid?.auth !== 'entra' || clouds[cloud].eventGridAppId !== undefined) return
+    const message = says('cannot be checked in this cloud: its Event Grid has no published id', 'use auth: key')
+    context.addIssue({
+      code: 'custom',
+      path: ['hooks', 'eventGrid', 'auth'],
+      message,
+      params: { code: 'conflict' },
+    })
   })
   .describe('Microsoft Entra')
 

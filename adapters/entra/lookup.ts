@@ -4,7 +4,7 @@ import type { Sighting, Switch } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { answerError, live, malformed, type Purpose } from './errors.ts'
-import { type BatchItem, type BatchResult, type CallOptions, type Graph, MAX_BATCH, parse } from './graph.ts'
+import { type BatchItem, type BatchResult, type CallOptions, type Graph, MAX_BATCH } from './graph.ts'
 import {
   blueprintPath,
   combined,
@@ -162,7 +162,10 @@ export function openReader({ graph, clock, log, spelling }: ReaderParts): Reader
       log.warn({ err: answerError(result, purposes.readBlueprints, clock.now()) }, 'a blueprint could not be read')
       return 'unknown'
     }
-    return combined(principalSwitches(parse(row, result.body, purposes.readBlueprints)))
+    const parsed = row.safeParse(result.body)
+    if (parsed.success) return combined(principalSwitches(parsed.data))
+    log.warn({ err: malformed(purposes.readBlueprints) }, 'a blueprint could not be read')
+    return 'unknown'
   }
 
   return { lookup }

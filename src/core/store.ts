@@ -183,8 +183,17 @@ export interface StoreTx extends StoreReads {
 
   /** Appends to the hash chain; the head row is locked by this transaction. */
   appendAudit(event: AuditEvent): Promise<AuditEntry>
-  /** Drops what is past retention, except audit; returns rows dropped. */
-  prune(before: { signals: number; inbox: number; idempotency: number; guard: number }): Promise<number>
+  /**
+   * Drops what is past retention, except audit; returns rows dropped. `receipts`: acknowledgements of holds that were
+   * released before it.
+   */
+  prune(before: {
+    signals: number
+    inbox: number
+    idempotency: number
+    guard: number
+    receipts: number
+  }): Promise<number>
 }
 
 export interface Store extends StoreReads {

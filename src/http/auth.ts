@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import type { Labels } from '../core/types.ts'
@@ -79,6 +80,23 @@ export const authenticator =
     }
     request.client = client
   }
+
+/**
+ * For answers that go on after they began: says, at each call, whether the request's token still stands for a client of
+ * the same name, roles and bounds.
+ */
+export const entitlement = (request: FastifyRequest, clients: () => readonly Client[]): (() => boolean) => {
+  const { name, roles, labels } = clientOf(request)
+  let checked = clients()
+  return () => {
+    const present = clients()
+    if (present === checked) return true
+    const client = identify(request.headers.authorization, present)
+    if (!isDeepStrictEqual([client?.name, client?.roles, client?.labels], [name, roles, labels])) return false
+    checked = present
+    return true
+  }
+}
 
 const clientOf = (request: FastifyRequest): Client => {
   if (request.client === null) throw new BridgeError('E_BUG', 'A public route asked who is calling.')

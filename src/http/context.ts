@@ -10,7 +10,7 @@ import type { z } from 'zod'
 import type { ErrorCode } from '../core/errors.ts'
 import type { Bridge } from '../engine/api.ts'
 import type { Metrics } from '../lib/metrics.ts'
-import type { Access } from './auth.ts'
+import type { Access, Client } from './auth.ts'
 import type { Once } from './idempotency.ts'
 import type { Streams } from './streams.ts'
 
@@ -41,6 +41,8 @@ export interface Context {
   readonly version: string
   readonly once: Once
   readonly streams: Streams
+  /** As configured now. */
+  readonly clients: () => readonly Client[]
   /** Counters of this listener, in exposition format. */
   readonly requestMetrics: () => Promise<string>
 }

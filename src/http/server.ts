@@ -132,6 +132,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     clock,
     version,
     streams,
+    clients,
     requestMetrics: requests.text,
     once: createOnce(bridge.idempotency),
   }

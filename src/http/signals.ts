@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callerOf } from './auth.ts'
+import { callerOf, entitlement } from './auth.ts'
 import type { App, Context } from './context.ts'
 import { failure } from './problem.ts'
 import { exampleDid, noBody } from './schemas.ts'
@@ -36,7 +36,7 @@ const signal = z
   })
 
 /** The stream that tells runtimes whom to stop, and their acknowledgements (DESIGN §7). */
-export const signalRoutes = (app: App, { bridge, streams }: Context): void => {
+export const signalRoutes = (app: App, { bridge, clients, streams }: Context): void => {
   app.route({
     method: 'GET',
     url: '/v1/signals',
@@ -61,7 +61,8 @@ export const signalRoutes = (app: App, { bridge, streams }: Context): void => {
       const caller = callerOf(request)
       const lastEventId = request.headers['last-event-id'] ?? request.query.lastEventId
       try {
-        await streams.run(reply, caller.name, (ended) => bridge.signals(caller, lastEventId, ended))
+        const entitled = entitlement(request, clients)
+        await streams.run(reply, caller.name, entitled, (ended) => bridge.signals(caller, lastEventId, ended))
       } catch (error) {
         if (!reply.raw.headersSent) throw error
         // The answer has begun: all that can be said is to end it. The client reconnects.

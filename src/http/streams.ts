@@ -26,11 +26,16 @@ export const streamSettings: StreamSettings = {
 
 export interface Streams {
   /**
-   * Takes over the reply and writes frames until the source ends, the consumer leaves or does not drain, or the server
-   * closes. Resolves when the stream is over; rejects with what the source threw.
+   * Takes over the reply and writes frames until the source ends, the consumer leaves, does not drain or is no longer
+   * entitled, or the server closes. Resolves when the stream is over; rejects with what the source threw.
    * @throws BridgeError E_BUDGET, E_SHUTTING_DOWN, both before anything is written
    */
-  run(reply: FastifyReply, client: string, source: (signal: AbortSignal) => AsyncIterable<SignalFrame>): Promise<void>
+  run(
+    reply: FastifyReply,
+    client: string,
+    entitled: () => boolean,
+    source: (signal: AbortSignal) => AsyncIterable<SignalFrame>,
+  ): Promise<void>
   /** Ends every stream and lets no new one begin. */
   close(): void
   readonly open: number
@@ -42,6 +47,7 @@ const framed = ({ id, event, data }: SignalFrame): string =>
 
 const pump = async (
   raw: ServerResponse,
+  entitled: () => boolean,
   source: (signal: AbortSignal) => AsyncIterable<SignalFrame>,
   settings: StreamSettings,
   closing: AbortSignal,
@@ -50,6 +56,7 @@ const pump = async (
   const { signal } = controller
   const stop = () => controller.abort()
   raw.once('close', stop)
+  if (raw.destroyed) stop()
   closing.addEventListener('abort', stop, { once: true })
 
   let deadline: NodeJS.Timeout | undefined
@@ -63,13 +70,14 @@ const pump = async (
   })
   // While the socket is full the deadline runs already, and more comments would only fill memory.
   const heart = setInterval(() => {
-    if (!raw.writableNeedDrain) write(':\n\n')
+    if (!entitled()) stop()
+    else if (!raw.writableNeedDrain) write(':\n\n')
   }, settings.heartbeatMs)
 
   try {
     write(`retry: ${settings.retryMs}\n\n`)
     for await (const frame of source(signal)) {
-      if (signal.aborted) break
+      if (signal.aborted || !entitled()) break
       write(framed(frame))
       if (raw.writableNeedDrain) await once(raw, 'drain', { signal })
     }
@@ -102,7 +110,7 @@ export const createStreams = (settings: StreamSettings, opened: (count: number) 
   }
 
   return {
-    async run(reply, client, source) {
+    async run(reply, client, entitled, source) {
       if (closing.signal.aborted) throw new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.')
       if (open >= settings.max || (perClient.get(client) ?? 0) >= settings.maxPerClient) {
         const hint = 'Close streams that are no longer read, or give each runtime a client of its own.'
@@ -118,7 +126,7 @@ export const createStreams = (settings: StreamSettings, opened: (count: number) 
         }
         raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'x-accel-buffering': 'no' })
         raw.flushHeaders()
-        await pump(raw, source, settings, closing.signal)
+        await pump(raw, entitled, source, settings, closing.signal)
       } finally {
         count(client, -1)
       }

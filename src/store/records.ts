@@ -75,9 +75,22 @@ const pruned = {
   idempotency: statement(build.deleteFrom('idempotency').where('at', '<', number('before'))),
   guard: statement(build.deleteFrom('guard_events').where('at', '<', number('before'))),
 }
-/** Acknowledgements of a hold are kept for its receipt; those of other signals go with them. */
-const pruneAcks = statement(
-  build.deleteFrom('signal_acks').where('hold_id', '=', text('none')).where('at', '<', number('before')),
+const acks = build.deleteFrom('signal_acks').where('at', '<', number('before'))
+/** Of signals that no hold caused. */
+const pruneAcks = statement(acks.where('hold_id', '=', text('none')))
+/** Those of a hold are legs of its receipt. */
+const pruneLegs = statement(
+  acks.where('hold_id', '<>', text('none')).where((eb) =>
+    eb.not(
+      eb.exists(
+        eb
+          .selectFrom('holds')
+          .select('holds.id')
+          .whereRef('holds.id', '=', 'signal_acks.hold_id')
+          .where((one) => one.or([one('released_at', 'is', null), one('released_at', '>=', number('before'))])),
+      ),
+    ),
+  ),
 )
 
 type RecordWrites = Pick<
@@ -155,6 +168,7 @@ export const recordWrites = (run: Run): RecordWrites => ({
     dropped += await run.change(pruned.inbox, { before: before.inbox })
     dropped += await run.change(pruned.idempotency, { before: before.idempotency })
     dropped += await run.change(pruned.guard, { before: before.guard })
+    dropped += await run.change(pruneLegs, { before: before.receipts, none: '' })
     return dropped + (await run.change(pruneAcks, { before: before.signals, none: '' }))
   },
 })

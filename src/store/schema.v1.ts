@@ -100,6 +100,7 @@ create table signal_acks (
   hold_id text not null, client text not null, seq integer not null, at integer not null,
   primary key (hold_id, client, seq)
 ) strict, without rowid;
+create index signal_acks_at on signal_acks (at);
 
 create table audit (
   seq integer primary key, time integer not null, type text not null, did text, hold_id text, actor text not null,

@@ -117,6 +117,19 @@ describe('entra reads', () => {
     assert.equal(it.tenant.requests.filter((each) => each.path === '/$batch').length, 4)
   })
 
+  it('a blueprint that answers nonsense costs only its own agents', async () => {
+    await using it = await bench()
+    const agent = it.tenant.addAgentIdentity({ displayName: 'a', blueprintAppId: it.blueprint.appId })
+    const classic = it.tenant.addServicePrincipal({ displayName: 'c' })
+    it.tenant.fail(/^GET \/servicePrincipals\(appId=/, { status: 200, body: { id: 7 } })
+    const refs = [
+      { id: agent, kind: 'agentIdentity' },
+      { id: classic, kind: 'servicePrincipal' },
+    ]
+    const seen = await it.adapter.lookup(refs, signal())
+    assert.deepEqual([seen.get(agent)?.state, seen.get(classic)?.state], ['unknown', 'enabled'])
+  })
+
   it('a malformed answer is a failure', async () => {
     await using it = await bench()
     const refs = [{ id: it.tenant.addServicePrincipal({ displayName: 'a' }), kind: 'servicePrincipal' }]

@@ -171,7 +171,7 @@ describe('entra check', () => {
     await using it = await bench({ settings: { groups: { 'ffffffff-ffff-4fff-8fff-ffffffffffff': ['read:x'] } } })
     it.tenant.fail('/users', { status: 200, headers: { Date: 'Thu, 01 Jan 2026 00:00:00 GMT' }, body: { value: [] } })
     const findings = await it.adapter.check(signal())
-    assert.ok(findings.some((each) => each.level === 'error' && each.text.includes('mapped group')))
+    assert.ok(findings.some((each) => each.level === 'error' && each.text.includes('reading the group')))
   })
 
   it('warns of a token that voids agent permissions or is of an agent', async () => {

@@ -3,7 +3,9 @@ import { resolve } from 'node:path'
 import { execPath } from 'node:process'
 import { promisify } from 'node:util'
 import { Pool } from 'undici'
-import { startWorld, tokenOf } from '../e2e/world.ts'
+import { at, listAt } from '../e2e/json.ts'
+import { until } from '../e2e/until.ts'
+import { type Daemon, startWorld, tokenOf } from '../e2e/world.ts'
 import { type Spread, secondsOf, spreadOf } from './figures.ts'
 
 export interface HttpBench {
@@ -21,12 +23,13 @@ export const benchHttp = async (mappings: number, seconds: number): Promise<Http
   const never = '0 0 1 1 *'
   await using world = await startWorld({
     auth: { killBudget: { max: 1_000_000, per: '10m' } },
-    adapters: { contoso: { sync: { accounts: never, groups: never, full: never } } },
+    adapters: { contoso: { mirror: 'inbound', sync: { accounts: never, groups: never, full: never } } },
   })
   await run(execPath, [resolve(import.meta.dirname, 'store.ts'), world.databaseFile, `${mappings}`])
   // Nothing can be read in this directory, so nothing is concluded about a million accounts it does not have.
   world.tenant.setTokenEndpointDown(true)
   await using daemon = await world.daemon()
+  await until('nothing is due', () => isIdle(daemon), 300_000)
   const pool = new Pool(daemon.origin, { connections: lanes })
   try {
     const post = async (who: string, path: string, body: object): Promise<number> => {
@@ -72,9 +75,9 @@ export const benchHttp = async (mappings: number, seconds: number): Promise<Http
 /** How often a second, in so many lanes for so long. */
 const during = async (seconds: number, width: number, work: () => Promise<void>): Promise<number> => {
   let count = 0
-  const until = performance.now() + seconds * 1000
+  const end = performance.now() + seconds * 1000
   const lane = async () => {
-    while (performance.now() < until) {
+    while (performance.now() < end) {
       await work()
       count += 1
     }
@@ -83,8 +86,14 @@ const during = async (seconds: number, width: number, work: () => Promise<void>)
   return count / took
 }
 
+/** The start looks at every held account once. */
+const isIdle = async ({ as }: Daemon): Promise<boolean> => {
+  const { body } = await as('alice').get('/v1/status')
+  return listAt(body, 'adapters', 0, 'lanes').every((lane) => at(lane, 'due') === 0)
+}
+
 /** Some of the DIDs the store was filled with. */
-const listed = async ({ as }: Awaited<ReturnType<Awaited<ReturnType<typeof startWorld>>['daemon']>>) => {
+const listed = async ({ as }: Daemon) => {
   const { text } = await as('alice').get('/v1/agents?limit=1000')
   return [...text.matchAll(/"did":"([^"]+)","name"/g)].map(([, did]) => did)
 }

@@ -131,12 +131,12 @@ test('a runtime beyond its kill budget is refused; people are not, and time rest
   )
 })
 
-test('a runtime bounded by labels kills, holds and sees only its own', async () => {
+test('a runtime bounded by labels kills and holds only its own', async () => {
   await using world = await World.open()
   const did = await world.agent('a', { labels: { unit: 'x' } })
   const bounded = { ...runtime, labels: { unit: 'y' } }
   await assert.rejects(world.kill(did, bounded), code('E_FORBIDDEN'))
-  await assert.rejects(world.bridge.agent(did, bounded), code('E_FORBIDDEN'))
+  await assert.rejects(world.bridge.place(did, { severity: 'suspend', reason: 'r' }, bounded), code('E_FORBIDDEN'))
   assert.equal((await world.kill(did, { ...runtime, labels: { unit: 'x' } })).known, true)
 })
 

@@ -34,7 +34,9 @@ test('a stream resumes where it stood; without a usable position it begins with 
     assert.match(JSON.stringify(first?.data), /did:mesh:unknown/)
     assert.doesNotMatch(JSON.stringify(first?.data), /did:mesh:a"/)
   }
-  await world.store.write((tx) => tx.prune({ signals: world.clock.now() + 1, inbox: 0, idempotency: 0, guard: 0 }))
+  await world.store.write((tx) =>
+    tx.prune({ signals: world.clock.now() + 1, inbox: 0, idempotency: 0, guard: 0, receipts: 0 }),
+  )
   assert.deepEqual((await read(world, runtime, 'generation-1', 1)).map(shape), ['generation-3 snapshot'])
 })
 
@@ -48,7 +50,9 @@ test('a reader that waits is woken by the commit; retention that overtakes a slo
   assert.equal((await next).value?.event, 'suspended')
   await world.kill(a)
   await world.kill(a)
-  await world.store.write((tx) => tx.prune({ signals: world.clock.now() + 1, inbox: 0, idempotency: 0, guard: 0 }))
+  await world.store.write((tx) =>
+    tx.prune({ signals: world.clock.now() + 1, inbox: 0, idempotency: 0, guard: 0, receipts: 0 }),
+  )
   await world.clock.advance(10)
   await world.kill(a)
   assert.equal((await frames.next()).value?.event, 'snapshot')

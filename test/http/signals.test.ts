@@ -3,9 +3,10 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { SignalFrame } from '../../src/engine/api.ts'
+import type { Client } from '../../src/http/auth.ts'
 import type { ServerOptions } from '../../src/http/server.ts'
 import { stream, untilAborted } from './bridge.ts'
-import { eventually, type Listening, listen, until } from './listen.ts'
+import { clientOf, eventually, hashOf, type Listening, listen, until } from './listen.ts'
 
 const suspended: SignalFrame = {
   id: '41',
@@ -102,6 +103,24 @@ test('a consumer that leaves ends its source', async () => {
   await signals.until(frame)
   signals[Symbol.dispose]()
   await until(() => left)
+})
+
+test('a reload that takes the token, the role or other bounds ends the stream; one that does not, does not', async () => {
+  const client = clientOf('runtime')
+  for (const [after, ends] of [
+    [[], true],
+    [[{ ...client, roles: ['reader'] }], true],
+    [[{ ...client, labels: { unit: 'sales' } }], true],
+    [[{ ...client, tokenSha256: [...client.tokenSha256, hashOf('next')] }], false],
+  ] as const) {
+    let clients: readonly Client[] = [client]
+    await using server = await listen({ streams: { heartbeatMs: 5 }, clients: () => clients })
+    using signals = await open(server)
+    await signals.until(':\n\n')
+    clients = after
+    if (ends) await signals.ended
+    else await signals.until(':\n\n:\n\n:\n\n:\n\n')
+  }
 })
 
 test('a source that ends, ends the stream cleanly; one that fails is logged and ends it too', async () => {

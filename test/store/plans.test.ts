@@ -113,7 +113,7 @@ const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
   closeHold: (tx) => tx.closeHold('h', 1),
   confirmSources: (tx) => tx.confirmSources('group:a', 1),
   clearGuardEvents: (tx) => tx.clearGuardEvents('contoso', 'resume'),
-  prune: (tx) => tx.prune({ signals: 1, inbox: 1, idempotency: 1, guard: 1 }),
+  prune: (tx) => tx.prune({ signals: 1, inbox: 1, idempotency: 1, guard: 1, receipts: 1 }),
 }
 
 for (const [name, call] of Object.entries(changes)) {

@@ -14,7 +14,7 @@ const signal = (at: number, fields: Partial<Signal> = {}): Omit<Signal, 'seq'> =
   capabilities: undefined,
   ...fields,
 })
-const none = { signals: 0, inbox: 0, idempotency: 0, guard: 0 }
+const none = { signals: 0, inbox: 0, idempotency: 0, guard: 0, receipts: 0 }
 
 export const recordContract = (test: StoreTest): void => {
   test('capability sources', async (store) => {
@@ -92,6 +92,18 @@ export const recordContract = (test: StoreTest): void => {
     await store.write((tx) => tx.ackHold('h', 'agt-1', 8))
   })
 
+  test('acknowledgements of a hold are kept while it is open, and after its release for the receipts', async (store) => {
+    await place(store, hold('open', 'did:mesh:a'))
+    await place(store, hold('closed', 'did:mesh:a'))
+    await store.write(async (tx) => {
+      for (const id of ['open', 'closed']) await tx.ackHold(id, 'agt-1', 5)
+      await tx.closeHold('closed', 7)
+    })
+    assert.equal(await store.write((tx) => tx.prune({ ...none, receipts: 7 })), 0)
+    assert.equal(await store.write((tx) => tx.prune({ ...none, receipts: 8 })), 1)
+    assert.equal(await store.write((tx) => tx.prune({ ...none, receipts: 99 })), 0)
+  })
+
   test('checkpoints, meta and idempotency keys', async (store, { reopen }) => {
     await store.write(async (tx) => {
       await tx.putCheckpoint('contoso', 'accounts', 'one', 1)
@@ -147,7 +159,10 @@ export const recordContract = (test: StoreTest): void => {
   test('pruning leaves holds and the audit alone', async (store) => {
     await place(store, hold('h', 'did:mesh:a', { releasedAt: 11 }))
     await store.write((tx) => tx.appendAudit({ time: 1, type: 'hold.placed', actor: 'soc', hold: 'h' }))
-    assert.equal(await store.write((tx) => tx.prune({ signals: 99, inbox: 99, idempotency: 99, guard: 99 })), 0)
+    assert.equal(
+      await store.write((tx) => tx.prune({ signals: 99, inbox: 99, idempotency: 99, guard: 99, receipts: 99 })),
+      0,
+    )
     assert.equal((await store.hold('h'))?.id, 'h')
     assert.equal((await store.audit({ limit: 9 })).length, 1)
   })

@@ -44,7 +44,7 @@ const root = resolve(import.meta.dirname, '../..')
 const sources = globSync('{src,adapters,sandbox}/**/*.ts', { cwd: root })
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const imports = (file: string) =>
-  [...read(file).matchAll(/(?:from|import) '(\.[^']+)'/g)].map((match) =>
+  [...read(file).matchAll(/(?:from |import |import\()'(\.[^']+)'/g)].map((match) =>
     relative(root, resolve(root, dirname(file), match[1] ?? '')),
   )
 const isIn = (file: string, place: string) => file === place || file.startsWith(`${place}/`)

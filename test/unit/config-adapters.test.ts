@@ -56,6 +56,12 @@ const table: Row[] = [
     /action:resource/,
   ],
   [
+    'Event Grid tokens in a cloud where nobody can check them',
+    entra('cloud: china, hooks: { eventGrid: { auth: entra, audience: "api://hooks" } }'),
+    'adapters.contoso.hooks.eventGrid.auth conflict',
+    /auth: key/,
+  ],
+  [
     'Graph as audience',
     entra('tokens: { audiences: ["https://graph.microsoft.com"] }'),
     'adapters.contoso.tokens bad_value',
