@@ -236,17 +236,22 @@ const every = async (
 
 const idempotencyMs = 7 * 86_400_000
 
+const pruneSlices = 72
+
+/** Oldest first and an hour at a time, so that what piled up while the daemon was down never makes a suspension wait. */
 const prune = async (deps: Deps, { retention, policy }: Config): Promise<void> => {
-  const now = deps.clock.now()
-  await change(deps, derived, (c) =>
-    c.tx.prune({
-      signals: now - retention.signals,
-      inbox: now - retention.inbox,
-      idempotency: now - idempotencyMs,
-      guard: now - 2 * policy.guard.window,
-      receipts: now - retention.receipts,
-    }),
-  )
+  for (let slice = pruneSlices; slice >= 0; slice--) {
+    const now = deps.clock.now() - slice * pruneMs
+    await change(deps, derived, (c) =>
+      c.tx.prune({
+        signals: now - retention.signals,
+        inbox: now - retention.inbox,
+        idempotency: now - idempotencyMs,
+        guard: now - 2 * policy.guard.window,
+        receipts: now - retention.receipts,
+      }),
+    )
+  }
 }
 
 const cannotListen = (cause: unknown): never => {

@@ -264,7 +264,8 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
         const [only, ...more] = chunk
         const many = only === undefined || more.length > 0
         const results = many ? await disableMany(chunk, signal) : [await disableOne(only, signal)]
-        await revoke(results, chunk, signal)
+        // Not waited for: the account is off, and a slow answer must not keep the next suspension waiting.
+        void revoke(results, chunk, signal)
         return results
       }),
     enable: (refs, signal) => each(refs, 'write', signal, (chunk) => write(chunk, true, signal)),

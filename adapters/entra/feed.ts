@@ -94,16 +94,18 @@ export function openFeed({ graph, clock, log, kinds }: FeedParts) {
     const options = sync(signal, purposes.readAgents)
     for await (const { rows, begunAt } of pagesOf(graph, clock, { path: agentList }, row, options)) {
       const sightings: Sighting[] = []
+      const touched: string[] = []
       for (const each of rows) {
         const appId = each.agentIdentityBlueprintId
-        // The list of blueprint principals was complete: one that is not in it is gone.
-        const state = appId == null ? 'unknown' : (blueprints.get(appId) ?? 'off')
+        const state = appId == null ? 'unknown' : (blueprints.get(appId) ?? 'unknown')
+        // A blueprint that the list lacks is gone, or younger than the list: only a read by id says which.
+        if (appId != null && !blueprints.has(appId)) touched.push(each.id)
         const switches: Switch[] = [...principalSwitches(each), { name: 'blueprint', state, ours: false }]
         agents.set(each.id, combined(switches))
         if (managed.has('agentIdentity'))
           sightings.push(sightingOf(each, 'agentIdentity', switches, { byId: false, begunAt }))
       }
-      yield { sightings, touched: [], checkpoint: undefined }
+      yield { sightings, touched, checkpoint: undefined }
     }
   }
 
@@ -146,9 +148,9 @@ export function openFeed({ graph, clock, log, kinds }: FeedParts) {
         if (kind === 'user' && !managed.has('user')) return link === undefined ? 'nothing' : 'touched'
         if (kind === 'user') return sightingOf(each, kind, [userSwitch(each)], read)
         if (!managed.has('agentUser')) return 'nothing'
-        // Later rounds do not come with the list of parents.
-        if (link !== undefined || each.identityParentId == null) return 'touched'
-        const state = agents.get(each.identityParentId) ?? 'off'
+        // Later rounds do not come with the list of parents, and a parent that the list lacks may only be younger.
+        const state = each.identityParentId == null ? undefined : agents.get(each.identityParentId)
+        if (link !== undefined || state === undefined) return 'touched'
         return sightingOf(
           each,
           kind,

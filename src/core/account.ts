@@ -58,6 +58,9 @@ export const highestSeverity = (holds: readonly Pick<Hold, 'severity'>[]): Sever
 /** Holds that may cause a write: what the guard keeps back decides `deny`, but moves nothing yet. */
 export const driving = (context: Context): readonly Hold[] => context.others.filter((hold) => !hold.guarded)
 
+/** The own hold says that somebody else keeps it off. One that only waits for people to release it does not any more. */
+export const isTheirs = ({ own }: Context): boolean => own !== undefined && own.releasableAt === undefined
+
 export const ourSwitch = (switches: readonly Switch[]): Switch['state'] =>
   switches.find((one) => one.ours)?.state ?? 'unknown'
 
@@ -123,9 +126,12 @@ export const saw = (account: Account, sighting: Sighting): Account => ({
   lastError: undefined,
 })
 
+/** We turned it off, or may have: a read that says so is an echo. */
+export const offByUs = ({ mark, sentAt }: Account): boolean => mark === 'ours' || (mark === 'claimed' && sentAt !== undefined)
+
 /** Turned off by us or on its way there or back: what depends on this account sees our own doing. */
-export const offByUs = (account: Account, begunAt: number, settleMs: number): boolean => {
-  if (account.mark === 'ours' || (account.mark === 'claimed' && account.sentAt !== undefined)) return true
+export const echoes = (account: Account, begunAt: number, settleMs: number): boolean => {
+  if (offByUs(account)) return true
   return account.enabledAckAt !== undefined && begunAt <= account.enabledAckAt + settleMs
 }
 

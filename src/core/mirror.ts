@@ -2,6 +2,8 @@ import {
   type Context,
   claimed,
   highestSeverity,
+  isTheirs,
+  offByUs,
   ourSwitch,
   rebased,
   saw,
@@ -58,9 +60,6 @@ const contradicts = (account: Account, sighting: Sighting, context: Context, sta
   if (state === 'off') return !offByUs(account) && within(account.enabledAckAt)
   return (account.mark === 'claimed' || account.mark === 'ours') && within(account.disabledAckAt)
 }
-
-/** We turned it off, or may have: a read that says so is an echo. */
-const offByUs = ({ mark, sentAt }: Account): boolean => mark === 'ours' || (mark === 'claimed' && sentAt !== undefined)
 
 const place = (account: Account, context: Context, begunAt: number, reason: 'disabled' | 'deleted'): Outcome => {
   const seen = { ...account, foreignSeenAt: begunAt }
@@ -149,7 +148,7 @@ const on = (account: Account, sighting: Sighting, context: Context): Outcome => 
   }
   if (context.others.length === 0) return { account: { ...unmarked(free), driftAcceptedAt: undefined }, own }
   if (free.mark === 'none' || (free.mark === 'claimed' && free.sentAt === undefined)) return { account: free, own }
-  if (free.mark === 'lifted' || context.own !== undefined) return { account: unmarked(free), own }
+  if (free.mark === 'lifted' || isTheirs(context)) return { account: unmarked(free), own }
   if (free.disabledAckAt === undefined) return keep({ ...free, sentAt: undefined })
   return drifted(free, sighting, context)
 }

@@ -1,4 +1,4 @@
-import { type Context, driving, moreSevere, rebased, unmarked } from './account.ts'
+import { type Context, driving, isTheirs, moreSevere, rebased, unmarked } from './account.ts'
 import type { LogEntry } from './adapter.ts'
 import { contestedUntil, type Outcome } from './mirror.ts'
 import type { Account } from './types.ts'
@@ -37,7 +37,7 @@ export const next = (stored: Account, context: Context): Step => {
     return sooner({ do: 'rest', until: account.inFlightUntil + 1 }, account)
   }
   if (account.putBack) return { do: 'disable' }
-  const step: Step = context.own === undefined ? wanted(account, context) : { do: 'rest' }
+  const step: Step = isTheirs(context) ? { do: 'rest' } : wanted(account, context)
   if (step.do === 'claim' || step.do === 'disable') return step
   if (readDue) return { do: 'read' }
   if (step.do !== 'rest' || context.own !== undefined) return sooner(step, account)
@@ -54,7 +54,7 @@ const sooner = (step: Step, account: Account): Step => {
 
 const wanted = (account: Account, context: Context): Step => {
   if (driving(context).length > 0) return suspend(account, context)
-  return context.others.length > 0 ? { do: 'rest' } : resume(account, context)
+  return context.others.length > 0 || context.own !== undefined ? { do: 'rest' } : resume(account, context)
 }
 
 const suspend = (account: Account, context: Context): Step => {

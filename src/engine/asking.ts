@@ -6,7 +6,7 @@ import type { Account } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
-import { noteThrottle, type Recall } from './recall.ts'
+import { noteCall, type Recall } from './recall.ts'
 import { auditAccount, settle } from './seen.ts'
 import { keyOf, postpone } from './worker.ts'
 
@@ -28,9 +28,10 @@ export const ask = async (
     try {
       const from = Math.max(begunAt - log.retentionMs, Math.min(...list.map(since)) - logSkewMs)
       const { entries, completeUntil } = await log.read({ from, to: begunAt }, signal)
+      noteCall(recall, undefined, deps)
       reading = { entries: Map.groupBy(entries, ({ id }) => id), completeUntil }
     } catch (error) {
-      noteThrottle(recall, error, deps.clock.now())
+      noteCall(recall, error, deps)
       deps.log.warn({ adapter: mount.adapter.name, err: error }, 'reading the directory log failed')
       await postpone(deps, list, begunAt + 1, error)
       return []

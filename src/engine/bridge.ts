@@ -18,7 +18,7 @@ import { signalStream } from './signals.ts'
 import { readiness, statusView } from './status.ts'
 import { validateAgent } from './validating.ts'
 import type { Verifier } from './verify.ts'
-import { agentView, requireAgent } from './views.ts'
+import { agentView, checkBounds, requireAgent } from './views.ts'
 import { pausedKey } from './worker.ts'
 
 export interface BridgeParts {
@@ -111,6 +111,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     ack: (seq, caller) =>
       change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
         const signal = await c.tx.signal(seq)
+        if (signal !== undefined) checkBounds(await c.tx.agent(signal.did), caller)
         const known = signal !== undefined && (await c.tx.ackSignal(seq, caller.name, c.now))
         if (!known)
           throw new BridgeError('E_NOT_FOUND', 'There is no such signal.', { hint: 'It may be past retention.' })

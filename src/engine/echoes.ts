@@ -1,4 +1,4 @@
-import { offByUs, withoutEchoes } from '../core/account.ts'
+import { echoes, withoutEchoes } from '../core/account.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Sighting } from '../core/types.ts'
 import type { Mount } from './deps.ts'
@@ -8,11 +8,11 @@ import type { Mount } from './deps.ts'
  * a look-up only where such a switch reads off.
  */
 export const heard = async (reads: StoreReads, mount: Mount, sighting: Sighting): Promise<Sighting> => {
-  const echoes = new Set<string>()
+  const ours = new Set<string>()
   for (const { via, state } of sighting.switches) {
     if (via === undefined || state !== 'off') continue
     const other = await reads.principal({ adapter: mount.adapter.name, id: via })
-    if (other !== undefined && offByUs(other.account, sighting.begunAt, mount.settings.settleMs)) echoes.add(via)
+    if (other !== undefined && echoes(other.account, sighting.begunAt, mount.settings.settleMs)) ours.add(via)
   }
-  return echoes.size === 0 ? sighting : withoutEchoes(sighting, (id) => echoes.has(id))
+  return ours.size === 0 ? sighting : withoutEchoes(sighting, (id) => ours.has(id))
 }

@@ -3,7 +3,7 @@ import { ask } from './asking.ts'
 import { topics } from './bus.ts'
 import { bridge, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import { createJumpWatch, createRecall } from './recall.ts'
+import { createJumpWatch, createRecall, restMs } from './recall.ts'
 import { keyText } from './seen.ts'
 import { defer, jobs, local, pausedKey, read } from './worker.ts'
 import { disable, enable } from './writes.ts'
@@ -57,7 +57,8 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     await checkClock()
     const now = deps.clock.now()
     const fresh = slots.fresh < freshSlots ? await deps.store.due(name, 0, now, look) : []
-    const retry = slots.retry < retrySlots ? await deps.store.due(name, 2, now, look) : []
+    const rests = restMs(recall, deps.clock) > 0
+    const retry = slots.retry < retrySlots && !rests ? await deps.store.due(name, 2, now, look) : []
     const due = [...fresh, ...retry].filter((one) => !busy.has(keyText(one)))
     const full = slots.fresh >= freshSlots || slots.retry >= retrySlots
     if (due.length === 0) return full || fresh.length + retry.length > 0 ? 'wake' : 'due'
@@ -101,6 +102,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   /** One look at the other lane, to the end. */
   const workOnce = async (signal: AbortSignal): Promise<Looked> => {
     await checkClock()
+    if (restMs(recall, deps.clock) > 0) return 'due'
     const looked = await deps.store.due(name, 1, deps.clock.now(), look)
     const due = looked.filter((one) => !busy.has(keyText(one)))
     if (due.length === 0) return looked.length > 0 ? 'wake' : 'due'
@@ -127,10 +129,13 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     if (deps.isFatal(error)) deps.fatal(error)
   }
 
+  /** A resting directory is not asked for what is due; fresh suspensions are tried all the same. */
   const untilDue = async (lanes: readonly Lane[]): Promise<number> => {
-    const times = await Promise.all(lanes.map((lane) => deps.store.nextDue(name, lane)))
-    const next = Math.min(...times.map((at) => at ?? Number.POSITIVE_INFINITY))
-    return Math.min(idleMs, Math.max(1, next - deps.clock.now()))
+    const waits = lanes.map(async (lane) => {
+      const ms = ((await deps.store.nextDue(name, lane)) ?? Number.POSITIVE_INFINITY) - deps.clock.now()
+      return lane === 0 ? ms : Math.max(ms, restMs(recall, deps.clock))
+    })
+    return Math.min(idleMs, Math.max(1, Math.min(...(await Promise.all(waits)))))
   }
 
   const loop = async (

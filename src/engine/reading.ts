@@ -1,4 +1,4 @@
-import { switchesOfOthers } from '../core/account.ts'
+import { offByUs, switchesOfOthers } from '../core/account.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { AccountState, Sighting } from '../core/types.ts'
 import type { Deps } from './deps.ts'
@@ -23,7 +23,6 @@ export const readOnce = async (deps: Deps, principal: ScheduledPrincipal): Promi
 /** What the account would be without our own switch-off: enabled when nobody else holds it off. */
 export const freeState = (principal: ScheduledPrincipal, sighting: Sighting | undefined): AccountState => {
   if (sighting === undefined) return 'unknown'
-  const { mark } = principal.account
-  if (sighting.state !== 'disabled' || mark === 'none' || mark === 'lifted') return sighting.state
+  if (sighting.state !== 'disabled' || !offByUs(principal.account)) return sighting.state
   return switchesOfOthers(sighting.switches).length > 0 ? 'disabled' : 'enabled'
 }

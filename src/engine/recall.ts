@@ -1,6 +1,7 @@
 import type { Confirmation } from '../core/confirm.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Deps } from './deps.ts'
 
 /** What one adapter's workers remember of this process only; a restart starts over. */
 export interface Recall {
@@ -10,12 +11,18 @@ export interface Recall {
   clockDoubted: boolean
   /** Until when the directory asked us to slow down, for the status. */
   throttledUntil: number | undefined
+  /** Calls in a row that the directory as a whole did not take. */
+  outages: number
+  /** Monotonic: until then only fresh suspensions are tried. One wait for the directory, not one for each account. */
+  restUntil: number | undefined
 }
 
 export const createRecall = (): Recall => ({
   confirmations: new Map(),
   clockDoubted: false,
   throttledUntil: undefined,
+  outages: 0,
+  restUntil: undefined,
 })
 
 /** Remembers how long the directory asked us to wait. */
@@ -24,6 +31,34 @@ export const noteThrottle = (recall: Recall, error: unknown, now: number): void 
   const until = now + (error.retryAfterMs ?? 0)
   recall.throttledUntil = Math.max(recall.throttledUntil ?? 0, until)
 }
+
+const restBaseMs = 500
+const restCeilingMs = 30_000
+const outages: ReadonlySet<string> = new Set([
+  'E_DIRECTORY_AUTH',
+  'E_DIRECTORY_DOWN',
+  'E_DIRECTORY_THROTTLED',
+  'E_OUTBOUND_NETWORK',
+  'E_OUTBOUND_TIMEOUT',
+])
+
+/** How a call to the directory went as a whole: an answer, or the error that all of it met. */
+export const noteCall = (recall: Recall, error: unknown, deps: Pick<Deps, 'clock' | 'random'>): void => {
+  noteThrottle(recall, error, deps.clock.now())
+  if (error === undefined) {
+    recall.outages = 0
+    recall.restUntil = undefined
+  } else if (error instanceof BridgeError && outages.has(error.code)) {
+    recall.outages += 1
+    const ceiling = Math.min(restCeilingMs, restBaseMs * 2 ** Math.min(recall.outages - 1, 10))
+    const restMs = Math.max(error.retryAfterMs ?? 0, ceiling * (0.5 + deps.random() / 2))
+    recall.restUntil = deps.clock.mono() + restMs
+  }
+}
+
+/** Milliseconds until the directory is tried again; 0 when it may be now. */
+export const restMs = (recall: Recall, clock: Pick<Clock, 'mono'>): number =>
+  Math.max(0, Math.ceil((recall.restUntil ?? 0) - clock.mono()))
 
 const jumpMs = 60_000
 

@@ -215,9 +215,9 @@ const confirmOwn = async (
 }
 
 const confirmed = async (c: Change, mount: Mount, own: Hold, context: Context): Promise<void> => {
-  // With other holds open nothing resumes: the account is only ours to switch off again.
-  const resumes = context.others.length === 0
-  if (resumes && (c.deps.policy().resume === 'approval' || (await guardSeen(c, mount, 'resume', own.did)))) {
+  // With other holds open nothing resumes now, yet whoever lifts those must not thereby stand in for the two people.
+  const byPeople = c.deps.policy().resume === 'approval'
+  if (byPeople || (context.others.length === 0 && (await guardSeen(c, mount, 'resume', own.did)))) {
     await c.tx.saveHold({ ...own, releasableAt: c.now })
     await c.tx.appendAudit({ time: c.now, type: 'hold.releasable', did: own.did, actor: c.actor, hold: own.id })
     c.deps.log.info({ did: own.did, hold: own.id }, 'account is on again: hold waits for approval')

@@ -7,7 +7,7 @@ import type { PrincipalKey, Sighting } from '../core/types.ts'
 import { bridge, change } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
-import { noteThrottle, type Recall } from './recall.ts'
+import { noteCall, type Recall } from './recall.ts'
 import { auditAccount, takeIn } from './seen.ts'
 
 /** One account a worker picked up, with what the core says to do. */
@@ -69,11 +69,12 @@ export const read = async (
   const begunAt = deps.clock.now()
   try {
     const sightings = await mount.adapter.lookup(list.map(refOf), signal)
+    noteCall(recall, undefined, deps)
     // An account without an answer is unknown: left as it is, it would be asked for again at once, for ever.
     const told = list.map(({ id }): Sighting => sightings.get(id) ?? unanswered(id, begunAt))
     await takeIn(deps, mount, recall, told, begunMono)
   } catch (error) {
-    noteThrottle(recall, error, deps.clock.now())
+    noteCall(recall, error, deps)
     deps.log.warn({ adapter: mount.adapter.name, err: error }, 'reading accounts failed')
     await postpone(deps, list, begunAt, error)
   }

@@ -9,7 +9,7 @@ import { bridge, type Change, change } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
-import { noteThrottle, type Recall } from './recall.ts'
+import { noteCall, type Recall } from './recall.ts'
 import { settle } from './seen.ts'
 import { keyOf, pausedKey, refOf } from './worker.ts'
 
@@ -37,6 +37,7 @@ export const disable = async (
     signal,
   )
   deps.probe?.('disable.answered')
+  noteResults(recall, results, deps)
   await change(deps, bridge, async (c) => {
     for (const { principal, first } of begun) {
       const answer = results.get(principal.id)
@@ -46,12 +47,17 @@ export const disable = async (
       const result = { ...answer, before: answer.before && (await heard(c.tx, mount, answer.before)) }
       const outcome = disabled(row.account, result, first, context)
       count(c, mount, 'disable', result, row.account, context)
-      noteThrottle(recall, result.error, c.now)
       const told = { key: keyOf(row), sighting: result.before, begunMono }
       await settle(c, mount, recall, told, row.account, outcome, context, undefined, result.error?.retryAfterMs)
     }
   })
   deps.probe?.('disable.settled')
+}
+
+/** A call in which every write met an error is an outage; one answer and the directory is there. */
+const noteResults = (recall: Recall, results: ReadonlyMap<string, WriteResult>, deps: Deps): void => {
+  const errors = [...results.values()].map(({ error }) => error)
+  noteCall(recall, errors.every((error) => error !== undefined) ? errors[0] : undefined, deps)
 }
 
 interface Begun {
@@ -181,6 +187,7 @@ export const enable = async (
   )
   for (const id of kept) results.set(id, { id, before: undefined, outcome: 'unsent' })
   deps.probe?.('enable.answered')
+  noteResults(recall, results, deps)
   await change(deps, bridge, async (c) => {
     for (const { principal } of begun) {
       const result = results.get(principal.id)
@@ -188,7 +195,6 @@ export const enable = async (
       if (row === undefined || result === undefined) continue
       const context = await contextFor(deps, c.tx, mount, row, c.now)
       count(c, mount, 'enable', result, row.account, context)
-      noteThrottle(recall, result.error, c.now)
       const told = { key: keyOf(row), sighting: undefined, begunMono: 0 }
       await settle(
         c,

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 
-export const bodyLimit = 1024 * 1024
+export const bodyLimit = 1280 * 1024
 const MAX_DEPTH = 64
 
 /** Recursive readers (canonical form, the store) must not meet what only an attacker nests this deep. */

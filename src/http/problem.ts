@@ -43,7 +43,7 @@ export type Problem = z.output<typeof problemSchema>
 const framework: Readonly<Record<string, readonly [ErrorCode, string, ErrorOptions?]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['E_JSON', 'The body is not valid JSON.'],
   FST_ERR_CTP_EMPTY_JSON_BODY: ['E_JSON', 'The body is empty.'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['E_TOO_LARGE', 'The body is larger than 1 MiB.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['E_TOO_LARGE', 'The body is larger than 1.25 MiB.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     'E_MEDIA_TYPE',
     'The body is of a content type that is not supported here.',

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { EntraTenant, SeenRequest } from '../../sandbox/entra/index.ts'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import type { PrincipalRef, WriteResult } from '../../src/core/adapter.ts'
+import { until } from '../e2e/until.ts'
 import { bench, never, signal } from './tenant.ts'
 
 const always = Number.POSITIVE_INFINITY
@@ -182,16 +183,13 @@ describe('entra writes', () => {
     const user = it.tenant.addAgentUser({ displayName: 'u', identityParentId: it.first })
     const refs = [{ id: user, kind: 'agentUser' }]
     assert.deepEqual(outcomes(await it.accounts.disable(refs, signal())), [['done', 'on']])
-    const revoked = () => it.tenant.requests.filter((each) => each.path.endsWith('/revokeSignInSessions'))
-    assert.deepEqual(
-      revoked().map((each) => [each.method, each.status]),
-      [['POST', 200]],
-    )
+    const revoked = await it.tenant.waitForRequest((each) => each.path.endsWith('/revokeSignInSessions'))
+    assert.deepEqual([revoked.method, revoked.status], ['POST', 200])
     await using poor = await agents(0, { roles: bridgeRoles.filter((role) => role !== 'User.RevokeSessions.All') })
     const other = poor.tenant.addUser({ displayName: 'v' })
     const results = await poor.accounts.disable([{ id: other, kind: 'user' }], signal())
     assert.deepEqual(outcomes(results), [['done', 'on']])
-    assert.match(poor.logged(), /User\.RevokeSessions\.All/)
+    await until('the refusal is logged', () => /User\.RevokeSessions\.All/.test(poor.logged()))
   })
 
   it('names the permission to grant when it is refused', async () => {

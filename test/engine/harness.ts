@@ -11,6 +11,7 @@ import type { AgentInput, Bridge, Caller } from '../../src/engine/api.ts'
 import { createBridge } from '../../src/engine/bridge.ts'
 import { createBus } from '../../src/engine/bus.ts'
 import type { Alert, Deps, Mount, Policy } from '../../src/engine/deps.ts'
+import { restMs } from '../../src/engine/recall.ts'
 import { createRunner, type Runner } from '../../src/engine/runner.ts'
 import { begin } from '../../src/engine/start.ts'
 import { createVerifier } from '../../src/engine/verify.ts'
@@ -289,11 +290,16 @@ export class World implements AsyncDisposable {
     }
   }
 
+  #restMs(name: string): number {
+    return restMs(this.runner(name).mirror.recall, this.clock)
+  }
+
   async #dueNow(): Promise<unknown[]> {
     const due: unknown[] = []
     if ((await this.store.meta('paused')) !== undefined) return due
     for (const name of this.runners.keys()) {
       for (const lane of [0, 1, 2] as const) {
+        if (lane !== 0 && this.#restMs(name) > 0) continue
         for (const { id, account } of await this.store.due(name, lane, this.clock.now(), 5))
           due.push({ lane, id, account })
       }
@@ -309,7 +315,7 @@ export class World implements AsyncDisposable {
     for (const name of this.runners.keys()) {
       for (const lane of lanes) {
         const at = await this.store.nextDue(name, lane)
-        if (at !== undefined) times.push(at)
+        if (at !== undefined) times.push(lane === 0 ? at : Math.max(at, this.clock.now() + this.#restMs(name)))
       }
     }
     return times.length === 0 ? undefined : Math.min(...times)

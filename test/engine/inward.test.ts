@@ -47,6 +47,58 @@ test('enabled again: two reads by id, confirmReleaseAfter apart, then two people
   assert.deepEqual(world.writes('south'), ['disable', 'enable'])
 })
 
+test('a kill while a resume waits for two people switches the account off again, and neither stands in for the other', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  world.north.set('a', false)
+  await world.settleAll(5 * minute)
+  world.north.set('a', true)
+  await world.settleAll()
+  const [own] = await world.open(did)
+  assert.notEqual(own?.releasableAt, undefined)
+  const { holdId } = await world.kill(did)
+  await world.settleAll()
+  assert.equal(world.north.enabled('a'), false)
+  assert.deepEqual(world.writes('north'), ['disable'])
+  await world.releaseByTwo(did, holdId)
+  await world.settleAll()
+  assert.deepEqual([await world.origins(did), world.writes('north')], [['adapter:north/a'], ['disable']])
+  await world.releaseByTwo(did, own?.id ?? '', carol, dave)
+  await world.settleAll()
+  assert.deepEqual([await world.codes(did), world.north.enabled('a'), world.south.enabled('a')], [[], true, true])
+})
+
+test("a runtime's own suspend, placed and lifted, does not spare a resume its two people", async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  world.north.set('a', false)
+  await world.settleAll(5 * minute)
+  const hold = await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, runtime)
+  world.north.set('a', true)
+  await world.settleAll()
+  assert.deepEqual([await world.origins(did), world.north.enabled('a')], [['adapter:north/a', 'runtime:agt-1'], false])
+  await world.bridge.release(did, hold.id, 'r', runtime)
+  await world.settleAll()
+  assert.deepEqual([await world.origins(did), await world.codes(did)], [['adapter:north/a'], ['R_SUSPENDED']])
+})
+
+test('switched on again and again against a kill, though its own hold waits for people: it is drift, and has an end', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  world.north.set('a', false)
+  await world.settleAll(5 * minute)
+  world.north.set('a', true)
+  await world.settleAll()
+  await world.kill(did)
+  for (let round = 0; round < 8; round++) {
+    await world.run(settleMs + second)
+    world.north.set('a', true)
+    await world.poll()
+  }
+  assert.equal((await world.account('north', 'a')).contested, true)
+  assert.equal(world.writes('north').length, 6)
+})
+
 test('policy.resume automatic needs nobody, but no less proof', async () => {
   await using world = await World.open({ policy: { resume: 'automatic' } })
   const did = await world.agent('a')
