@@ -60,6 +60,8 @@ export interface Question {
   readonly holds: readonly Hold[]
   /** The mapped accounts named by the token or asked about; all of the DID when asked by DID. */
   readonly principals: readonly Principal[]
+  /** Every account of the DID, named or not: one that nobody could read for long may have been disabled meanwhile. */
+  readonly accounts: readonly Principal[]
   /** What a verified token says. */
   readonly token: { readonly issuedAt: number; readonly scopes: readonly string[] } | undefined
   readonly capability: string | undefined
@@ -112,7 +114,7 @@ export function decide(question: Question): Decision {
   if (token && agent?.resumedAt !== undefined && !issuedAfter(token.issuedAt, agent.resumedAt)) {
     failed.add('R_BEFORE_RESUME')
   }
-  for (const { account } of principals) {
+  for (const { account } of question.accounts) {
     if (account.observedAt === undefined) failed.add('R_UNOBSERVED')
     else if (!(now - account.observedAt <= question.denyAfterMs)) failed.add('R_STALE')
   }

@@ -64,7 +64,7 @@ const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings
     updatedAt: now,
     revision: 1,
     lastActivity: undefined,
-    resumedAt: undefined,
+    resumedAt: await lastRelease(c, input.did),
   }
   await checkParent(c, agent.did, agent.parentDid)
   await tx.insertAgent(agent)
@@ -79,6 +79,14 @@ const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings
   }
   await capabilitiesChanged(c, before, 'manual')
   return agentView(c.deps, tx, await requireAgent(tx, agent.did))
+}
+
+const pastHolds = 1_000
+
+/** Kills may have come, and been lifted, before the agent did: tokens from before that stay refused (rule 1). */
+const lastRelease = async (c: Change, did: Did): Promise<number | undefined> => {
+  const released = (await c.tx.holdsOf(did, pastHolds)).map(({ releasedAt }) => releasedAt).filter((at) => at !== undefined)
+  return released.length === 0 ? undefined : Math.max(...released)
 }
 
 const audit = async (c: Change, type: string, agent: Agent, input: Pick<AgentInput, 'principals'>): Promise<void> => {

@@ -41,15 +41,17 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     if (asked.did !== undefined) dids.add(asked.did)
     const [first] = dids
     const did = asked.did ?? first
-    const agent = did === undefined ? undefined : await deps.store.agent(did)
     const open: Hold[] = []
     for (const one of dids) open.push(...(await deps.store.openHolds(one)))
+    // After the holds: of one that is released in between, the agent then says when.
+    const agent = did === undefined ? undefined : await deps.store.agent(did)
     const { token } = asked
     const decision = decide({
       did: asked.did,
       agent,
       holds: open,
       principals: asked.principals,
+      accounts: did === undefined ? [] : await deps.store.principalsOf(did),
       token: token && { issuedAt: token.issuedAt, scopes: token.scopes },
       capability: input.capability,
       scope: input.scope,

@@ -4,7 +4,7 @@ import { BridgeError, codeOf } from '../core/errors.ts'
 import { next, type Step } from '../core/next.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { PrincipalKey, Sighting } from '../core/types.ts'
-import { bridge, change } from './change.ts'
+import { bridge, type Change, change } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { noteCall, type Recall } from './recall.ts'
@@ -89,15 +89,20 @@ const unanswered = (id: string, begunAt: number): Sighting => ({
   begunAt,
 })
 
+/** The row as it is now, unless it went to the suspend lane meanwhile: a suspension is never put off (rule 9). */
+const stillOurs = async (c: Change, { adapter, id }: PrincipalKey): Promise<ScheduledPrincipal | undefined> => {
+  const principal = await c.tx.principal({ adapter, id })
+  return principal?.schedule.lane === 1 ? principal : undefined
+}
+
 /** Looks again after a while at what may not be done now; nothing failed. */
 export const defer = async (deps: Deps, list: readonly ScheduledPrincipal[], inMs: number): Promise<void> => {
   if (list.length === 0) return
   await change(deps, bridge, async (c) => {
-    for (const { adapter, id } of list) {
-      const principal = await c.tx.principal({ adapter, id })
+    for (const one of list) {
+      const principal = await stillOurs(c, one)
       if (principal === undefined) continue
-      const { account, schedule } = principal
-      await c.tx.saveAccount(principal, account, { nextAt: c.now + inMs, lane: schedule.lane })
+      await c.tx.saveAccount(principal, principal.account, { nextAt: c.now + inMs, lane: 1 })
     }
   })
 }
@@ -111,16 +116,15 @@ export const postpone = async (
 ): Promise<void> => {
   const floorMs = error instanceof BridgeError ? (error.retryAfterMs ?? 0) : 0
   await change(deps, bridge, async (c) => {
-    for (const { adapter, id } of list) {
-      const principal = await c.tx.principal({ adapter, id })
+    for (const one of list) {
+      const principal = await stillOurs(c, one)
       if (principal === undefined) continue
       const { observedAt } = principal.account
       // Told in the meantime. A wall clock set back must not make this look so.
       if (observedAt !== undefined && observedAt >= begunAt && observedAt <= c.now) continue
       const attempts = principal.account.attempts + 1
       const account = { ...principal.account, attempts, lastError: codeOf(error) }
-      const nextAt = c.now + retryIn(deps, attempts, floorMs)
-      await c.tx.saveAccount(principal, account, { nextAt, lane: principal.schedule.lane })
+      await c.tx.saveAccount(principal, account, { nextAt: c.now + retryIn(deps, attempts, floorMs), lane: 1 })
     }
   })
 }

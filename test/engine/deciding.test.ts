@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { World } from './harness.ts'
+import { createDecider } from '../../src/engine/deciding.ts'
+import type { Deps } from '../../src/engine/deps.ts'
+import type { Verifier } from '../../src/engine/verify.ts'
+import { alice, bob, minute, type Name, soc, World } from './harness.ts'
 
 test('an allowed decision is activity, a refused one is not; it is written at the next flush', async () => {
   await using world = await World.open()
@@ -14,4 +17,74 @@ test('an allowed decision is activity, a refused one is not; it is written at th
   assert.equal(typeof noted?.lastActivity, 'number')
   assert.equal(noted?.revision, 1)
   assert.equal((await world.store.agent(held))?.lastActivity, undefined)
+})
+
+/** Decides on tokens of one account, issued at the given time. */
+const tokensOf = (world: World, at: Name, id: string, issuedAt: number, deps: Deps = world.deps) => {
+  const verifier: Verifier = {
+    verify: async () => {
+      const principal = await world.store.principal({ adapter: at, id })
+      assert.ok(principal)
+      return {
+        valid: true,
+        adapter: at,
+        issuer: at,
+        issuedAt,
+        expiresAt: issuedAt + 60 * minute,
+        actor: { did: principal.did, principal: { adapter: at, id } },
+        principals: [principal],
+        onBehalfOf: undefined,
+        act: [],
+        scopes: [],
+      }
+    },
+    reload: () => undefined,
+  }
+  return createDecider(deps, verifier, world.activity)
+}
+
+test('a token from before a hold stays refused though the release is committed while it is decided', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  const { store } = world
+  const releaseAfter =
+    <A extends unknown[], T>(read: (...args: A) => Promise<T>) =>
+    async (...args: A): Promise<T> => {
+      const answer = await read(...args)
+      for (const hold of await world.open(did)) await world.bridge.release(did, hold.id, 'r', soc)
+      return answer
+    }
+  for (const part of [{ agent: releaseAfter(store.agent) }, { openHolds: releaseAfter(store.openHolds) }]) {
+    const issuedAt = world.clock.now()
+    await world.clock.advance(minute)
+    await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
+    await world.clock.advance(minute)
+    const deps = { ...world.deps, store: { ...store, ...part } }
+    const { allow } = await tokensOf(world, 'north', 'a', issuedAt, deps).decide({ token: 't' })
+    assert.deepEqual([allow, await world.open(did)], [false, []])
+  }
+})
+
+test('a token from before the release of a kill is refused, though its agent was registered only afterwards', async () => {
+  await using world = await World.open()
+  const issuedAt = world.clock.now()
+  await world.clock.advance(minute)
+  const did = 'did:mesh:a'
+  const { holdId } = await world.kill(did)
+  await world.releaseByTwo(did, holdId, alice, bob)
+  const released = world.clock.now()
+  await world.clock.advance(minute)
+  await world.agent('a')
+  const codes = async (at: number) => (await tokensOf(world, 'north', 'a', at).decide({ token: 't' })).codes
+  assert.deepEqual([await codes(issuedAt), await codes(released + minute)], [['R_BEFORE_RESUME'], []])
+})
+
+test('an account that could not be read for too long refuses tokens of the other accounts too', async () => {
+  await using world = await World.open()
+  await world.agent('a')
+  world.north.reads.add({ mode: 'unreadable', id: 'a' })
+  await world.clock.advance(25 * 60 * minute)
+  await world.runner('south').sync.full(world.signal)
+  const { codes } = await tokensOf(world, 'south', 'a', world.clock.now()).decide({ token: 't' })
+  assert.deepEqual(codes, ['R_STALE'])
 })

@@ -68,6 +68,7 @@ const question = (over: Partial<Question> = {}): Question => ({
   agent: agent(),
   holds: [],
   principals: [principal()],
+  accounts: over.principals ?? [principal()],
   token: undefined,
   capability: undefined,
   scope: undefined,
@@ -130,6 +131,8 @@ describe('decide', () => {
     assert.deepEqual(seen(NOW, undefined, 0), ['R_UNOBSERVED', 'R_STALE'])
     assert.deepEqual(seen(), [], 'an agent without accounts')
     assert.deepEqual(seen(Number.NaN), ['R_STALE'])
+    const unread = principal({ id: 'p2', account: account({ observedAt: NOW - DAY_MS - 1 }) })
+    assert.deepEqual(codes(byToken({ accounts: [principal(), unread] })), ['R_STALE'], 'one the token does not name')
   })
 
   it('does not deny for a reading alone: an overridden account has no hold', () => {
