@@ -19,11 +19,15 @@ export interface AuditOptions {
  * tail is unproven: entries cut off the end would leave a chain that still holds.
  */
 export const auditVerify = async (io: Io, options: AuditOptions): Promise<number> => {
-  const url = options.store ?? readConfig(io, options.config).config.store.url
+  const configured =
+    options.store === undefined || options.config !== undefined ? readConfig(io, options.config).config : undefined
+  const url = options.store ?? configured?.store.url ?? ''
+  const keys =
+    options.key === undefined ? (configured?.signing.keys.map((key) => key.read()) ?? []) : [keyIn(options.key)]
   const store = await openStoreReadonly(url)
   try {
     const result = await verifyAudit(store)
-    const tail = await tailOf(options, (seq) =>
+    const tail = await tailOf(options.head, keys, (seq) =>
       store.audit({ after: seq - 1, limit: 1 }).then(([entry]) => entry?.hash),
     )
     const ok = result.ok && tail !== 'broken'
@@ -48,16 +52,28 @@ export const auditVerify = async (io: Io, options: AuditOptions): Promise<number
   }
 }
 
+const keyIn = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new BridgeError('E_USAGE', `The key file ${file} cannot be read.`, {
+      cause,
+      hint: 'Name the PEM file with --key.',
+    })
+  }
+}
+
 const tailOf = async (
-  { head: jws, key }: AuditOptions,
+  jws: string | undefined,
+  keys: readonly string[],
   hashAt: (seq: number) => Promise<string | undefined>,
 ): Promise<'proven' | 'unproven' | 'broken'> => {
   if (jws === undefined) return 'unproven'
-  if (key === undefined)
+  if (keys.length === 0)
     throw new BridgeError('E_USAGE', 'A signed head needs the key that signed it.', { hint: 'Add --key ed25519.pem.' })
-  const head = await openHead(jws, [readFileSync(key, 'utf8')])
+  const head = await openHead(jws, keys)
   if (head === undefined) {
-    throw new BridgeError('E_USAGE', 'The head is not signed by this key.', {
+    throw new BridgeError('E_USAGE', 'The head is not signed by any of these keys.', {
       hint: 'Take auditHeadSigned from the log line as it is.',
     })
   }

@@ -24,6 +24,7 @@ export type Role = (typeof roles)[number]
 /** Parts of the contract that this release does not have yet: refused by name, never accepted and ignored. */
 export const reservedKeys: readonly string[] = [
   'auth.oidc',
+  'retention.audit',
   'server.hooksPort',
   'server.managementPort',
   'server.tls',
@@ -53,6 +54,10 @@ const client = z
       .regex(
         /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
         says('is not a client name', 'use up to 64 letters, digits, ., _ or -'),
+      )
+      .refine(
+        (name) => name !== 'directory' && name !== 'bridge',
+        says('is a name the audit log keeps for itself', 'choose another'),
       )
       .describe('Shown in the audit log as the actor'),
     role: oneOrMany(z.enum(roles)),
@@ -192,7 +197,6 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
       .describe('For cron expressions'),
     retention: z
       .strictObject({
-        audit: duration({ minMs: 86_400_000 }).prefault('400d'),
         signals: duration({ minMs: 3_600_000 }).prefault('7d'),
         inbox: duration({ minMs: 3_600_000 }).prefault('3d'),
         receipts: duration({ minMs: 86_400_000 }).prefault('400d'),

@@ -127,7 +127,8 @@ export const saw = (account: Account, sighting: Sighting): Account => ({
 })
 
 /** We turned it off, or may have: a read that says so is an echo. */
-export const offByUs = ({ mark, sentAt }: Account): boolean => mark === 'ours' || (mark === 'claimed' && sentAt !== undefined)
+export const offByUs = ({ mark, sentAt }: Account): boolean =>
+  mark === 'ours' || (mark === 'claimed' && sentAt !== undefined)
 
 /** Turned off by us or on its way there or back: what depends on this account sees our own doing. */
 export const echoes = (account: Account, begunAt: number, settleMs: number): boolean => {

@@ -2,7 +2,7 @@ import { covers } from './covers.ts'
 import { BridgeError } from './errors.ts'
 import type { CapabilitySource, Did } from './types.ts'
 
-const shape = /^(\*|[^\s:*]+(?::[^\s:*]+)*(?::\*)?)$/
+const shape = /^(\*|[^\s:*]+:(\*|[^\s:*]+(:(\*|[^\s:*]+))?))$/
 
 /**
  * A capability name, `action:resource[:qualifier]`; `*` alone or as the last segment stands for all.

@@ -12,9 +12,12 @@ import type { Account } from './types.ts'
  * | yes           | none     | claimed, unanswered      | disable (after a read, if one may be in flight)|
  * | yes           | none     | ours; claimed, answered  | rest                                          |
  * | any           | open     | none                     | rest: it is somebody else's                   |
+ * | yes           | waits¹   | any                      | as with none                                  |
  * | no hold open  | none     | claimed, unsent          | unclaim                                       |
  * | no hold open  | none     | claimed, ours            | attribute, then enable                        |
  * | no hold open  | none     | lifted                   | read until it says enabled                    |
+ *
+ * ¹ releasable: it was confirmed on, and only people keep the hold open.
  */
 export type Step =
   | { readonly do: 'claim' | 'unclaim' | 'disable' | 'enable' | 'attribute' | 'read' | 'check-lift' | 'check-override' }

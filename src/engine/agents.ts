@@ -85,7 +85,9 @@ const pastHolds = 1_000
 
 /** Kills may have come, and been lifted, before the agent did: tokens from before that stay refused (rule 1). */
 const lastRelease = async (c: Change, did: Did): Promise<number | undefined> => {
-  const released = (await c.tx.holdsOf(did, pastHolds)).map(({ releasedAt }) => releasedAt).filter((at) => at !== undefined)
+  const released = (await c.tx.holdsOf(did, pastHolds))
+    .map(({ releasedAt }) => releasedAt)
+    .filter((at) => at !== undefined)
   return released.length === 0 ? undefined : Math.max(...released)
 }
 

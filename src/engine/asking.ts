@@ -85,8 +85,11 @@ const judge = async (
   }
   if (step.do === 'check-override' && reading !== undefined) {
     const found = checkOverride(account, reading)
-    if (found === undefined) await tx.saveAccount(row, account, { nextAt: c.now + overrideCheckMs, lane: 1 })
-    else {
+    if (found === undefined) {
+      // What was looked through is not asked for again: the window must not grow for as long as the override lasts.
+      const overriddenAt = Math.max(account.overriddenAt ?? 0, reading.completeUntil - logSkewMs)
+      await tx.saveAccount(row, { ...account, overriddenAt }, { nextAt: c.now + overrideCheckMs, lane: 1 })
+    } else {
       const again = {
         account: { ...account, overriddenAt: undefined },
         own: 'place' as const,

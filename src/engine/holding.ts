@@ -63,6 +63,7 @@ export const kill = async (
 ): Promise<KillResult> => {
   const did = parseDid(input.did)
   const answers = input.inResponseTo === undefined ? undefined : await deps.store.hold(input.inResponseTo)
+  checkBounds(await deps.store.agent(did), caller)
   if (answers?.did !== did) spend(caller)
   const result = await change(deps, who(caller), async (c): Promise<KillResult> => {
     const agent = await c.tx.agent(did)

@@ -45,19 +45,18 @@ export async function* signalStream(
 ): AsyncGenerator<SignalFrame> {
   const generation = (await deps.store.meta(generationKey)) ?? '0'
   let position = positionOf(generation, lastEventId)
-  const range = await deps.store.signalRange()
-  const lost = position === undefined || position > range.head || (position + 1 < range.oldest && position < range.head)
-  if (lost || position === undefined) {
-    position = range.head
-    yield await snapshot(deps.store, generation, position, caller.labels)
-  }
   while (!signal.aborted) {
     const woken = deps.bus.count(topics.signals)
-    const signals = await deps.store.signalsAfter(position, page)
-    if (signals[0] !== undefined && signals[0].seq > position + 1) {
-      // Retention overtook a consumer that reads slowly: what it missed is in a new snapshot.
-      position = (await deps.store.signalRange()).head
+    const { oldest, head } = await deps.store.signalRange()
+    // No position, none of ours, or one that retention overtook: what was missed is in a snapshot.
+    if (position === undefined || position > head || (position + 1 < oldest && position < head)) {
+      position = head
       yield await snapshot(deps.store, generation, position, caller.labels)
+      continue
+    }
+    const signals: readonly Signal[] = await deps.store.signalsAfter(position, page)
+    if (signals[0] !== undefined && signals[0].seq > position + 1) {
+      position = undefined
       continue
     }
     for (const one of signals) {

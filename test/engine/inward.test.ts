@@ -160,6 +160,9 @@ test('an override counts as overridden: no new hold from the same state, but one
   assert.deepEqual(await world.origins(did), [])
   assert.equal(world.south.enabled('a'), true)
   assert.equal((await world.bridge.agent(did, alice)).principals[0]?.account.overridden, true)
+  // The log is looked through once: the part of it that is asked for does not grow with the age of the override.
+  await world.run(60 * minute)
+  assert.ok(((await world.account('north', 'a')).overriddenAt ?? 0) > world.clock.now() - 20 * minute)
   // Nobody saw it on in between: the log tells.
   world.north.set('a', true)
   world.north.set('a', false)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { alice, bob, runtime, World } from './harness.ts'
+import { alice, bob, minute, runtime, second, World } from './harness.ts'
 
 test('a kill denies at its commit, and switches the account off in every directory', async () => {
   await using world = await World.open()
@@ -28,4 +28,20 @@ test('a kill denies at its commit, and switches the account off in every directo
   assert.equal((await world.account('north', 'a')).mark, 'none')
   assert.equal((await world.bridge.verifyAudit()).ok, true)
   assert.equal(runtime.name, 'agt-1')
+})
+
+test('a read that fails with a long Retry-After puts off no suspension that was asked for meanwhile', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  await world.ring('north', { delivery: '1', principal: 'a' })
+  world.north.latencyMs = second
+  world.north.reads.add({ mode: 'throttled', times: 1, retryAfterMs: 10 * minute })
+  const reading = world.runner('north').mirror.workOnce(world.signal)
+  while (world.clock.sleeping === 0) await new Promise((resolve) => setImmediate(resolve))
+  await world.kill(did)
+  await world.clock.advance(second)
+  await reading
+  world.north.latencyMs = 0
+  await world.run(second)
+  assert.equal(world.north.enabled('a'), false)
 })

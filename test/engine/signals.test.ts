@@ -56,6 +56,12 @@ test('a reader that waits is woken by the commit; retention that overtakes a slo
   await world.clock.advance(10)
   await world.kill(a)
   assert.equal((await frames.next()).value?.event, 'snapshot')
+  await world.kill(a)
+  await world.store.write((tx) =>
+    tx.prune({ signals: world.clock.now() + 1, inbox: 0, idempotency: 0, guard: 0, receipts: 0 }),
+  )
+  // Nothing newer is needed to notice that.
+  assert.equal((await frames.next()).value?.event, 'snapshot')
   stop.abort()
   assert.equal((await frames.next()).done, true)
 })

@@ -72,8 +72,8 @@ const table: Row[] = [
     'policy.confirmReleaseAfter bad_value',
     /30s/,
   ],
-  ['a duration too long', `${minimal}retention: { audit: 9999d }`, 'retention.audit bad_value', /too long/],
-  ['a duration too short', `${minimal}retention: { audit: 1h }`, 'retention.audit bad_value', /at least 1d/],
+  ['a duration too long', `${minimal}retention: { receipts: 9999d }`, 'retention.receipts bad_value', /too long/],
+  ['a duration too short', `${minimal}retention: { receipts: 1h }`, 'retention.receipts bad_value', /at least 1d/],
   [
     'warn after deny',
     `${minimal}policy: { maxStaleness: { warn: 2d } }`,

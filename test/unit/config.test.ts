@@ -14,7 +14,7 @@ describe('a good configuration', () => {
       guard: { window: 600_000, minAgents: 50, suspend: { max: 50, percent: 20 }, resume: { max: 10, percent: 5 } },
     })
     assert.deepEqual(config.auth.killBudget, { max: 100, per: 600_000 })
-    assert.equal(config.retention.audit, 400 * 86_400_000)
+    assert.equal(config.retention.receipts, 400 * 86_400_000)
     assert.deepEqual(config.auth.clients[0]?.role, ['operator'])
     assert.deepEqual(config.auth.clients[0]?.tokenSha256, [HASH])
   })
