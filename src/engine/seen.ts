@@ -114,6 +114,9 @@ export const settle = async (
   }
   // The account first: placing or releasing looks at every account of the DID, this one included.
   await c.tx.saveAccount(key, account, schedule(account, context))
+  c.wakeWork(key.adapter)
+  c.wakeSuspend(key.adapter)
+  if (outcome.own === 'keep') return
   if (outcome.own === 'place' && context.own === undefined) {
     await placeOwn(c, mount, key, before, outcome, context, entry)
   } else if (outcome.own === 'place' && context.own?.releasableAt !== undefined) {
@@ -126,8 +129,6 @@ export const settle = async (
   const fresh = await contextFor(c.deps, c.tx, mount, principal, c.now)
   const current = outcome.own === 'cleared' ? { ...principal.account, readDueAt: account.readDueAt } : principal.account
   await c.tx.saveAccount(key, current, schedule(current, fresh))
-  c.wakeWork(key.adapter)
-  c.wakeSuspend(key.adapter)
 }
 
 const placeOwn = async (

@@ -33,6 +33,7 @@ test('a kill denies at its commit, and switches the account off in every directo
 test('a read that fails with a long Retry-After puts off no suspension that was asked for meanwhile', async () => {
   await using world = await World.open()
   const did = await world.agent('a', {}, ['north'])
+  await world.clock.advance(second)
   await world.ring('north', { delivery: '1', principal: 'a' })
   world.north.latencyMs = second
   world.north.reads.add({ mode: 'throttled', times: 1, retryAfterMs: 10 * minute })
