@@ -52,7 +52,12 @@ export const createBridge = (parts: BridgeParts): Bridge => {
           hint: 'A DID cannot be changed.',
         })
       }
-      if ((await store.agent(did)) === undefined) return agents.register(deps, recallOf, input, caller)
+      if ((await store.agent(did)) === undefined) {
+        if (ifRevision === undefined) return agents.register(deps, recallOf, input, caller)
+        throw new BridgeError('E_REVISION', 'No agent is registered under this DID.', {
+          hint: 'Leave If-Match away to register it.',
+        })
+      }
       return { agent: await agents.update(deps, recallOf, input, caller, ifRevision), created: false }
     },
     patch: async (did, patch, caller, ifRevision) => {

@@ -217,7 +217,7 @@ const overridden = async (c: Change, hold: Hold): Promise<void> => {
   const key = principalOf(hold)
   const principal = key && (await c.tx.principal(key))
   if (principal === undefined) return
-  const account = { ...principal.account, overriddenAt: c.now }
+  const account = { ...principal.account, overriddenAt: c.now, putBack: false }
   await c.tx.saveAccount(principal, account, principal.schedule)
 }
 

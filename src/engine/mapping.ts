@@ -3,7 +3,7 @@ import { BridgeError } from '../core/errors.ts'
 import { observe } from '../core/mirror.ts'
 import type { Did, Principal, PrincipalKey, Sighting } from '../core/types.ts'
 import type { PrincipalInput } from './api.ts'
-import type { Change } from './change.ts'
+import { type Change, directory } from './change.ts'
 import { contextFor } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
@@ -114,5 +114,7 @@ export const mapPrincipal = async (
   }
   const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
   const told = { key, sighting, begunMono: c.deps.clock.mono() }
-  await settle(c, mount, recallOf(key.adapter), told, account, observe(account, sighting, context), context)
+  // What the directory says is its doing, not that of whoever registers.
+  const seen = { ...c, actor: directory.actor }
+  await settle(seen, mount, recallOf(key.adapter), told, account, observe(account, sighting, context), context)
 }

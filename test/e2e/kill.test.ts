@@ -192,7 +192,7 @@ test('a runtime stops only the agents its labels allow, and no more than its bud
     clientEntry('registrar', ['registrar']),
     clientEntry('gateway', ['gateway']),
   ]
-  await using world = await startWorld({ auth: { clients: [...clients, bounded], killBudget: { max: 2, per: '10m' } } })
+  await using world = await startWorld({ auth: { clients: [...clients, bounded], killBudget: { max: 1, per: '10m' } } })
   await using daemon = await world.daemon()
   await registerAll(daemon, world)
   const send = (did: string) => daemon.as('payments').post('/v1/kill', { agentId: did, reason: 'loop' })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createDecider } from '../../src/engine/deciding.ts'
 import type { Deps } from '../../src/engine/deps.ts'
 import type { Verifier } from '../../src/engine/verify.ts'
-import { alice, bob, minute, type Name, soc, World } from './harness.ts'
+import { alice, bob, minute, type Name, registrar, soc, World } from './harness.ts'
 
 test('an allowed decision is activity, a refused one is not; it is written at the next flush', async () => {
   await using world = await World.open()
@@ -87,4 +87,19 @@ test('an account that could not be read for too long refuses tokens of the other
   await world.runner('south').sync.full(world.signal)
   const { codes } = await tokensOf(world, 'south', 'a', world.clock.now()).decide({ token: 't' })
   assert.deepEqual(codes, ['R_STALE'])
+})
+
+test('an account found disabled at registration is the doing of the directory, not of whoever registers', async () => {
+  await using world = await World.open()
+  world.north.add({ id: 'off' }).set('off', false)
+  const did = await world.agent('off', {}, ['north'])
+  const [hold] = await world.open(did)
+  assert.deepEqual([hold?.origin, hold?.actor], ['adapter:north/off', 'directory'])
+})
+
+test('a replacement that expects a revision never registers', async () => {
+  await using world = await World.open()
+  const input = { did: 'did:mesh:nobody', name: 'nobody' }
+  await assert.rejects(world.bridge.replace(input.did, input, registrar, 3), { code: 'E_REVISION' })
+  assert.equal(await world.store.agent(input.did), undefined)
 })
