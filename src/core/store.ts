@@ -13,8 +13,8 @@ import type {
   Signal,
 } from './types.ts'
 
-/** 0 suspends, 1 everything else, 2 suspends again what failed: a suspension overtakes (DESIGN §3 rule 9). */
-export type Lane = 0 | 1 | 2
+/** 0 suspends, 1 reads, 2 suspends again what failed, 3 resumes: a suspension overtakes (DESIGN §3 rule 9). */
+export type Lane = 0 | 1 | 2 | 3
 
 export interface Schedule {
   /** When a worker should look at the principal again; undefined: nothing to do. */

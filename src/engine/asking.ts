@@ -71,7 +71,15 @@ const judge = async (
   const { deps, tx } = c
   const { account } = row
   const told = { key: keyOf(row), sighting: undefined, begunMono: 0 }
-  const later = (kept: Account) => tx.saveAccount(row, kept, { nextAt: c.now + waitForLogMs(deps), lane: 1 })
+  /** A read that was asked for meanwhile does not wait for the log. */
+  const later = (kept: Account, inMs = waitForLogMs(deps)) => {
+    const [at, due] = [c.now + inMs, kept.readDueAt]
+    return tx.saveAccount(
+      row,
+      kept,
+      due !== undefined && due <= at ? { nextAt: due, lane: 1 } : { nextAt: at, lane: 3 },
+    )
+  }
   const step = next(account, context)
   if (step.do === 'check-lift' && reading !== undefined) {
     const found = checkLift(account, reading)
@@ -88,7 +96,7 @@ const judge = async (
     if (found === undefined) {
       // What was looked through is not asked for again: the window must not grow for as long as the override lasts.
       const overriddenAt = Math.max(account.overriddenAt ?? 0, reading.completeUntil - logSkewMs)
-      await tx.saveAccount(row, { ...account, overriddenAt }, { nextAt: c.now + overrideCheckMs, lane: 1 })
+      await later({ ...account, overriddenAt }, overrideCheckMs)
     } else {
       const again = {
         account: { ...account, overriddenAt: undefined },
@@ -109,7 +117,7 @@ const judge = async (
     await settle(c, mount, recall, told, account, verdict.outcome, context, verdict.entry)
   } else {
     if (verdict.account.mark !== account.mark) await auditAccount(c, mount, row, account, verdict.account)
-    await tx.saveAccount(row, verdict.account, { nextAt: c.now, lane: 1 })
+    await tx.saveAccount(row, verdict.account, { nextAt: c.now, lane: 3 })
     return true
   }
   return false

@@ -46,6 +46,9 @@ export const retryIn = (deps: Deps, attempts: number, floorMs = 0): number => {
   return Math.ceil(Math.max(floorMs, ceiling / 2 + (ceiling / 2) * deps.random()))
 }
 
+/** Steps that wait for the directory's log or switch something on: in a lane of their own, for nothing may wait for them. */
+export const resumes: ReadonlySet<string> = new Set(['attribute', 'check-lift', 'check-override'])
+
 /** When and in which lane a worker should look at the principal again. */
 export const scheduleOf = (deps: Deps, account: Account, context: Context, floorMs = 0): Schedule => {
   const step = next(account, context)
@@ -53,6 +56,7 @@ export const scheduleOf = (deps: Deps, account: Account, context: Context, floor
   // Claiming is local: failures before it delay nothing.
   if (step.do === 'claim') return { nextAt: context.now, lane: 0 }
   const nextAt = context.now + retryIn(deps, account.attempts, floorMs)
+  if (resumes.has(step.do)) return { nextAt, lane: 3 }
   if (step.do !== 'disable') return { nextAt, lane: 1 }
   return { nextAt, lane: account.attempts === 0 ? 0 : 2 }
 }

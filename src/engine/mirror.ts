@@ -2,10 +2,11 @@ import type { Lane, ScheduledPrincipal } from '../core/store.ts'
 import { ask } from './asking.ts'
 import { topics } from './bus.ts'
 import { bridge, change } from './change.ts'
+import { resumes } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { createJumpWatch, createRecall, restMs } from './recall.ts'
 import { keyText } from './seen.ts'
-import { defer, jobs, local, pausedKey, read } from './worker.ts'
+import { defer, type Job, jobs, local, pausedKey, read } from './worker.ts'
 import { disable, enable } from './writes.ts'
 
 const look = 200
@@ -19,10 +20,10 @@ const retrySlots = 2
 type Looked = 'more' | 'due' | 'wake'
 
 /**
- * The workers of one adapter. Two loops, so that nothing delays a suspension (rule 9): the suspend lane picks up
+ * The workers of one adapter. Three loops, so that nothing delays a suspension (rule 9): the suspend lane picks up
  * claims and disables the moment they are committed, several calls at once, with slots and a lane apart for those that
- * keep failing; the other lane reads, asks the log and enables. Both compare what is wanted with what is known: they
- * can be stopped anywhere and started again.
+ * keep failing; the second reads; the third asks the log and enables. All compare what is wanted with what is known:
+ * they can be stopped anywhere and started again.
  */
 export const createMirror = (deps: Deps, mount: Mount) => {
   const { name, accounts } = mount.adapter
@@ -99,29 +100,50 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     }
   }
 
-  /** One look at the other lane, to the end. */
-  const workOnce = async (signal: AbortSignal): Promise<Looked> => {
+  const lookAt = async (lane: 1 | 3): Promise<{ looked: Looked; found: Job[] }> => {
     await checkClock()
-    if (restMs(recall, deps.clock) > 0) return 'due'
-    const looked = await deps.store.due(name, 1, deps.clock.now(), look)
-    const due = looked.filter((one) => !busy.has(keyText(one)))
-    if (due.length === 0) return looked.length > 0 ? 'wake' : 'due'
-    const found = await jobs(deps, mount, due)
-    const of = (...steps: string[]) =>
-      found.filter(({ step }) => steps.includes(step.do)).map(({ principal }) => principal)
-    await local(deps, mount, of('claim', 'unclaim', 'disable', 'rest'))
-    await read(deps, mount, recall, of('read'), signal)
-    const asked = of('attribute', 'check-lift', 'check-override')
-    if (asked.length === 0) return 'more'
+    if (restMs(recall, deps.clock) > 0) return { looked: 'due', found: [] }
+    const all = await deps.store.due(name, lane, deps.clock.now(), look)
+    const due = all.filter((one) => !busy.has(keyText(one)))
+    if (due.length === 0) return { looked: all.length > 0 ? 'wake' : 'due', found: [] }
+    return { looked: 'more', found: await jobs(deps, mount, due) }
+  }
+
+  const split = (found: readonly Job[], isOurs: (step: Job['step']) => boolean) => {
+    const of = (ours: boolean) => found.filter(({ step }) => isOurs(step) === ours).map(({ principal }) => principal)
+    return { ours: of(true), rest: of(false) }
+  }
+
+  /** One look at the lane of reads, to the end: what was hinted at may be a suspension. */
+  const readOnce = async (signal: AbortSignal): Promise<Looked> => {
+    const { looked, found } = await lookAt(1)
+    const { ours, rest } = split(found, (step) => step.do === 'read')
+    await local(deps, mount, rest)
+    await read(deps, mount, recall, ours, signal)
+    return looked
+  }
+
+  /** One look at the lane of resumes, to the end: asks the log and switches on. Nothing else waits for it. */
+  const resumeOnce = async (signal: AbortSignal): Promise<Looked> => {
+    const { looked, found } = await lookAt(3)
+    const { ours, rest } = split(found, (step) => resumes.has(step.do))
+    await local(deps, mount, rest)
+    if (ours.length === 0) return looked
     if (recall.clockDoubted || (await deps.store.meta(pausedKey)) !== undefined) {
-      await defer(deps, asked, doubtMs)
-      return 'more'
+      await defer(deps, ours, doubtMs)
+      return looked
     }
-    const proven = await ask(deps, mount, recall, asked, signal)
+    const proven = await ask(deps, mount, recall, ours, signal)
     for (let at = 0; at < proven.length && !signal.aborted; at += batch) {
       await enable(deps, mount, recall, proven.slice(at, at + batch), never)
     }
-    return 'more'
+    return looked
+  }
+
+  /** Both, one after the other: for tests and for a first reading. */
+  const workOnce = async (signal: AbortSignal): Promise<Looked> => {
+    const looks = [await readOnce(signal), await resumeOnce(signal)]
+    return looks.find((looked) => looked === 'more') ?? looks.find((looked) => looked === 'wake') ?? 'due'
   }
 
   const failed = (what: string, error: unknown): void => {
@@ -166,7 +188,8 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     run: async (signal: AbortSignal): Promise<void> => {
       await Promise.all([
         loop(topics.suspend(name), [0, 2], suspendOnce, signal),
-        loop(topics.work(name), [1], workOnce, signal),
+        loop(topics.work(name), [1], readOnce, signal),
+        loop(topics.work(name), [3], resumeOnce, signal),
       ])
       await Promise.allSettled(running)
     },

@@ -53,7 +53,7 @@ const adapterStatus = async (
 const laneDepths = async (deps: Deps, adapter: string): Promise<AdapterStatus['lanes']> => {
   const depth = await deps.store.laneDepth(adapter)
   const of = (suspend: boolean) =>
-    depth.filter(({ lane }) => (lane !== 1) === suspend).reduce((sum, { due }) => sum + due, 0)
+    depth.filter(({ lane }) => (lane === 0 || lane === 2) === suspend).reduce((sum, { due }) => sum + due, 0)
   return [
     { lane: 'suspend', due: of(true) },
     { lane: 'other', due: of(false) },

@@ -92,7 +92,8 @@ const unanswered = (id: string, begunAt: number): Sighting => ({
 /** The row as it is now, unless it went to the suspend lane meanwhile: a suspension is never put off (rule 9). */
 const stillOurs = async (c: Change, { adapter, id }: PrincipalKey): Promise<ScheduledPrincipal | undefined> => {
   const principal = await c.tx.principal({ adapter, id })
-  return principal?.schedule.lane === 1 ? principal : undefined
+  const lane = principal?.schedule.lane
+  return lane === 1 || lane === 3 ? principal : undefined
 }
 
 /** Looks again after a while at what may not be done now; nothing failed. */
@@ -102,7 +103,7 @@ export const defer = async (deps: Deps, list: readonly ScheduledPrincipal[], inM
     for (const one of list) {
       const principal = await stillOurs(c, one)
       if (principal === undefined) continue
-      await c.tx.saveAccount(principal, principal.account, { nextAt: c.now + inMs, lane: 1 })
+      await c.tx.saveAccount(principal, principal.account, { nextAt: c.now + inMs, lane: principal.schedule.lane })
     }
   })
 }
@@ -124,7 +125,10 @@ export const postpone = async (
       if (observedAt !== undefined && observedAt >= begunAt && observedAt <= c.now) continue
       const attempts = principal.account.attempts + 1
       const account = { ...principal.account, attempts, lastError: codeOf(error) }
-      await c.tx.saveAccount(principal, account, { nextAt: c.now + retryIn(deps, attempts, floorMs), lane: 1 })
+      await c.tx.saveAccount(principal, account, {
+        nextAt: c.now + retryIn(deps, attempts, floorMs),
+        lane: principal.schedule.lane,
+      })
     }
   })
 }

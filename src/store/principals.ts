@@ -76,7 +76,7 @@ const ownHold = statement(
     .limit(1),
 )
 
-const lanes: readonly Lane[] = [0, 1, 2]
+const lanes: readonly Lane[] = [0, 1, 2, 3]
 
 type PrincipalReads = Pick<
   StoreReads,

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { BridgeError, type ErrorCode } from '../core/errors.ts'
-import type { StoreTx } from '../core/store.ts'
+import type { Lane, StoreTx } from '../core/store.ts'
 import type { Agent, PrincipalKey } from '../core/types.ts'
 import { append } from './audit.ts'
 import { sqliteCode } from './database.ts'
@@ -37,6 +37,7 @@ const wakeDid = statement(
 const again = slot<number | null>('again')
 const asked = principals.set({
   next_at: nextAt,
+  lane: sql<Lane>`case when lane = 3 then 1 else lane end`,
   read_due_at: sql`min(coalesce(read_due_at, ${number('at')}), ${number('at')})`,
   read_again_at: sql`coalesce(max(coalesce(read_again_at, ${again}), ${again}), read_again_at)`,
 })
