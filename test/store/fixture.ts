@@ -1,32 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freshAccount } from '../../src/core/account.ts'
 import type { Schedule, Store } from '../../src/core/store.ts'
 import type { Account, Agent, Hold, Principal } from '../../src/core/types.ts'
 
 export const account = (fields: Partial<Account> = {}): Account => ({
-  observed: 'unknown',
-  observedAt: undefined,
-  switches: [],
-  dependsOn: undefined,
-  mark: 'none',
-  claimedAt: undefined,
-  sentAt: undefined,
-  intent: undefined,
-  inFlightUntil: undefined,
-  disabledAckAt: undefined,
-  enabledAckAt: undefined,
-  foreignSeenAt: undefined,
-  drifts: [],
-  contested: false,
-  overriddenAt: undefined,
-  liftedFrom: undefined,
-  putBack: false,
-  driftAcceptedAt: undefined,
-  readDueAt: undefined,
-  readAgainAt: undefined,
-  attempts: 0,
-  lastError: undefined,
+  ...freshAccount,
   ...fields,
 })
 
