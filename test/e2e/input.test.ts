@@ -188,6 +188,7 @@ test('bad input of every sort is answered with its code, and nothing changes', a
   await using world = await startWorld()
   await using daemon = await world.daemon()
   await registerAll(daemon, world)
+  const registeredAt = Date.now()
   const state = async () => {
     const agents = await daemon.as('alice').get('/v1/agents')
     const audit = await daemon.as('alice').get('/v1/audit/verify')
@@ -195,11 +196,13 @@ test('bad input of every sort is answered with its code, and nothing changes', a
     const shown = listAt(agents.body, 'items').map((one) => [at(one, 'did'), at(one, 'revision'), at(one, 'holds')])
     return { shown, head: textAt(audit.body, 'head') }
   }
-  // Group sources are taken in once; after that nothing is left to change by itself.
-  const { groups } = world.contoso
-  await until('the group was read', async () =>
-    (await daemon.as('alice').get(path(analystDid))).text.includes(groups.customerData),
-  )
+  // Group sources are taken in once; when a whole pass began after the registrations nothing is left to change by itself.
+  const passed = async (after: string) => {
+    const lastOkAt = at((await daemon.as('alice').get('/v1/status')).body, 'adapters', 0, 'groups', 'lastOkAt')
+    return typeof lastOkAt === 'string' && lastOkAt > after && lastOkAt
+  }
+  const first = await until('a pass over the groups', () => passed(new Date(registeredAt).toISOString()))
+  await until('a whole pass over the groups', () => passed(first))
   const before = await state()
   const wrong: string[] = []
   for (const [name, who, target, ask, status, code] of cases(world)) {
