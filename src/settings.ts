@@ -4,7 +4,7 @@ import type { Policy } from './engine/deps.ts'
 import type { Client } from './http/auth.ts'
 
 /** What each part of the daemon is given of the configuration. */
-export const policyOf = ({ policy, capabilities, auth, retention }: Config): Policy => ({
+export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
   confirmReleaseAfterMs: policy.confirmReleaseAfter,
   resume: policy.resume,
   drift: policy.drift,
@@ -17,7 +17,6 @@ export const policyOf = ({ policy, capabilities, auth, retention }: Config): Pol
   },
   capabilitiesMaxAgeMs: capabilities.maxAge,
   killBudget: { max: auth.killBudget.max, perMs: auth.killBudget.per },
-  retention: { signalsMs: retention.signals, inboxMs: retention.inbox },
 })
 
 export const clientsOf = ({ auth }: Config): Client[] =>

@@ -21,7 +21,6 @@ export interface Policy {
   readonly guard: GuardSettings
   readonly capabilitiesMaxAgeMs: number
   readonly killBudget: { readonly max: number; readonly perMs: number }
-  readonly retention: { readonly signalsMs: number; readonly inboxMs: number }
 }
 
 export interface Alert {

@@ -38,7 +38,6 @@ export const policyOf = (part: Partial<Policy> = {}): Policy => ({
   },
   capabilitiesMaxAgeMs: 24 * 60 * minute,
   killBudget: { max: 100, perMs: 10 * minute },
-  retention: { signalsMs: 7 * 24 * 60 * minute, inboxMs: 3 * 24 * 60 * minute },
   ...part,
 })
 
