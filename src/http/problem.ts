@@ -1,4 +1,5 @@
-import { STATUS_CODES } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import { finished } from 'node:stream'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { BridgeError, type ErrorCode, type ErrorOptions, errorTable } from '../core/errors.ts'
@@ -84,14 +85,40 @@ export const problemOf = (error: BridgeError, requestId: string): Problem => {
   }
 }
 
+const DRAIN_MS = 2_000
+
+/**
+ * The rest of a body nobody wants, read and dropped for a while: closing under a client that is still sending resets the
+ * connection, and the reset can overtake the answer (RFC 9112 section 9.6).
+ */
+const drained = (raw: IncomingMessage): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, DRAIN_MS)
+    finished(raw, () => {
+      clearTimeout(timer)
+      resolve()
+    })
+    raw.resume()
+  })
+
+/** Answers a failure, once the client had time to send the body that nobody reads any more. */
+export const answerProblem = async (
+  thrown: FastifyError | Error,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> => {
+  // Fastify closes the connection under a body that is too large.
+  reply.removeHeader('connection')
+  if (!request.raw.complete) await drained(request.raw)
+  sendProblem(thrown, request, reply)
+  return reply
+}
+
 /** Answers a failure. Logs those that somebody else than the caller must mend. */
 export const sendProblem = (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void => {
   const error = failure(thrown)
   if (error.code === 'E_BUG') request.log.error({ err: error.cause }, 'unexpected failure')
   else if (error.status >= 500) request.log.warn({ err: error }, 'request failed')
-  // Fastify closes the connection under a body that is too large, and the reset can overtake our answer. Kept open, the
-  // rest is read and dropped, for no longer than the request timeout.
-  if (error.code === 'E_TOO_LARGE') reply.removeHeader('connection')
   if (error.code === 'E_HOOK_UNVERIFIED') reply.header('www-authenticate', 'Bearer')
   if (error.retryAfterMs !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
   const body = JSON.stringify(problemOf(error, request.id))

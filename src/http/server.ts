@@ -17,7 +17,7 @@ import { killRoutes } from './kill.ts'
 import { methodRoutes } from './methods.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
-import { sendProblem } from './problem.ts'
+import { answerProblem, sendProblem } from './problem.ts'
 import { observeRequests, requestId } from './requests.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
@@ -111,7 +111,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   app.setValidatorCompiler(validatorCompiler)
   // Answers are built member by member as views: a schema has nothing left to strip.
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))
-  app.setErrorHandler(sendProblem)
+  app.setErrorHandler(answerProblem)
   app.setNotFoundHandler((_request, _reply) => {
     throw new BridgeError('E_NOT_FOUND', 'There is no such route.', { hint: 'The routes are listed at /docs.' })
   })
