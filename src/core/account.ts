@@ -41,8 +41,10 @@ export interface Context {
   readonly drift: 'reassert' | 'accept'
   /** The principal's own open hold. */
   readonly own: Hold | undefined
-  /** Every other open hold of the DID. */
+  /** Every other open hold of the DID. Of a shared account those of all its DIDs, when all are held (`shared.ts`). */
   readonly others: readonly Hold[]
+  /** Of a shared account: some of its DIDs have no own hold of it. */
+  readonly ownMissing?: boolean
 }
 
 const ranks: Record<Severity, number> = { suspend: 0, kill: 1, disable: 2, decommission: 3 }

@@ -31,7 +31,7 @@ export const refusals = {
 
   R_NOT_AGENT: 'The token does not speak for an agent.',
   R_UNMAPPED: 'The directory account is not mapped to an agent.',
-  R_AMBIGUOUS: 'The accounts in the token belong to more than one agent.',
+  R_AMBIGUOUS: 'The accounts belong to more than one agent, or one is shared and nothing proves which agent is meant.',
   R_UNKNOWN_DID: 'The agent is not registered.',
   R_MISMATCH: 'The token speaks for another agent than the one asked about.',
 
@@ -60,6 +60,8 @@ export interface Question {
   readonly holds: readonly Hold[]
   /** The mapped accounts named by the token or asked about; all of the DID when asked by DID. */
   readonly principals: readonly Principal[]
+  /** A shared account was named, and nothing proves which of its DIDs is meant (rule 16). */
+  readonly unproven?: boolean
   /** Every account of the DID, named or not: one that nobody could read for long may have been disabled meanwhile. */
   readonly accounts: readonly Principal[]
   /** What a verified token says. */
@@ -101,7 +103,7 @@ export function decide(question: Question): Decision {
 
   const mapped = new Set(principals.map((principal) => principal.did))
   const [first] = mapped
-  const ambiguous = mapped.size > 1
+  const ambiguous = mapped.size > 1 || question.unproven === true
   const did = question.did ?? (ambiguous ? undefined : (first ?? agent?.did))
   if (ambiguous) failed.add('R_AMBIGUOUS')
   if (first === undefined && (token || question.did === undefined)) failed.add('R_UNMAPPED')

@@ -43,8 +43,12 @@ export const next = (stored: Account, context: Context): Step => {
   const step: Step = isTheirs(context) ? { do: 'rest' } : wanted(account, context)
   if (step.do === 'claim' || step.do === 'disable') return step
   if (readDue) return { do: 'read' }
-  if (step.do !== 'rest' || context.own !== undefined) return sooner(step, account)
-  if (account.liftedFrom !== undefined && account.mark !== 'lifted') return { do: 'check-lift' }
+  if (step.do !== 'rest') return sooner(step, account)
+  // Overridden for one DID of a shared account, it is watched for that one though another's own hold is open.
+  if (context.own !== undefined && context.ownMissing !== true) return sooner(step, account)
+  if (context.own === undefined && account.liftedFrom !== undefined && account.mark !== 'lifted') {
+    return { do: 'check-lift' }
+  }
   return account.overriddenAt !== undefined && context.hasLog ? { do: 'check-override' } : sooner(step, account)
 }
 

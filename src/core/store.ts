@@ -10,6 +10,7 @@ import type {
   PrincipalKey,
   Release,
   Severity,
+  Sharer,
   Signal,
 } from './types.ts'
 
@@ -67,7 +68,10 @@ export interface StoreReads {
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
   principal(key: PrincipalKey): Promise<ScheduledPrincipal | undefined>
+  /** Shared ones included, as this DID registered them. */
   principalsOf(did: Did): Promise<ScheduledPrincipal[]>
+  /** Every DID of a shared principal, in byte order; none for any other principal. */
+  sharersOf(key: PrincipalKey): Promise<Sharer[]>
   /** Those of the ids that are mapped; unknown ids are simply missing. */
   principalsById(adapter: string, ids: readonly string[]): Promise<ScheduledPrincipal[]>
   countPrincipals(adapter: string): Promise<number>
@@ -123,6 +127,8 @@ export interface StoreReads {
   auditHead(): Promise<{ seq: number; hash: string }>
 }
 
+export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
+
 /** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
 export interface StoreTx extends StoreReads {
   insertAgent(agent: Agent): Promise<void>
@@ -130,15 +136,19 @@ export interface StoreTx extends StoreReads {
   saveAgent(agent: Agent): Promise<void>
   /** `lastActivity`, never back; the revision stays. An unknown DID is left alone. */
   noteActivity(did: Did, at: number): Promise<void>
+  /** A shared one begins with this DID as its only one. */
   insertPrincipal(principal: Principal, schedule: Schedule): Promise<void>
-  /** kind, appId and scopes only. */
-  describePrincipal(
-    key: PrincipalKey,
-    fields: { kind: string; appId: string | undefined; scopes: readonly string[] },
-  ): Promise<void>
-  deletePrincipal(key: PrincipalKey): Promise<void>
+  /** One DID more for a shared principal. The caller has checked that it is one. */
+  addSharer(key: PrincipalKey, sharer: Sharer): Promise<void>
+  /**
+   * kind, appId, scopes and whether it is shared, of the mapping to this DID. No longer shared, it is mapped to this DID
+   * alone: the caller has checked that no other one is left.
+   */
+  describePrincipal(key: PrincipalKey, did: Did, fields: PrincipalFields): Promise<void>
+  /** Ends the mapping to this DID; the account's row goes with its last one. */
+  unmapPrincipal(key: PrincipalKey, did: Did): Promise<void>
   saveAccount(key: PrincipalKey, account: Account, schedule: Schedule): Promise<void>
-  /** Brings the schedule of every principal of a DID forward (never back) and raises its lane. */
+  /** Brings the schedule of every principal of a DID, shared ones too, forward (never back) and raises its lane. */
   wake(did: Did, at: number, lane: Lane): Promise<void>
   /**
    * Asks for a read by id at `at` and, when given, once more at `again`: readDueAt = min(present, at), readAgainAt =

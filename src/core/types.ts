@@ -89,14 +89,27 @@ export interface Agent {
   readonly resumedAt: number | undefined
 }
 
-/** A directory account mapped to a DID, with the state of its mirror. */
+/**
+ * A directory account mapped to a DID, with the state of its mirror. A shared one belongs to several DIDs: read by DID it
+ * carries that DID, its appId and its scopes; read in any other way `did` is only one of them and attributes nothing.
+ */
 export interface Principal extends PrincipalKey {
   readonly did: Did
+  /** Registered as `shared` by each of its DIDs (rule 16). The account, its mark and its schedule are one all the same. */
+  readonly shared: boolean
   readonly kind: string
   readonly appId: string | undefined
   readonly scopes: readonly string[]
   readonly mappedAt: number
   readonly account: Account
+}
+
+/** One DID of a shared principal, with what it registered. */
+export interface Sharer {
+  readonly did: Did
+  readonly appId: string | undefined
+  readonly scopes: readonly string[]
+  readonly mappedAt: number
 }
 
 /** The mirror's whole knowledge of one principal's switch. Pure data: `mirror.ts` maps it to the next one. */

@@ -6,6 +6,7 @@ import type { AgentInput, AgentView, Caller, PrincipalInput } from './api.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
+import { describe, unmap } from './joining.ts'
 import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
 import { checkParent, reparent } from './parents.ts'
 import { auditClaims, claimAll, inheritCascade, placeHold, signalHold } from './placing.ts'
@@ -115,8 +116,8 @@ const decommissioned = () =>
     hint: 'Register the replacement under a new DID.',
   })
 
-const principalText = ({ adapter, id, kind, appId, scopes }: PrincipalInput) =>
-  JSON.stringify([adapter, id, kind, appId ?? null, [...(scopes ?? [])].sort()])
+const principalText = ({ adapter, id, kind, appId, scopes, shared }: PrincipalInput) =>
+  JSON.stringify([adapter, id, kind, appId ?? null, [...(scopes ?? [])].sort(), shared === true])
 
 export const inputOf = (agent: AgentView): AgentInput => ({
   did: agent.did,
@@ -128,7 +129,14 @@ export const inputOf = (agent: AgentView): AgentInput => ({
   capabilities: agent.capabilities
     .filter(({ sources }) => sources.some(({ source }) => source === 'manual'))
     .map(({ name }) => name),
-  principals: agent.principals.map(({ adapter, id, kind, appId, scopes }) => ({ adapter, id, kind, appId, scopes })),
+  principals: agent.principals.map(({ adapter, id, kind, appId, scopes, shared }) => ({
+    adapter,
+    id,
+    kind,
+    appId,
+    scopes,
+    shared,
+  })),
 })
 
 const normal = (input: AgentInput): string =>
@@ -205,7 +213,7 @@ const remap = async (
     const key = { adapter, id }
     const one = wanted.get(`${adapter}/${id}`)
     if (one !== undefined) {
-      await c.tx.describePrincipal(key, { kind: one.kind, appId: one.appId, scopes: one.scopes ?? [] })
+      await describe(c, did, before.holds.length > 0, one)
       wanted.delete(`${adapter}/${id}`)
       continue
     }
@@ -220,7 +228,7 @@ const remap = async (
         },
       )
     }
-    await c.tx.deletePrincipal(key)
+    await unmap(c, did, key)
   }
   for (const one of wanted.values()) await mapPrincipal(c, did, one, readings, recallOf)
   await auditClaims(c, did, await claimAll(c, did))

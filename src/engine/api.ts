@@ -53,7 +53,7 @@ export interface PrincipalView extends PrincipalRef {
   readonly adapter: string
   readonly appId: string | undefined
   readonly scopes: readonly string[]
-  readonly shared: false
+  readonly shared: boolean
   readonly account: {
     readonly desired: 'enabled' | 'disabled'
     readonly observed: AccountState
@@ -84,6 +84,13 @@ export interface AgentView {
   readonly createdAt: number
   readonly updatedAt: number
   readonly revision: number
+}
+
+/** A shared account: nothing says which of its agents acts through it. */
+export interface SharedView {
+  readonly adapter: string
+  readonly id: string
+  readonly agents: readonly AgentView[]
 }
 
 export interface KillInput {
@@ -220,7 +227,8 @@ export interface Bridge {
     },
     caller: Caller,
   ): Promise<{ items: AgentView[]; nextCursor: string | null }>
-  principal(adapter: string, id: string, caller: Caller): Promise<AgentView>
+  /** The agent behind an account; every one of them when it is shared. */
+  principal(adapter: string, id: string, caller: Caller): Promise<AgentView | SharedView>
   validate(
     did: string,
     caller: Caller,

@@ -14,6 +14,7 @@ import { receive } from './hooks.ts'
 import { mergePatch } from './patching.ts'
 import { createRecall } from './recall.ts'
 import type { Runner } from './runner.ts'
+import { didsOf } from './sharing.ts'
 import { signalStream } from './signals.ts'
 import { readiness, statusView } from './status.ts'
 import { validateAgent } from './validating.ts'
@@ -92,7 +93,10 @@ export const createBridge = (parts: BridgeParts): Bridge => {
           hint: 'Ids are compared byte by byte.',
         })
       }
-      return seen(principal.did)
+      if (!principal.shared) return seen(principal.did)
+      const agents: AgentView[] = []
+      for (const did of await didsOf(store, principal)) agents.push(await seen(did))
+      return { adapter, id, agents }
     },
     validate: (did) => seen(did).then((agent) => validateAgent(deps, agent)),
 

@@ -4,17 +4,12 @@ import { next } from '../core/next.ts'
 import type { Schedule, StoreReads } from '../core/store.ts'
 import type { Account, Hold, Principal } from '../core/types.ts'
 import type { Deps, Mount } from './deps.ts'
+import { sharedHoldsOf } from './sharing.ts'
 
-/** What the core needs to decide about one principal, from the DID's open holds. */
-export const contextOf = (
-  deps: Deps,
-  mount: Mount,
-  principal: Principal,
-  open: readonly Hold[],
-  now: number,
-): Context => {
+type Holds = Pick<Context, 'own' | 'others' | 'ownMissing'>
+
+const contextWith = (deps: Deps, mount: Mount, holds: Holds, now: number): Context => {
   const { adapter, settings } = mount
-  const origin = ownOrigin(principal.adapter, principal.id)
   return {
     now,
     settleMs: settings.settleMs,
@@ -23,18 +18,32 @@ export const contextOf = (
     inbound: settings.mirror === 'both' || settings.mirror === 'inbound',
     hasLog: adapter.accounts?.log !== undefined,
     drift: deps.policy().drift,
+    ...holds,
+  }
+}
+
+const holdsOf = (principal: Principal, open: readonly Hold[]): Holds => {
+  const origin = ownOrigin(principal.adapter, principal.id)
+  return {
     own: open.find((hold) => hold.origin === origin),
     others: open.filter((hold) => hold.origin !== origin),
   }
 }
 
+/** What the core needs to decide about one principal. `open`: the open holds of its DID, where they were read already. */
 export const contextFor = async (
   deps: Deps,
   reads: StoreReads,
   mount: Mount,
   principal: Principal,
   now: number,
-): Promise<Context> => contextOf(deps, mount, principal, await reads.openHolds(principal.did), now)
+  open?: readonly Hold[],
+): Promise<Context> => {
+  const holds = principal.shared
+    ? await sharedHoldsOf(reads, principal)
+    : holdsOf(principal, open ?? (await reads.openHolds(principal.did)))
+  return contextWith(deps, mount, holds, now)
+}
 
 const retryBaseMs = 1_000
 const retryCeilingMs = 300_000

@@ -2,11 +2,12 @@ import { type Decision, decide, type RefusalCode } from '../core/decide.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
-import type { Agent, Hold } from '../core/types.ts'
+import type { Agent, Did, Hold } from '../core/types.ts'
 import type { Activity } from './activity.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
 import type { Deps } from './deps.ts'
 import { effectiveOf } from './granting.ts'
+import { mappingsOf } from './sharing.ts'
 import type { Verified, Verifier } from './verify.ts'
 import { statusOf } from './views.ts'
 
@@ -16,6 +17,8 @@ interface Asked {
   readonly did: string | undefined
   readonly principals: readonly ScheduledPrincipal[]
   readonly token: Verified | undefined
+  /** A shared account was named without a proof of the DID. */
+  readonly unproven?: boolean
 }
 
 const refuse = (codes: readonly RefusalCode[]): DecisionView => ({ allow: false, did: undefined, codes, holds: [] })
@@ -51,6 +54,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       agent,
       holds: open,
       principals: asked.principals,
+      ...(asked.unproven && { unproven: true }),
       accounts: did === undefined ? [] : await deps.store.principalsOf(did),
       token: token && { issuedAt: token.issuedAt, scopes: token.scopes },
       capability: input.capability,
@@ -73,25 +77,28 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     if (input.token !== undefined) {
       const verified = await verifier.verify(input.token)
       if (!verified.valid) {
-        if (verified.principals.length > 0) return { did, principals: verified.principals, token: undefined }
+        const { principals } = verified
+        if (principals.length > 0) return { did, principals, token: undefined, unproven: true }
         return refuse(verified.codes)
       }
-      const named = await principalNamed(input)
-      return {
-        did,
-        token: verified,
-        principals: named === undefined ? verified.principals : [...verified.principals, named],
-      }
+      const named = await principalNamed(input, verified.actor.did)
+      return { did, token: verified, principals: [...verified.principals, ...named] }
     }
     if (input.principal !== undefined) {
-      const named = await principalNamed(input)
-      return { did, principals: named === undefined ? [] : [named], token: undefined }
+      const principals = await principalNamed(input, did)
+      return { did, principals, token: undefined, unproven: did === undefined && principals.some((one) => one.shared) }
     }
     return { did, token: undefined, principals: did === undefined ? [] : await deps.store.principalsOf(did) }
   }
 
-  const principalNamed = async (input: DecisionInput): Promise<ScheduledPrincipal | undefined> =>
-    input.principal === undefined ? undefined : deps.store.principal(input.principal)
+  /** The account asked about, as the given DID has it. A shared one of others, or of nobody in particular: as each has it. */
+  const principalNamed = async (input: DecisionInput, did: Did | undefined): Promise<ScheduledPrincipal[]> => {
+    const named = input.principal && (await deps.store.principal(input.principal))
+    if (named === undefined) return []
+    const mappings = await mappingsOf(deps.store, named)
+    const own = mappings.filter((one) => one.did === did)
+    return own.length > 0 ? own : mappings
+  }
 
   return {
     decide: async (input: DecisionInput): Promise<DecisionView> => {

@@ -36,7 +36,8 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
       signal.throwIfAborted()
       for (let at = 0; at < page.length; at += idsAtOnce) {
         const mapped = await deps.store.principalsById(name, page.slice(at, at + idsAtOnce))
-        for (const { did } of mapped) dids.add(did)
+        // A membership of a shared account says of none of its DIDs that it is meant.
+        for (const { did, shared } of mapped) if (!shared) dids.add(did)
       }
     }
     return dids

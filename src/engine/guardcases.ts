@@ -108,7 +108,9 @@ const readRows = async (deps: Deps, mount: Mount, plan: GuardPlan): Promise<Map<
     const principal = key && (await deps.store.principal(key))
     if (principal !== undefined) principals.set(row.holdId, principal)
   }
-  const sightings = await mount.adapter.lookup([...principals.values()], AbortSignal.timeout(120_000))
+  // A shared account stands behind a row for each of its DIDs, and is read once.
+  const accounts = new Map([...principals.values()].map((one) => [one.id, one]))
+  const sightings = await mount.adapter.lookup([...accounts.values()], AbortSignal.timeout(120_000))
   const states = new Map<string, string>()
   for (const [holdId, one] of principals) {
     const sighting = sightings.get(one.id)

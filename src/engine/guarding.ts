@@ -21,11 +21,20 @@ export const trippedSince = async (
  * Counts one change seen in the directory and says whether the guard holds it back (rule 8): always once tripped, and
  * from the change on that makes it trip.
  */
-export const guardSeen = async (c: Change, mount: Mount, direction: GuardDirection, did: Did): Promise<boolean> => {
+export const guardSeen = async (
+  c: Change,
+  mount: Mount,
+  direction: GuardDirection,
+  did: Did,
+  /** Further DIDs that share the account: one change all the same, with the descendants of each. */
+  sharers: readonly Did[] = [],
+): Promise<boolean> => {
   const { tx, now, deps } = c
   const { name } = mount.adapter
   const settings = deps.policy().guard
-  const weight = 1 + (await descendants(c, did)).length
+  const below = new Set(await descendants(c, did))
+  for (const other of sharers) for (const one of await descendants(c, other)) below.add(one)
+  const weight = 1 + below.size
   await tx.addGuardEvent(name, direction, now, weight, did)
   if ((await trippedSince(tx, name, direction)) !== undefined) return true
   const count = await tx.guardCount(name, direction, now - settings.windowMs)

@@ -7,6 +7,7 @@ import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import { readOnce } from './reading.ts'
+import { ownHolds } from './sharing.ts'
 import { agentView, checkBounds, requireAgent, unknownAgent } from './views.ts'
 
 const who = (caller: Caller, onBehalfOf?: string) => ({ actor: caller.name, requestId: caller.requestId, onBehalfOf })
@@ -217,7 +218,12 @@ const overridden = async (c: Change, hold: Hold): Promise<void> => {
   const key = principalOf(hold)
   const principal = key && (await c.tx.principal(key))
   if (principal === undefined) return
-  const account = { ...principal.account, overriddenAt: c.now, putBack: false }
+  // Another DID of a shared account was overridden before: what was switched off since counts for that one.
+  const owns = await ownHolds(c.tx, principal, hold)
+  const before = owns.some(({ own }) => own === undefined) ? principal.account.overriddenAt : undefined
+  // What is put back for somebody else stays so for every DID that is still held for it.
+  const putBack = principal.account.putBack && owns.some(({ own }) => own !== undefined && own.id !== hold.id)
+  const account = { ...principal.account, overriddenAt: before ?? c.now, putBack }
   await c.tx.saveAccount(principal, account, principal.schedule)
 }
 

@@ -1,12 +1,13 @@
 import { freshAccount } from '../core/account.ts'
 import { BridgeError } from '../core/errors.ts'
 import { observe } from '../core/mirror.ts'
-import type { Did, Principal, PrincipalKey, Sighting } from '../core/types.ts'
+import type { Did, Principal, Sighting } from '../core/types.ts'
 import type { PrincipalInput } from './api.ts'
 import { type Change, directory } from './change.ts'
 import { contextFor } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
+import { holdJoiner, join } from './joining.ts'
 import type { Recall } from './recall.ts'
 import { keyText, settle } from './seen.ts'
 
@@ -38,11 +39,7 @@ export const readForMapping = async (
     const mount = mountOf(deps, input)
     const fault =
       mount.adapter.vet(input) ??
-      (input.shared === true
-        ? new BridgeError('E_RESERVED', 'Shared principals are reserved for a later release.')
-        : seen.has(keyText(input))
-          ? new BridgeError('E_VALIDATION', 'The principal is listed twice.')
-          : undefined)
+      (seen.has(keyText(input)) ? new BridgeError('E_VALIDATION', 'The principal is listed twice.') : undefined)
     seen.add(keyText(input))
     if (fault !== undefined) {
       if (inputs.length === 1) throw fault
@@ -74,15 +71,6 @@ export const readForMapping = async (
   return readings
 }
 
-/** @throws BridgeError E_PRINCIPAL_TAKEN */
-export const checkFree = async (c: Change, did: Did, key: PrincipalKey): Promise<void> => {
-  const taken = await c.tx.principal(key)
-  if (taken === undefined || taken.did === did) return
-  throw new BridgeError('E_PRINCIPAL_TAKEN', `The account ${key.id} of ${key.adapter} is mapped to another DID.`, {
-    hint: `See GET /v1/principals?adapter=${key.adapter}&id=${encodeURIComponent(key.id)}; unmap it there first.`,
-  })
-}
-
 /** Maps one account and takes in what was read of it; a disabled one is held from the start. */
 export const mapPrincipal = async (
   c: Change,
@@ -93,28 +81,36 @@ export const mapPrincipal = async (
 ): Promise<void> => {
   const mount = mountOf(c.deps, input)
   const key = { adapter: input.adapter, id: input.id }
-  await checkFree(c, did, key)
+  const reading = readings.get(keyText(key))
+  const sighting = reading && (await heard(c.tx, mount, reading))
+  const unread = sighting === undefined || sighting.state === 'unknown'
+  const present = await c.tx.principal(key)
+  if (present === undefined) await insert(c, did, input, unread)
+  else await join(c, present, did, input, unread)
+  if (unread) c.wakeWork(key.adapter)
+  // What the directory says is its doing, not that of whoever registers.
+  const seen = { ...c, actor: directory.actor }
+  const principal = await c.tx.principal(key)
+  if (!unread && principal !== undefined) {
+    const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
+    const told = { key, sighting, begunMono: c.deps.clock.mono() }
+    const { account } = principal
+    await settle(seen, mount, recallOf(key.adapter), told, account, observe(account, sighting, context), context)
+  }
+  if (present !== undefined) await holdJoiner(seen, mount, key, did)
+}
+
+const insert = async (c: Change, did: Did, input: PrincipalInput, unread: boolean): Promise<void> => {
   const principal: Principal = {
-    ...key,
+    adapter: input.adapter,
+    id: input.id,
     did,
+    shared: input.shared === true,
     kind: input.kind,
     appId: input.appId,
     scopes: input.scopes ?? [],
     mappedAt: c.now,
-    account: freshAccount,
+    account: unread ? { ...freshAccount, readDueAt: c.now } : freshAccount,
   }
-  const reading = readings.get(keyText(key))
-  const sighting = reading && (await heard(c.tx, mount, reading))
-  const unread = sighting === undefined || sighting.state === 'unknown'
-  const account = unread ? { ...freshAccount, readDueAt: c.now } : freshAccount
-  await c.tx.insertPrincipal({ ...principal, account }, { nextAt: unread ? c.now : undefined, lane: 1 })
-  if (sighting === undefined || unread) {
-    c.wakeWork(key.adapter)
-    return
-  }
-  const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
-  const told = { key, sighting, begunMono: c.deps.clock.mono() }
-  // What the directory says is its doing, not that of whoever registers.
-  const seen = { ...c, actor: directory.actor }
-  await settle(seen, mount, recallOf(key.adapter), told, account, observe(account, sighting, context), context)
+  await c.tx.insertPrincipal(principal, { nextAt: unread ? c.now : undefined, lane: 1 })
 }

@@ -1,9 +1,9 @@
 import { claimed, highestSeverity } from '../core/account.ts'
 import { cascadeOrigin, isOwn } from '../core/holds.ts'
 import { next } from '../core/next.ts'
-import type { Agent, Did, Hold, Origin, PrincipalKey, Severity } from '../core/types.ts'
+import type { Agent, Did, Hold, Origin, Principal, PrincipalKey, Severity } from '../core/types.ts'
 import type { Change } from './change.ts'
-import { contextOf, scheduleOf } from './context.ts'
+import { contextFor, scheduleOf } from './context.ts'
 
 export interface NewHold {
   readonly did: Did
@@ -67,23 +67,30 @@ export const placeHold = async (change: Change, input: NewHold): Promise<Hold> =
 
 /** Claims every account of the DID that a driving hold now wants off. */
 export const claimAll = async (change: Change, did: Did): Promise<PrincipalKey[]> => {
-  const { deps, tx, now } = change
+  const { tx } = change
   const open = await tx.openHolds(did)
   const claims: PrincipalKey[] = []
-  for (const principal of await tx.principalsOf(did)) {
-    const mount = deps.mounts().get(principal.adapter)
-    if (mount === undefined) continue
-    const context = contextOf(deps, mount, principal, open, now)
-    if (next(principal.account, context).do === 'claim') {
-      await tx.saveAccount(principal, claimed(principal.account, now), { nextAt: now, lane: 0 })
-      claims.push({ adapter: principal.adapter, id: principal.id })
-    } else {
-      await tx.saveAccount(principal, principal.account, scheduleOf(deps, principal.account, context))
-    }
-    change.wakeSuspend(principal.adapter)
-    change.wakeWork(principal.adapter)
-  }
+  for (const principal of await tx.principalsOf(did)) claims.push(...(await claimOne(change, principal, open)))
   return claims
+}
+
+/** Claims one account, if a driving hold now wants it off. */
+export const claimOne = async (
+  change: Change,
+  principal: Principal,
+  open?: readonly Hold[],
+): Promise<PrincipalKey[]> => {
+  const { deps, tx, now } = change
+  const { adapter, id } = principal
+  const mount = deps.mounts().get(adapter)
+  if (mount === undefined) return []
+  const context = await contextFor(deps, tx, mount, principal, now, open)
+  const claims = next(principal.account, context).do === 'claim'
+  if (claims) await tx.saveAccount(principal, claimed(principal.account, now), { nextAt: now, lane: 0 })
+  else await tx.saveAccount(principal, principal.account, scheduleOf(deps, principal.account, context))
+  change.wakeSuspend(adapter)
+  change.wakeWork(adapter)
+  return claims ? [{ adapter, id }] : []
 }
 
 /** One entry for claims that no hold's own entry lists (I7). */

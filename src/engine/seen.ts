@@ -4,7 +4,7 @@ import { confirm } from '../core/confirm.ts'
 import { ownOrigin } from '../core/holds.ts'
 import { type Outcome, observe } from '../core/mirror.ts'
 import { next } from '../core/next.ts'
-import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
+import type { Account, Did, Hold, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
@@ -12,6 +12,7 @@ import { heard } from './echoes.ts'
 import { guardSeen } from './guarding.ts'
 import { notReleasable, placeHold, releaseHold } from './placing.ts'
 import type { Recall } from './recall.ts'
+import { didsOf, ownHolds } from './sharing.ts'
 
 export const keyText = (key: PrincipalKey): string => `${key.adapter}/${key.id}`
 
@@ -117,10 +118,8 @@ export const settle = async (
   c.wakeWork(key.adapter)
   c.wakeSuspend(key.adapter)
   if (outcome.own === 'keep') return
-  if (outcome.own === 'place' && context.own === undefined) {
+  if (outcome.own === 'place') {
     await placeOwn(c, mount, key, before, outcome, context, entry)
-  } else if (outcome.own === 'place' && context.own?.releasableAt !== undefined) {
-    await notReleasable(c, context.own)
   } else if (outcome.own === 'cleared' && context.own !== undefined && sighting !== undefined) {
     account = await confirmOwn(c, mount, recall, told, account, context.own, context)
   }
@@ -131,6 +130,7 @@ export const settle = async (
   await c.tx.saveAccount(key, current, schedule(current, fresh))
 }
 
+/** Somebody else wants it off: each of its DIDs is held for it, and none waits to be approved any more. */
 const placeOwn = async (
   c: Change,
   mount: Mount,
@@ -142,24 +142,15 @@ const placeOwn = async (
 ): Promise<void> => {
   const principal = await c.tx.principal(key)
   if (principal === undefined) return
-  const first = before.observedAt === undefined
-  const guarded = first ? false : await guardSeen(c, mount, 'suspend', principal.did)
-  const others = switchesOfOthers(outcome.account.switches)
-  await placeHold(c, {
-    did: principal.did,
-    origin: ownOrigin(key.adapter, key.id),
-    severity: 'suspend',
-    reason: reasonText(outcome.reason ?? 'disabled', key),
-    publicReason: 'The directory account is disabled.',
-    guarded,
-    evidence: {
-      cause: outcome.reason ?? 'disabled',
-      observedAt: outcome.account.observedAt ?? c.now,
-      switches: outcome.account.switches,
-      ...(others.length > 0 && { byOthers: others }),
-      ...(entry !== undefined && { by: entry.actor, at: entry.at }),
-    },
-  })
+  const missing: Did[] = []
+  for (const { did, own } of await ownHolds(c.tx, principal, context.own)) {
+    if (own === undefined) missing.push(did)
+    else if (own.releasableAt !== undefined) await notReleasable(c, own)
+  }
+  const [first, ...rest] = missing
+  if (first === undefined) return
+  const guarded = before.observedAt === undefined ? false : await guardSeen(c, mount, 'suspend', first, rest)
+  for (const did of missing) await placeOwnOn(c, key, did, outcome, guarded, entry)
   const lag = outcome.account.observedAt
   if (lag !== undefined) {
     c.deps.metrics.observe(
@@ -169,7 +160,33 @@ const placeOwn = async (
     )
   }
   if (context.others.length === 0)
-    c.deps.log.info({ did: principal.did, ...key, cause: outcome.reason }, 'account is off: agent held')
+    c.deps.log.info({ dids: missing, ...key, cause: outcome.reason }, 'account is off: agent held')
+}
+
+export const placeOwnOn = async (
+  c: Change,
+  key: PrincipalKey,
+  did: Did,
+  { account, reason = 'disabled' }: Pick<Outcome, 'account' | 'reason'>,
+  guarded: boolean,
+  entry?: LogEntry,
+): Promise<void> => {
+  const others = switchesOfOthers(account.switches)
+  await placeHold(c, {
+    did,
+    origin: ownOrigin(key.adapter, key.id),
+    severity: 'suspend',
+    reason: reasonText(reason, key),
+    publicReason: 'The directory account is disabled.',
+    guarded,
+    evidence: {
+      cause: reason,
+      observedAt: account.observedAt ?? c.now,
+      switches: account.switches,
+      ...(others.length > 0 && { byOthers: others }),
+      ...(entry !== undefined && { by: entry.actor, at: entry.at }),
+    },
+  })
 }
 
 const reasonText = (reason: 'disabled' | 'deleted' | 'unproven', key: PrincipalKey): string => {
@@ -211,20 +228,29 @@ const confirmOwn = async (
     return asked(step.readInMs)
   }
   recall.confirmations.delete(keyText(key))
-  await confirmed(c, mount, own, context)
+  await confirmed(c, mount, key, context)
   return account
 }
 
-const confirmed = async (c: Change, mount: Mount, own: Hold, context: Context): Promise<void> => {
+const confirmed = async (c: Change, mount: Mount, key: PrincipalKey, context: Context): Promise<void> => {
+  const principal = await c.tx.principal(key)
+  if (principal === undefined) return
+  const owns = (await ownHolds(c.tx, principal, context.own)).flatMap(({ own }) =>
+    own === undefined || own.releasableAt !== undefined ? [] : [own],
+  )
+  const [first, ...rest] = owns
+  if (first === undefined) return
   // With other holds open nothing resumes now, yet whoever lifts those must not thereby stand in for the two people.
   const byPeople = c.deps.policy().resume === 'approval'
-  if (byPeople || (context.others.length === 0 && (await guardSeen(c, mount, 'resume', own.did)))) {
-    await c.tx.saveHold({ ...own, releasableAt: c.now })
-    await c.tx.appendAudit({ time: c.now, type: 'hold.releasable', did: own.did, actor: c.actor, hold: own.id })
-    c.deps.log.info({ did: own.did, hold: own.id }, 'account is on again: hold waits for approval')
-    return
-  }
-  await releaseHold(c, own, { how: 'confirmed' })
+  const sharers = rest.map(({ did }) => did)
+  const waits = byPeople || (context.others.length === 0 && (await guardSeen(c, mount, 'resume', first.did, sharers)))
+  for (const own of owns) await (waits ? releasable(c, own) : releaseHold(c, own, { how: 'confirmed' }))
+}
+
+const releasable = async (c: Change, own: Hold): Promise<void> => {
+  await c.tx.saveHold({ ...own, releasableAt: c.now })
+  await c.tx.appendAudit({ time: c.now, type: 'hold.releasable', did: own.did, actor: c.actor, hold: own.id })
+  c.deps.log.info({ did: own.did, hold: own.id }, 'account is on again: hold waits for approval')
 }
 
 const raise = (c: Change, key: PrincipalKey, alert: NonNullable<Outcome['alert']>): void => {
@@ -246,12 +272,13 @@ export const auditAccount = async (
   alert?: string,
 ): Promise<void> => {
   const principal = await c.tx.principal(key)
+  const shared = principal?.shared && (await didsOf(c.tx, principal))
   await c.tx.appendAudit({
     time: c.now,
     type: alert === undefined ? `account.${after.mark}` : `account.${alert}`,
-    did: principal?.did,
+    did: shared ? undefined : principal?.did,
     principals: [{ ...key, realm: mount.adapter.realm }],
     actor: c.actor,
-    details: { from: before.mark, to: after.mark, observed: after.observed },
+    details: { from: before.mark, to: after.mark, observed: after.observed, ...(shared && { shared }) },
   })
 }

@@ -7,6 +7,7 @@ import type { Did, PrincipalKey } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { KeySource } from '../lib/jwks.ts'
 import { audiencesOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
+import { mappingsOf } from './sharing.ts'
 
 /** A token whose signature and claims hold and that speaks for exactly one agent. Says nothing about holds. */
 export interface Verified {
@@ -50,7 +51,7 @@ export interface VerifierOptions {
   /** The key source of an issuer; the same one each time. */
   readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'>
   readonly clock: Pick<Clock, 'now'>
-  readonly store: Pick<StoreReads, 'principalsById'>
+  readonly store: Pick<StoreReads, 'principalsById' | 'sharersOf'>
   /** How many verified tokens are remembered. */
   readonly cacheSize?: number
 }
@@ -125,11 +126,14 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
       const { onBehalfOf } = subject
       const ids = [...new Set([...subject.principals, ...(onBehalfOf ? [onBehalfOf.id] : [])])]
       const found = await store.principalsById(adapter.name, ids)
-      const principals = found.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
-      const actor = principals.find(({ id }) => subject.principals.includes(id))
-      if (!actor) return rejected('R_UNMAPPED')
-      if (principals.some((principal) => principal.did !== actor.did)) {
-        return { ...rejected('R_AMBIGUOUS'), principals }
+      const sorted = found.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
+      const named = sorted.filter(({ id }) => subject.principals.includes(id))
+      if (named.length === 0) return rejected('R_UNMAPPED')
+      const principals = await ofOneDid(store, named.find(({ shared }) => !shared)?.did, sorted)
+      const actor = principals?.find(({ id }) => subject.principals.includes(id))
+      if (!principals || !actor) {
+        const all = await Promise.all(sorted.map((principal) => mappingsOf(store, principal)))
+        return { ...rejected('R_AMBIGUOUS'), principals: all.flat() }
       }
       return {
         valid: true,
@@ -149,6 +153,25 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
       seen = new Map()
     },
   }
+}
+
+/**
+ * The accounts as this DID has them; undefined when one of them is not its own. A shared account proves no DID (rule 16):
+ * only another account of the token, which is one agent's alone, says which of its DIDs acts.
+ */
+async function ofOneDid(
+  store: VerifierOptions['store'],
+  did: Did | undefined,
+  principals: readonly ScheduledPrincipal[],
+): Promise<ScheduledPrincipal[] | undefined> {
+  if (did === undefined) return undefined
+  const own: ScheduledPrincipal[] = []
+  for (const principal of principals) {
+    const mapping = (await mappingsOf(store, principal)).find((one) => one.did === did)
+    if (!mapping) return undefined
+    own.push(mapping)
+  }
+  return own
 }
 
 type IssuerTable = ReadonlyMap<string, ReadonlyMap<string, Selected>>

@@ -2,11 +2,12 @@ import { driving, highestSeverity } from '../core/account.ts'
 import { bySource } from '../core/capabilities.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { StoreReads } from '../core/store.ts'
-import type { Agent, Did, Hold, Labels } from '../core/types.ts'
+import type { Agent, Did, Hold, Labels, Principal } from '../core/types.ts'
 import type { AgentView, Caller, PrincipalView } from './api.ts'
-import { contextOf } from './context.ts'
-import type { Deps } from './deps.ts'
+import { contextFor } from './context.ts'
+import type { Deps, Mount } from './deps.ts'
 import { effectiveOf } from './granting.ts'
+import { allHeld } from './sharing.ts'
 
 export const unknownAgent = (did: Did): BridgeError =>
   new BridgeError('E_AGENT_UNKNOWN', 'No agent is registered under this DID.', {
@@ -33,8 +34,8 @@ export const statusOf = (agent: Agent | undefined, open: readonly Hold[]): Agent
 /** One agent whole, as the API shows it. */
 export const agentView = async (deps: Deps, reads: StoreReads, agent: Agent): Promise<AgentView> => {
   const open = await reads.openHolds(agent.did)
-  const principals = await reads.principalsOf(agent.did)
-  const now = deps.clock.now()
+  const principals: PrincipalView[] = []
+  for (const one of await reads.principalsOf(agent.did)) principals.push(await principalView(deps, reads, one, open))
   return {
     did: agent.did,
     name: agent.name,
@@ -46,36 +47,54 @@ export const agentView = async (deps: Deps, reads: StoreReads, agent: Agent): Pr
     labels: agent.labels,
     capabilities: bySource(await reads.sourcesOf(agent.did)),
     effective: await effectiveOf(reads, agent.did),
-    principals: principals.map((principal): PrincipalView => {
-      const mount = deps.mounts().get(principal.adapter)
-      const wantsOff =
-        mount === undefined ? open.length > 0 : driving(contextOf(deps, mount, principal, open, now)).length > 0
-      const { account } = principal
-      return {
-        adapter: principal.adapter,
-        id: principal.id,
-        kind: principal.kind,
-        appId: principal.appId,
-        scopes: principal.scopes,
-        shared: false,
-        account: {
-          desired: wantsOff ? 'disabled' : 'enabled',
-          observed: account.observed,
-          observedAt: account.observedAt,
-          mark: account.mark,
-          switches: account.switches,
-          contested: account.contested,
-          overridden: account.overriddenAt !== undefined,
-          lastError: account.lastError,
-        },
-      }
-    }),
+    principals,
     holds: open,
     lastActivity: agent.lastActivity,
     createdAt: agent.createdAt,
     updatedAt: agent.updatedAt,
     revision: agent.revision,
   }
+}
+
+const principalView = async (
+  deps: Deps,
+  reads: StoreReads,
+  principal: Principal,
+  open: readonly Hold[],
+): Promise<PrincipalView> => {
+  const mount = deps.mounts().get(principal.adapter)
+  const { account } = principal
+  return {
+    adapter: principal.adapter,
+    id: principal.id,
+    kind: principal.kind,
+    appId: principal.appId,
+    scopes: principal.scopes,
+    shared: principal.shared,
+    account: {
+      desired: (await wantedOff(deps, reads, mount, principal, open)) ? 'disabled' : 'enabled',
+      observed: account.observed,
+      observedAt: account.observedAt,
+      mark: account.mark,
+      switches: account.switches,
+      contested: account.contested,
+      overridden: account.overriddenAt !== undefined,
+      lastError: account.lastError,
+    },
+  }
+}
+
+const wantedOff = async (
+  deps: Deps,
+  reads: StoreReads,
+  mount: Mount | undefined,
+  principal: Principal,
+  open: readonly Hold[],
+): Promise<boolean> => {
+  if (mount !== undefined) {
+    return driving(await contextFor(deps, reads, mount, principal, deps.clock.now(), open)).length > 0
+  }
+  return principal.shared ? allHeld(reads, principal) : open.length > 0
 }
 
 export const requireAgent = async (reads: StoreReads, did: Did): Promise<Agent> => {

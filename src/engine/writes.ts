@@ -11,6 +11,7 @@ import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
 import { noteCall, type Recall } from './recall.ts'
 import { settle } from './seen.ts'
+import { keptOff } from './sharing.ts'
 import { keyOf, pausedKey, refOf } from './worker.ts'
 
 /**
@@ -176,7 +177,7 @@ export const enable = async (
   // A hold may have been committed together with the intent: nothing may lie between this look and the wire (I2).
   const kept = new Set<string>()
   for (const { principal } of begun) {
-    if ((await deps.store.openHolds(principal.did)).length > 0) kept.add(principal.id)
+    if (await keptOff(deps.store, principal)) kept.add(principal.id)
   }
   const free = begun.filter(({ principal }) => !kept.has(principal.id))
   const results = await call(

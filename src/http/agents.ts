@@ -4,9 +4,19 @@ import { BridgeError } from '../core/errors.ts'
 import { callerOf, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
-import { agentPatch, agentPath, agentQuery, agentSchema, page, reason, registration, replacement } from './schemas.ts'
+import {
+  agentPatch,
+  agentPath,
+  agentQuery,
+  agentSchema,
+  page,
+  reason,
+  registration,
+  replacement,
+  sharedSchema,
+} from './schemas.ts'
 import { invalid } from './validation.ts'
-import { type AgentBody, agentBody } from './views.ts'
+import { type AgentBody, agentBody, sharedBody } from './views.ts'
 
 const tags = ['agents']
 const ifMatch = z
@@ -42,7 +52,6 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     'E_CAPABILITY',
     'E_HELD',
     'E_DECOMMISSIONED',
-    'E_RESERVED',
   ] as const
 
   app.route({
@@ -200,13 +209,16 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     schema: {
       operationId: 'findPrincipal',
       summary: 'The agent behind a directory account',
+      description: 'A shared account answers with every agent that shares it, as a list.',
       tags,
       querystring: z.strictObject({ adapter: z.string().min(1).max(64), id: z.string().min(1).max(2048) }),
-      response: { 200: answers('The agent', agentSchema) },
+      response: { 200: answers('The agent, or all that share the account', z.union([agentSchema, sharedSchema])) },
     },
     handler: async (request, reply) => {
       const { adapter, id } = request.query
-      return tagged(reply, agentBody(await bridge.principal(adapter, id, callerOf(request)), readsAll(request)))
+      const found = await bridge.principal(adapter, id, callerOf(request))
+      const all = readsAll(request)
+      return 'agents' in found ? sharedBody(found, all) : tagged(reply, agentBody(found, all))
     },
   })
 

@@ -32,7 +32,10 @@ const principalBody = z.strictObject({
   kind: text(64),
   appId: text(200).optional(),
   scopes: scopes.optional(),
-  shared: z.boolean().optional(),
+  shared: z
+    .boolean()
+    .optional()
+    .describe('Several agents use the account; each of them registers it with shared: true'),
 })
 
 const agentMembers = {
@@ -135,7 +138,7 @@ const principalSchema = z.object({
   kind: z.string(),
   appId: z.string().nullable(),
   scopes: z.array(z.string()),
-  shared: z.boolean(),
+  shared: z.boolean().describe('Switched off only while every agent that shares it is held'),
   account: z.object({
     desired: z.enum(['enabled', 'disabled']),
     observed: z.string().describe('enabled, disabled, absent or unknown'),
@@ -194,6 +197,10 @@ export const agentSchema = z
       },
     ],
   })
+
+export const sharedSchema = z
+  .object({ adapter: z.string(), id: z.string(), shared: z.literal(true), agents: z.array(agentSchema) })
+  .meta({ id: 'SharedPrincipal', description: 'Nothing says which of the agents acts through a shared account' })
 
 export const page = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), nextCursor: z.string().nullable().describe('Null on the last page') })

@@ -47,7 +47,6 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_NOT_RELEASABLE: 'The hold cannot be released now',
   E_IDEMPOTENCY_BODY: 'The Idempotency-Key was used for another request',
   E_IDEMPOTENCY_RELEASED: 'The hold placed under this Idempotency-Key was released since',
-  E_RESERVED: 'Reserved for a later release',
   E_BUDGET: 'Too many at once',
   E_GUARD_PLAN: 'The plan is not the one that waits',
   E_SHUTTING_DOWN: 'The bridge is stopping',

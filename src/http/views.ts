@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import type { AuditEntry } from '../core/audit.ts'
 import type { Hold, Release } from '../core/types.ts'
-import type { AgentView, PrincipalView } from '../engine/api.ts'
-import type { agentSchema, awaitingSchema, holdSchema } from './schemas.ts'
+import type { AgentView, PrincipalView, SharedView } from '../engine/api.ts'
+import type { agentSchema, awaitingSchema, holdSchema, sharedSchema } from './schemas.ts'
 
 /** Our records as the API spells them: members listed one by one, so that nothing new shows up by itself. */
 
@@ -69,6 +69,13 @@ export const agentBody = (agent: AgentView, all: boolean): AgentBody => ({
   createdAt: time(agent.createdAt),
   updatedAt: time(agent.updatedAt),
   revision: agent.revision,
+})
+
+export const sharedBody = ({ adapter, agents, id }: SharedView, all: boolean): z.output<typeof sharedSchema> => ({
+  adapter,
+  id,
+  shared: true,
+  agents: agents.map((agent) => agentBody(agent, all)),
 })
 
 export const releaseBody = (release: Release): ReleaseBody => ({

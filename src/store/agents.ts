@@ -36,6 +36,24 @@ const status = (eb: Where, wanted: NonNullable<AgentFilter['status']>) => {
   return eb.and([eb('decommissioned', '=', 0), wanted === 'suspended' ? open : eb.not(open)])
 }
 
+const mappedIn = (eb: Where, adapter: string) =>
+  eb.or([
+    eb.exists(
+      eb
+        .selectFrom('principals as p')
+        .select('p.id')
+        .whereRef('p.did', '=', 'agents.did')
+        .where('p.adapter', '=', adapter),
+    ),
+    eb.exists(
+      eb
+        .selectFrom('sharers as s')
+        .select('s.id')
+        .whereRef('s.did', '=', 'agents.did')
+        .where('s.adapter', '=', adapter),
+    ),
+  ])
+
 /** `%`, `_` and the escape itself stand for themselves. */
 const pattern = (part: string): string => `%${part.toLowerCase().replace(/[\\%_]/g, (c) => `\\${c}`)}%`
 
@@ -76,15 +94,7 @@ const matching = (filter: AgentFilter, after: Did) => {
     query = query.where('did', 'in', labelled)
   }
   if (adapter !== undefined) {
-    query = query.where((eb) =>
-      eb.exists(
-        eb
-          .selectFrom('principals as p')
-          .select('p.id')
-          .whereRef('p.did', '=', 'agents.did')
-          .where('p.adapter', '=', adapter),
-      ),
-    )
+    query = query.where((eb) => mappedIn(eb, adapter))
   }
   return q === undefined ? query : query.where((eb) => search(eb, q))
 }

@@ -1,10 +1,10 @@
 import { sql } from 'kysely'
 import type { Lane, ScheduledPrincipal, StoreReads } from '../core/store.ts'
 import { toPrincipal } from './rows.ts'
+import { heldSharer, principalsOfDid } from './sharers.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
 
-const all = build.selectFrom('principals').selectAll()
-const inAdapter = all.where('adapter', '=', text('adapter'))
+const inAdapter = build.selectFrom('principals').selectAll().where('adapter', '=', text('adapter'))
 const scheduled = build
   .selectFrom('principals')
   .where('adapter', '=', text('adapter'))
@@ -13,7 +13,6 @@ const scheduled = build
 const ids = sql<string>`(select value from json_each(${text('ids')}))`
 
 const byKey = statement(inAdapter.where('id', '=', text('id')))
-const ofDid = statement(all.where('did', '=', text('did')).orderBy('adapter').orderBy('id'))
 const byIds = statement(inAdapter.where('id', 'in', ids))
 const counts = build.selectFrom('principal_counts')
 const count = statement(counts.select('n').where('adapter', '=', text('adapter')))
@@ -107,7 +106,7 @@ export const principalReads = (run: Run): PrincipalReads => ({
     const row = await run.one(byKey, { adapter, id })
     return row === undefined ? undefined : toPrincipal(row)
   },
-  principalsOf: async (did) => (await run.all(ofDid, { did })).map(toPrincipal),
+  principalsOf: async (did) => (await run.all(principalsOfDid, { did })).map(toPrincipal),
   principalsById: async (adapter, wanted) =>
     wanted.length === 0 ? [] : (await run.all(byIds, { adapter, ids: JSON.stringify(wanted) })).map(toPrincipal),
   countPrincipals: async (adapter) => (await run.one(count, { adapter }))?.n ?? 0,
@@ -128,6 +127,7 @@ export const principalReads = (run: Run): PrincipalReads => ({
   engaged: async (adapter) =>
     (await run.one(marked, { adapter })) !== undefined ||
     (await run.one(ownHold, { from: `adapter:${adapter}/`, to: `adapter:${adapter}0` })) !== undefined ||
-    (await run.one(held, { adapter })) !== undefined,
+    (await run.one(held, { adapter })) !== undefined ||
+    (await run.one(heldSharer, { adapter })) !== undefined,
   adaptersWithPrincipals: async () => (await run.all(adapters)).map((row) => row.adapter),
 })

@@ -3,6 +3,7 @@ import { agentReads } from './agents.ts'
 import { auditReads } from './audit.ts'
 import { holdReads } from './holds.ts'
 import { principalReads } from './principals.ts'
+import { sharerReads } from './sharers.ts'
 import { signalReads } from './signals.ts'
 import { sourceReads } from './sources.ts'
 import type { Run } from './statement.ts'
@@ -11,6 +12,7 @@ import type { Run } from './statement.ts'
 export const reads = (run: Run): StoreReads => ({
   ...agentReads(run),
   ...principalReads(run),
+  ...sharerReads(run),
   ...holdReads(run),
   ...signalReads(run),
   ...sourceReads(run),

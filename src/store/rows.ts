@@ -1,6 +1,17 @@
 import type { Selectable } from 'kysely'
 import type { HeldDid, Idempotent, Lane, Schedule, ScheduledPrincipal } from '../core/store.ts'
-import type { Account, Agent, CapabilitySource, Hold, Origin, Principal, Release, Signal } from '../core/types.ts'
+import type {
+  Account,
+  Agent,
+  CapabilitySource,
+  Hold,
+  Origin,
+  Principal,
+  PrincipalKey,
+  Release,
+  Sharer,
+  Signal,
+} from '../core/types.ts'
 import type {
   AgentTable,
   HoldTable,
@@ -8,6 +19,7 @@ import type {
   PrincipalTable,
   ReleaseTable,
   Schema,
+  SharerTable,
   SignalTable,
 } from './schema.ts'
 
@@ -85,6 +97,7 @@ export const toPrincipal = (row: PrincipalTable): ScheduledPrincipal => ({
   appId: maybe(row.app_id),
   scopes: parse(row.scopes),
   mappedAt: row.mapped_at,
+  shared: row.shared === 1,
   account: toAccount(row),
   schedule: { nextAt: maybe(row.next_at), lane: row.lane },
 })
@@ -127,8 +140,25 @@ export const fromPrincipal = (principal: Principal, schedule: Schedule): Princip
   app_id: principal.appId ?? null,
   scopes: JSON.stringify(principal.scopes),
   mapped_at: principal.mappedAt,
+  shared: flag(principal.shared),
   ...fromAccount(principal.account),
   ...fromSchedule(schedule),
+})
+
+export const toSharer = (row: SharerTable): Sharer => ({
+  did: row.did,
+  appId: maybe(row.app_id),
+  scopes: parse(row.scopes),
+  mappedAt: row.mapped_at,
+})
+
+export const fromSharer = (key: PrincipalKey, sharer: Sharer): SharerTable => ({
+  adapter: key.adapter,
+  id: key.id,
+  did: sharer.did,
+  app_id: sharer.appId ?? null,
+  scopes: JSON.stringify(sharer.scopes),
+  mapped_at: sharer.mappedAt,
 })
 
 export const toHold = (row: HoldTable): Hold => ({

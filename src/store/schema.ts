@@ -10,6 +10,7 @@ export type Schema = {
   agents: AgentTable
   agent_labels: { did: string; key: string; value: string }
   principals: PrincipalTable
+  sharers: SharerTable
   principal_counts: { adapter: string; n: number }
   capability_sources: { did: string; capability: string; source: string; kind: string; confirmed_at: number }
   holds: HoldTable
@@ -56,6 +57,7 @@ export type PrincipalTable = {
   app_id: string | null
   scopes: string
   mapped_at: number
+  shared: number
   observed: AccountState
   observed_at: number | null
   switches: string
@@ -80,6 +82,15 @@ export type PrincipalTable = {
   last_error: string | null
   next_at: number | null
   lane: Lane
+}
+
+export type SharerTable = {
+  adapter: string
+  id: string
+  did: string
+  app_id: string | null
+  scopes: string
+  mapped_at: number
 }
 
 export type HoldTable = {

@@ -29,7 +29,7 @@ create index agent_labels_value on agent_labels (key, value);
 
 create table principals (
   adapter text not null, id text not null, did text not null references agents (did), kind text not null, app_id text,
-  scopes text not null, mapped_at integer not null,
+  scopes text not null, mapped_at integer not null, shared integer not null check (shared in (0, 1)),
   observed text not null check (observed in ('enabled', 'disabled', 'absent', 'unknown')), observed_at integer,
   switches text not null, depends_on text, mark text not null check (mark in ('none', 'claimed', 'ours', 'lifted')),
   claimed_at integer, sent_at integer, intent text check (intent in ('disable', 'enable')), in_flight_until integer,
@@ -44,6 +44,14 @@ create index principals_due on principals (adapter, lane, next_at, id) where nex
 create index principals_seen on principals (adapter, observed_at, id, read_due_at);
 create index principals_depends on principals (adapter, depends_on) where depends_on is not null;
 create index principals_marked on principals (mark, adapter) where mark <> 'none';
+
+-- Every DID of a shared principal; the row in principals then names any one of them.
+create table sharers (
+  adapter text not null, id text not null, did text not null references agents (did), app_id text, scopes text not null,
+  mapped_at integer not null, primary key (adapter, id, did),
+  foreign key (adapter, id) references principals (adapter, id) on delete cascade
+) strict, without rowid;
+create index sharers_did on sharers (did);
 
 -- Counting a million index entries for every guard decision would cost tens of milliseconds.
 create table principal_counts (adapter text not null primary key, n integer not null) strict, without rowid;

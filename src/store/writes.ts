@@ -7,7 +7,8 @@ import { sqliteCode } from './database.ts'
 import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
 import { recordWrites } from './records.ts'
-import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule } from './rows.ts'
+import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule, fromSharer } from './rows.ts'
+import { dropSharer, dropSharers, firstSharer, listSharer, nameSharer, wakeHeldShared, wakeShared } from './sharers.ts'
 import { build, number, type Run, rowWriter, type Statement, slot, statement, text, type Values } from './statement.ts'
 
 const agentWriter = rowWriter('agents', ['did'])
@@ -15,6 +16,7 @@ const labelWriter = rowWriter('agent_labels', ['did', 'key'])
 const principalWriter = rowWriter('principals', ['adapter', 'id'])
 const accountWriter = rowWriter('principals', ['adapter', 'id'])
 const descriptionWriter = rowWriter('principals', ['adapter', 'id'])
+const sharerWriter = rowWriter('sharers', ['adapter', 'id', 'did'])
 const holdWriter = rowWriter('holds', ['id'])
 const releaseWriter = rowWriter('releases', ['id'])
 
@@ -27,7 +29,11 @@ const noteActivity = statement(
 )
 const dropLabels = statement(build.deleteFrom('agent_labels').where('did', '=', text('did')))
 const dropPrincipal = statement(
-  build.deleteFrom('principals').where('adapter', '=', text('adapter')).where('id', '=', text('id')),
+  build
+    .deleteFrom('principals')
+    .where('adapter', '=', text('adapter'))
+    .where('id', '=', text('id'))
+    .where('did', '=', text('did')),
 )
 const nextAt = sql<number>`min(coalesce(next_at, ${number('at')}), ${number('at')})`
 const principals = build.updateTable('principals')
@@ -93,8 +99,9 @@ type AgentWrites = Pick<
   | 'saveAgent'
   | 'noteActivity'
   | 'insertPrincipal'
+  | 'addSharer'
   | 'describePrincipal'
-  | 'deletePrincipal'
+  | 'unmapPrincipal'
   | 'saveAccount'
   | 'wake'
   | 'askRead'
@@ -122,13 +129,24 @@ const agentWrites = (run: Run): AgentWrites => ({
   insertPrincipal: async (principal, schedule) => {
     const row = fromPrincipal(principal, schedule)
     await insert(run, principalWriter.insert(row), row, 'E_PRINCIPAL_TAKEN', 'E_AGENT_UNKNOWN')
+    if (principal.shared) await run.change(listSharer, keyOf(principal))
   },
-  describePrincipal: async (key, { appId, kind, scopes }) => {
-    const row = { ...keyOf(key), kind, app_id: appId ?? null, scopes: JSON.stringify(scopes) }
+  addSharer: async (key, sharer) => {
+    const row = fromSharer(key, sharer)
+    await insert(run, sharerWriter.insert(row), row, 'E_PRINCIPAL_TAKEN', 'E_NOT_FOUND')
+  },
+  describePrincipal: async (key, did, fields) => {
+    const { appId, kind, scopes, shared } = fields
+    const described = { kind, app_id: appId ?? null, scopes: JSON.stringify(scopes), shared: shared ? 1 : 0 }
+    const row = { ...keyOf(key), did, ...described }
     await update(run, descriptionWriter.update(row), row, 'E_NOT_FOUND')
+    await run.change(shared ? listSharer : dropSharers, keyOf(key))
   },
-  deletePrincipal: async (key) => {
-    await run.change(dropPrincipal, keyOf(key))
+  unmapPrincipal: async (key, did) => {
+    await run.change(dropSharer, { ...keyOf(key), did })
+    const left = await run.one(firstSharer, keyOf(key))
+    if (left === undefined) await run.change(dropPrincipal, { ...keyOf(key), did })
+    else await run.change(nameSharer, { ...keyOf(key), did: left.did })
   },
   saveAccount: async (key, account, schedule) => {
     const row = { ...keyOf(key), ...fromAccount(account), ...fromSchedule(schedule) }
@@ -136,6 +154,7 @@ const agentWrites = (run: Run): AgentWrites => ({
   },
   wake: async (did, at, lane) => {
     await run.change(wakeDid, { did, at, lane })
+    await run.change(wakeShared, { did, at, lane })
   },
   askRead: async (key, at, again) => {
     await run.change(askOne, { ...keyOf(key), at, again: again ?? null })
@@ -147,6 +166,7 @@ const agentWrites = (run: Run): AgentWrites => ({
   wakeEngaged: async (adapter, at) => {
     await run.change(wakeMarked, { adapter, at })
     await run.change(wakeHeld, { adapter, at })
+    await run.change(wakeHeldShared, { adapter, at })
   },
 })
 

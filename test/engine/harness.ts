@@ -236,9 +236,16 @@ export class World implements AsyncDisposable {
   /** I2, at the moment of sending. */
   async #checkEnable(name: Name, id: string): Promise<void> {
     const principal = await this.store.principal({ adapter: name, id })
-    const open = principal === undefined ? [] : await this.store.openHolds(principal.did)
-    if (principal?.account.mark === 'ours' && open.length === 0) return
-    this.violations.push(`I2: enabled ${name}/${id} with mark ${principal?.account.mark} and ${open.length} open holds`)
+    const dids = principal?.shared
+      ? (await this.store.sharersOf(principal)).map(({ did }) => did)
+      : principal === undefined
+        ? []
+        : [principal.did]
+    const open = await Promise.all(dids.map((did) => this.store.openHolds(did)))
+    const own = open.flat().some(({ origin }) => origin === `adapter:${name}/${id}`)
+    if (principal?.account.mark === 'ours' && !own && open.some((holds) => holds.length === 0)) return
+    const held = open.map((holds) => holds.length).join(', ')
+    this.violations.push(`I2: enabled ${name}/${id} with mark ${principal?.account.mark} and open holds: ${held}`)
   }
 
   #probe(point: string): void {

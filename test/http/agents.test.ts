@@ -138,6 +138,11 @@ test('the agent behind an account is found, and validation answers issues', asyn
   const found = await server.ask(`/v1/principals?adapter=contoso&id=${agent.did}`, { as: 'reader' })
   assert.equal(found.json?.did, agent.did)
   assert.equal((await server.ask('/v1/principals?adapter=contoso', { as: 'reader' })).status, 400)
+  const shared = await server.ask(`/v1/principals?adapter=contoso&id=shared:${agent.did}`, { as: 'reader' })
+  const { agents, ...rest } = shared.json ?? {}
+  assert.deepEqual(rest, { adapter: 'contoso', id: `shared:${agent.did}`, shared: true })
+  assert.deepEqual(agents, [found.json])
+  assert.equal(shared.headers.etag, undefined)
   const { json } = await server.ask(`/v1/agents/${agent.did}/validate`, { as: 'reader' })
   assert.deepEqual(json, { ok: false, issues: [{ code: 'V_SPONSOR', text: 'No sponsor.', mend: null }] })
 })

@@ -152,9 +152,10 @@ export const createDouble = (): Double => {
       calls.filters.push(filter)
       return { items: [...agents.keys()].sort().slice(0, filter.limit).map(view), nextCursor: 'next' }
     },
-    async principal(_adapter, id, caller) {
+    async principal(adapter, id, caller) {
       seen(caller)
-      return view(id)
+      const did = /^shared:(.*)$/.exec(id)?.[1]
+      return did === undefined ? view(id) : { adapter, id, agents: [view(did)] }
     },
     async validate(did, caller) {
       seen(caller)

@@ -6,6 +6,7 @@ import { holdContract } from './holds.ts'
 import { principalContract } from './principals.ts'
 import { propertyContract } from './properties.ts'
 import { recordContract } from './records.ts'
+import { sharerContract } from './sharers.ts'
 import { transactionContract } from './transactions.ts'
 
 /** One open store of its own. `reopen` closes it and opens it again, as a restart does. */
@@ -32,6 +33,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   }
   describe(`${name} store: agents`, () => agentContract(storeTest))
   describe(`${name} store: principals`, () => principalContract(storeTest))
+  describe(`${name} store: shared principals`, () => sharerContract(storeTest))
   describe(`${name} store: holds`, () => holdContract(storeTest))
   describe(`${name} store: signals and records`, () => recordContract(storeTest))
   describe(`${name} store: audit`, () => auditContract(storeTest))

@@ -30,6 +30,7 @@ export const principal = (did: string, id: string, fields: Partial<Principal> = 
   adapter: 'contoso',
   id,
   did,
+  shared: false,
   kind: 'agentIdentity',
   appId: undefined,
   scopes: [],

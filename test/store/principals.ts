@@ -60,8 +60,9 @@ export const principalContract = (test: StoreTest): void => {
 
   test('saveAccount and describePrincipal change their own fields only', async (store) => {
     await map(store, [['p1', idle]])
+    const described = { kind: 'user', appId: 'x', scopes: ['s'], shared: false }
     await store.write((tx) => tx.saveAccount(key('p1'), fullAccount, { nextAt: 9, lane: 0 }))
-    await store.write((tx) => tx.describePrincipal(key('p1'), { kind: 'user', appId: 'x', scopes: ['s'] }))
+    await store.write((tx) => tx.describePrincipal(key('p1'), 'did:mesh:a', described))
     const after = await store.principal(key('p1'))
     assert.deepEqual(after, {
       ...principal('did:mesh:a', 'p1', { kind: 'user', appId: 'x', scopes: ['s'], account: fullAccount }),
@@ -69,7 +70,7 @@ export const principalContract = (test: StoreTest): void => {
     })
     for (const change of [
       store.write((tx) => tx.saveAccount(key('none'), fullAccount, idle)),
-      store.write((tx) => tx.describePrincipal(key('none'), { kind: 'user', appId: undefined, scopes: [] })),
+      store.write((tx) => tx.describePrincipal(key('none'), 'did:mesh:a', described)),
     ]) {
       await assert.rejects(change, { code: 'E_NOT_FOUND' })
     }
@@ -91,9 +92,9 @@ export const principalContract = (test: StoreTest): void => {
     assert.equal(await store.countPrincipals('contoso'), 2)
     assert.deepEqual(await store.adaptersWithPrincipals(), ['contoso', 'okta'])
     await store.write(async (tx) => {
-      await tx.deletePrincipal(key('p1'))
-      await tx.deletePrincipal(key('p1'))
-      await tx.deletePrincipal({ adapter: 'okta', id: 'q' })
+      await tx.unmapPrincipal(key('p1'), 'did:mesh:a')
+      await tx.unmapPrincipal(key('p1'), 'did:mesh:a')
+      await tx.unmapPrincipal({ adapter: 'okta', id: 'q' }, 'did:mesh:a')
     })
     assert.equal(await store.countPrincipals('contoso'), 1)
     assert.equal(await store.countPrincipals('okta'), 0)

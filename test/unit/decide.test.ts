@@ -42,6 +42,7 @@ const principal = (over: Partial<Principal> = {}): Principal => ({
   appId: undefined,
   scopes: ['https://graph.microsoft.com/.default'],
   mappedAt: 0,
+  shared: false,
   account: account(),
   ...over,
 })
@@ -165,6 +166,17 @@ describe('decide', () => {
     assert.deepEqual(decision.codes, ['R_AMBIGUOUS', 'R_SUSPENDED'])
     assert.equal(decision.did, undefined)
     assert.equal(decision.holds.length, 1)
+  })
+
+  it('refuses a shared account that nothing proves the DID of, whether one agent has it or several', () => {
+    const own = principal({ shared: true })
+    assert.deepEqual(codes(question({ did: undefined, principals: [own], unproven: true })), ['R_AMBIGUOUS'])
+    assert.equal(decide(question({ did: undefined, principals: [own], unproven: true })).did, undefined)
+    const both = [own, principal({ shared: true, did: OTHER })]
+    const held = decide(question({ did: undefined, principals: both, unproven: true, holds: [hold({ did: OTHER })] }))
+    assert.deepEqual(held.codes, ['R_AMBIGUOUS', 'R_SUSPENDED'])
+    assert.deepEqual(codes(question({ did: DID, principals: [own], unproven: true })), ['R_AMBIGUOUS'])
+    assert.deepEqual(codes(question({ principals: [own] })), [])
   })
 
   it('refuses a token of another agent than the one asked about', () => {

@@ -5,6 +5,7 @@ import type { Adapter, Issuer, TokenRefusal, TokenSubject } from '../../src/core
 import type { RefusalCode } from '../../src/core/decide.ts'
 import { codeOf } from '../../src/core/errors.ts'
 import type { ScheduledPrincipal, StoreReads } from '../../src/core/store.ts'
+import type { PrincipalKey, Sharer } from '../../src/core/types.ts'
 import { createVerifier, type VerifierOptions } from '../../src/engine/verify.ts'
 import { manualClock } from '../../src/lib/clock.ts'
 import { createKeySource, type KeySource } from '../../src/lib/jwks.ts'
@@ -26,6 +27,7 @@ const mapped = (id: string, did = DID, adapter = 'contoso'): ScheduledPrincipal 
   appId: undefined,
   scopes: [],
   mappedAt: 0,
+  shared: false,
   account: freshAccount,
   schedule: { nextAt: undefined, lane: 1 },
 })
@@ -56,8 +58,10 @@ async function rig(over: Partial<VerifierOptions> & { identify?: Adapter['identi
   const state = {
     adapters: [directory('contoso', [server.issuer()], over.identify)],
     rows: [mapped('account-1')],
+    sharers: [] as (PrincipalKey & Sharer)[],
   }
-  const store: Pick<StoreReads, 'principalsById'> = {
+  const store: Pick<StoreReads, 'principalsById' | 'sharersOf'> = {
+    sharersOf: async ({ adapter, id }) => state.sharers.filter((one) => one.adapter === adapter && one.id === id),
     async principalsById(adapter, ids) {
       asked.push({ adapter, ids })
       return state.rows.filter((row) => row.adapter === adapter && ids.includes(row.id))
@@ -135,6 +139,46 @@ describe('a verified token', () => {
     assert.ok(!ambiguous.valid && ambiguous.principals.length === 2)
     r.state.rows = [mapped('account-1'), mapped('account-1', OTHER)]
     await r.refused(r.token(), 'R_AMBIGUOUS')
+  })
+
+  it('takes no shared account for a proof of the DID', async () => {
+    await using r = await rig()
+    const share = (did: string, id = 'account-1') => ({
+      adapter: 'contoso',
+      id,
+      did,
+      appId: 'x',
+      scopes: [did],
+      mappedAt: 1,
+    })
+    r.state.rows = [{ ...mapped('account-1'), shared: true }]
+    r.state.sharers = [share(DID)]
+    const alone = await r.refused(r.token(), 'R_AMBIGUOUS')
+    assert.deepEqual(
+      alone.principals.map(({ did, scopes }) => [did, scopes]),
+      [[DID, [DID]]],
+    )
+    r.state.sharers = [share(DID), share(OTHER)]
+    const several = await r.refused(r.token(), 'R_AMBIGUOUS')
+    assert.deepEqual(
+      several.principals.map(({ did }) => did),
+      [DID, OTHER],
+    )
+    // Nor the one that it acts for.
+    r.state.rows.push(mapped('account-2'))
+    await r.refused(r.token({ obo: 'account-2' }), 'R_AMBIGUOUS')
+    // Another account of the token that is one agent's alone is one, if that agent shares the account.
+    const proven = await r.accepted(r.token({ azp: 'account-2' }))
+    assert.deepEqual(proven.actor, { did: DID, principal: { adapter: 'contoso', id: 'account-1' } })
+    assert.deepEqual(
+      proven.principals.map(({ did, id, scopes }) => [id, did, scopes]),
+      [
+        ['account-1', DID, [DID]],
+        ['account-2', DID, []],
+      ],
+    )
+    r.state.sharers = [share(OTHER)]
+    await r.refused(r.token({ azp: 'account-2' }), 'R_AMBIGUOUS')
   })
 
   it('looks up the one it acts for too: another agent makes it ambiguous, and never names the actor', async () => {
@@ -229,7 +273,11 @@ describe('(issuer, audience)', () => {
   it('selects exactly one adapter, or the configuration is refused', async () => {
     await using r = await rig()
     const isConfig = (error: unknown) => codeOf(error) === 'E_CONFIG'
-    const options = { keys: r.keys, clock: r.clock, store: { principalsById: async () => [] } }
+    const options = {
+      keys: r.keys,
+      clock: r.clock,
+      store: { principalsById: async () => [], sharersOf: async () => [] },
+    }
     const twice = [directory('a', [r.server.issuer()]), directory('b', [r.server.issuer({ algorithms: ['ES256'] })])]
     assert.throws(() => createVerifier({ ...options, adapters: () => twice }), isConfig)
     const inOne = [directory('a', [r.server.issuer(), r.server.issuer({ audiences: ['x', AUDIENCE] })])]
