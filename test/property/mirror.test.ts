@@ -3,8 +3,9 @@ import { env } from 'node:process'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { names } from '../engine/harness.ts'
-import { agents, type Command, command, homes, type Setting, setting } from './model.ts'
+import { accountOf, agents, type Command, command, homes, type Setting, setting, sharedId } from './model.ts'
 import { didOf, Play } from './play.ts'
+import { sharedAtRest } from './sharing.ts'
 
 const numRuns = Number(env['FC_RUNS'] ?? 60)
 const seed = env['FC_SEED'] === undefined ? {} : { seed: Number(env['FC_SEED']) }
@@ -21,6 +22,7 @@ const playAll = async (chosen: Setting, commands: readonly Command[], racing = f
   await play.calm()
   assert.deepEqual(world.violations, [])
   await atRest(play)
+  await sharedAtRest(play)
 
   // Nothing oscillates: another hour brings neither a write nor a hold.
   const written = names.map((at) => world.directories[at].written.length)
@@ -70,6 +72,7 @@ const atRest = async (play: Play): Promise<void> => {
   for (const agent of agents) {
     const open = await world.open(didOf(agent))
     for (const at of homes[agent]) {
+      if (accountOf(chosen, at, agent) === sharedId) continue
       const mode = world.settings[at].mirror
       const account = await world.account(at, agent)
       const own = open.find(({ origin }) => origin === `adapter:${at}/${agent}`)

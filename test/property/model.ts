@@ -9,8 +9,14 @@ export type AgentName = (typeof agents)[number]
 /** Who has an account where: `c` is delegated by `p`. */
 export const homes: Readonly<Record<AgentName, readonly Name[]>> = { p: names, c: ['north'], x: names }
 
+/** The account in north that some of them share instead. */
+export const sharedId = 's'
+
+export const accountOf = ({ sharing }: Pick<Setting, 'sharing'>, at: Name, agent: AgentName): string =>
+  at === 'north' && sharing.includes(agent) ? sharedId : agent
+
 export type Command =
-  | { do: 'kill' | 'suspend' | 'repeat' | 'patch'; agent: AgentName }
+  | { do: 'kill' | 'suspend' | 'repeat' | 'patch' | 'leave' | 'join'; agent: AgentName }
   | { do: 'release'; agent: AgentName; by: 'origin' | 'two' | 'approvers' }
   | { do: 'flip'; at: Name; agent: AgentName; on: boolean }
   | { do: 'vendor'; at: Name; agent: AgentName; on: boolean }
@@ -44,6 +50,7 @@ export const command = (jumps: boolean): fc.Arbitrary<Command> =>
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: of('kill', 'suspend'), agent }) },
     { weight: 1, arbitrary: fc.record({ do: of('repeat', 'patch'), agent }) },
+    { weight: 1, arbitrary: fc.record({ do: of('leave', 'join'), agent }) },
     { weight: 6, arbitrary: fc.record({ do: of('release'), agent, by: of('origin', 'two', 'approvers') }) },
     { weight: 5, arbitrary: fc.record({ do: of('flip'), at, agent, on }) },
     { weight: 2, arbitrary: fc.record({ do: of('vendor'), at, agent, on }) },
@@ -74,6 +81,8 @@ export interface Setting {
   readonly south: MirrorMode
   readonly logless: boolean
   readonly guardMax: number
+  /** Who shares one account in north. */
+  readonly sharing: readonly AgentName[]
 }
 
 export const setting: fc.Arbitrary<Setting> = fc.record({
@@ -82,4 +91,5 @@ export const setting: fc.Arbitrary<Setting> = fc.record({
   south: fc.constantFrom<MirrorMode[]>('both', 'both', 'both', 'inbound', 'outbound', 'observe'),
   logless: fc.boolean(),
   guardMax: fc.constantFrom(50, 50, 2),
+  sharing: fc.constantFrom<AgentName[][]>([], [], [], ['p', 'c'], ['c', 'x'], ['p', 'c', 'x']),
 })

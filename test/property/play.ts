@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { BridgeError } from '../../src/core/errors.ts'
-import type { SignalFrame } from '../../src/engine/api.ts'
+import type { Hold } from '../../src/core/types.ts'
+import type { PrincipalInput, SignalFrame } from '../../src/engine/api.ts'
 import {
   alice,
   bob,
@@ -18,7 +19,7 @@ import {
   soc,
   World,
 } from '../engine/harness.ts'
-import { type AgentName, agents, type Command, homes, type Setting } from './model.ts'
+import { type AgentName, accountOf, agents, type Command, homes, type Setting, sharedId } from './model.ts'
 
 const didOf = (agent: string): string => `did:mesh:${agent}`
 const followers = { name: 'consumer', held: new Set<string>() }
@@ -60,9 +61,8 @@ export class Play implements AsyncDisposable {
       adapters: { south: { logless: setting.logless, settings: { mirror: setting.south } } },
     })
     const play = new Play(world, setting, racing)
-    await world.agent('p', {}, homes.p)
-    await world.agent('c', { parentDid: didOf('p') }, homes.c)
-    await world.agent('x', {}, homes.x)
+    if (setting.sharing.length > 0) world.north.add({ id: sharedId })
+    for (const agent of agents) await play.#register(agent)
     for (const at of names) world.directories[at].latencyMs = racing ? 700 : 0
     return play
   }
@@ -102,8 +102,10 @@ export class Play implements AsyncDisposable {
         )
         return
       case 'repeat':
-        await world.agent(command.agent, command.agent === 'c' ? { parentDid: didOf('p') } : {}, homes[command.agent])
-        return
+        return this.#register(command.agent)
+      case 'leave':
+      case 'join':
+        return this.#share(command.agent, command.do === 'join')
       case 'patch': {
         const did = didOf(command.agent)
         const engaged = (await world.open(did)).length > 0
@@ -115,13 +117,13 @@ export class Play implements AsyncDisposable {
       case 'release':
         return this.#release(command.agent, command.by)
       case 'flip':
-        world.directories[command.at].set(command.agent, command.on)
+        world.directories[command.at].set(this.#id(command), command.on)
         return
       case 'vendor':
-        world.directories[command.at].setVendor(command.agent, command.on ? 'on' : 'off')
+        world.directories[command.at].setVendor(this.#id(command), command.on ? 'on' : 'off')
         return
       case 'hint':
-        await world.ring(command.at, { delivery: `d${this.#deliveries++ - command.n}`, principal: command.agent })
+        await world.ring(command.at, { delivery: `d${this.#deliveries++ - command.n}`, principal: this.#id(command) })
         return
       case 'poll':
         return this.#start(`sync ${command.at}`, () => world.runner(command.at).sync.changes(world.signal))
@@ -141,7 +143,7 @@ export class Play implements AsyncDisposable {
         world.directories[command.at].logLagMs = command.ms
         return
       case 'unreadable':
-        world.directories[command.at].reads.add({ mode: 'unreadable', id: command.agent, times: 2 })
+        world.directories[command.at].reads.add({ mode: 'unreadable', id: this.#id(command), times: 2 })
         return
       case 'down':
         world.directories[command.at].reads.add({ mode: 'down', times: 2 })
@@ -152,7 +154,7 @@ export class Play implements AsyncDisposable {
       case 'write':
         world.directories[command.at].writes.add({
           mode: command.mode,
-          id: command.agent,
+          id: this.#id(command),
           times: 1,
           afterMs: 20 * second,
           retryAfterMs: 5 * second,
@@ -177,6 +179,27 @@ export class Play implements AsyncDisposable {
       case 'die':
         world.dieAt = command.point
     }
+  }
+
+  #id({ agent, at }: { agent: AgentName; at: Name }): string {
+    return accountOf(this.setting, at, agent)
+  }
+
+  #principals(agent: AgentName, shares: boolean): PrincipalInput[] {
+    return homes[agent]
+      .map((adapter) => ({ adapter, id: this.#id({ agent, at: adapter }), kind: 'account' }))
+      .map((one) => (one.id === sharedId ? { ...one, shared: true } : one))
+      .filter(({ id }) => shares || id !== sharedId)
+  }
+
+  async #register(agent: AgentName): Promise<void> {
+    const parent = agent === 'c' ? { parentDid: didOf('p') } : {}
+    await this.world.agent(agent, { ...parent, principals: this.#principals(agent, true) }, homes[agent])
+  }
+
+  async #share(agent: AgentName, joins: boolean): Promise<void> {
+    if (!this.setting.sharing.includes(agent)) return
+    await this.world.bridge.patch(didOf(agent), { principals: this.#principals(agent, joins) }, registrar, undefined)
   }
 
   /** One of each kind at a time, as in a loop. */
@@ -247,8 +270,9 @@ export class Play implements AsyncDisposable {
     const { world } = this
     const now = world.clock.mono()
     for (const at of names) {
-      for (const id of agents) {
-        if (!homes[id].includes(at)) continue
+      for (const agent of agents) {
+        if (!homes[agent].includes(at)) continue
+        const id = this.#id({ agent, at })
         const key = `${at}/${id}`
         const list = this.foreign.get(key) ?? []
         this.foreign.set(key, list)
@@ -285,9 +309,23 @@ export class Play implements AsyncDisposable {
           assert.ok(ids.has(hold.id), `I1: the hold ${hold.id} is gone`)
         }
         if (ours && hold.releasedAt !== undefined) assert.ok(this.released.has(hold.id), `I3: ${hold.id} was released`)
-        if (hold.origin.startsWith('adapter:')) this.#checkOwn(hold.origin, hold.placedAt, hold.evidence['cause'])
+        if (hold.origin.startsWith('adapter:') && !(await this.#joined(hold))) {
+          this.#checkOwn(hold.origin, hold.placedAt, hold.evidence['cause'])
+        }
       }
     }
+  }
+
+  /** Who comes to share an account is held with those that are. */
+  async #joined(hold: Hold): Promise<boolean> {
+    if (hold.origin !== `adapter:north/${sharedId}`) return false
+    for (const agent of agents) {
+      for (const { id, origin, placedAt, releasedAt } of await this.world.store.holdsOf(didOf(agent), 1_000)) {
+        const open = placedAt < hold.placedAt && (releasedAt ?? hold.placedAt) >= hold.placedAt
+        if (id !== hold.id && origin === hold.origin && open) return true
+      }
+    }
+    return false
   }
 
   /** I4, I8: an own hold needs somebody else to have switched the account off lately. */
