@@ -128,6 +128,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       store,
       mounts: () => mounts,
       policy: () => policy,
+      runtimes: () => clients.filter(({ roles }) => roles.includes('runtime')),
       clock,
       log,
       metrics,
@@ -152,7 +153,13 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     for (const [name, mount] of mounts) runners.set(name, createRunner(deps, mount, config.schedule.timeZone))
     const activity = createActivity(deps)
     stack.defer(() => activity.flush())
-    const bridge = createBridge({ deps, verifier, activity, runner: (name) => runners.get(name), version, alerts })
+    const receipts = {
+      keys: () => config.signing.keys,
+      issuer: config.server.publicUrl ?? 'idp-bridge',
+      retentionMs: () => config.retention.receipts,
+    }
+    const runner = (name: string) => runners.get(name)
+    const bridge = createBridge({ deps, verifier, activity, runner, version, alerts, receipts })
 
     const signer = headSigner({ keys: () => config.signing.keys, store, clock, log })
     stack.defer(() => signer.sign())

@@ -5,6 +5,8 @@ import { version } from './version.ts'
 
 const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
 
+const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+
 /**
  * The command line. `finish` is given the exit code of commands that have one of their own. What a command needs is
  * loaded when it runs: `--help` would otherwise wait for the whole daemon.
@@ -44,6 +46,15 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--key <file>', 'PEM of the key that signed it, public or private')
     .option('--json', 'machine-readable output')
     .action(async (options) => finish(await (await import('./audit.ts')).auditVerify(io, options)))
+
+  const receipt = program.command('receipt').description('receipts of holds')
+  receipt
+    .command('verify <file>')
+    .description('check the signature of a receipt, offline; - reads standard input')
+    .option('--jwks <file>', 'key set of the bridge, from /.well-known/jwks.json; may be repeated', collect, [])
+    .option('--key <file>', 'PEM of a key that signs, public or private; may be repeated', collect, [])
+    .option('--json', 'machine-readable output')
+    .action(async (file, options) => finish(await (await import('./receipt.ts')).receiptVerify(io, file, options)))
 
   sandboxCommands(program, io)
   return program

@@ -4,6 +4,7 @@ import type { Account, AccountState, Hold, Severity, Sighting, Switch } from './
 export const freshAccount: Account = {
   observed: 'unknown',
   observedAt: undefined,
+  offReadAt: undefined,
   switches: [],
   dependsOn: undefined,
   mark: 'none',
@@ -102,9 +103,12 @@ export const claimed = (account: Account, now: number): Account => ({
 export const rebased = (account: Account, context: Pick<Context, 'now' | 'settleMs' | 'writeTimeoutMs'>): Account => {
   const { now } = context
   const past = (at: number | undefined) => (at === undefined ? undefined : Math.min(at, now))
+  const { offReadAt } = account
   const until = account.inFlightUntil
   return {
     ...account,
+    // Counted as now it would prove what nobody has read yet.
+    offReadAt: offReadAt !== undefined && offReadAt > now ? undefined : offReadAt,
     claimedAt: past(account.claimedAt),
     sentAt: past(account.sentAt),
     disabledAckAt: past(account.disabledAckAt),
@@ -123,10 +127,25 @@ export const saw = (account: Account, sighting: Sighting): Account => ({
   ...account,
   observed: sighting.state,
   observedAt: sighting.begunAt,
+  offReadAt: offReadAt(account, sighting),
   switches: sighting.switches,
   dependsOn: sighting.dependsOn ?? account.dependsOn,
   lastError: undefined,
 })
+
+const offReadAt = (account: Account, { state, byId, begunAt }: Sighting): number | undefined => {
+  if (state === 'enabled') return undefined
+  return byId && (state === 'disabled' || state === 'absent') ? begunAt : account.offReadAt
+}
+
+export const isOff = ({ observed }: Account): boolean => observed === 'disabled' || observed === 'absent'
+
+/**
+ * A read by id begun after this, which says off, proves that the account is off for a hold placed then: what the
+ * directory answers may be `settle` old, and so must be younger than the hold and than every answer to a write of ours.
+ */
+export const provesAfter = (account: Account, placedAt: number, settleMs: number): number =>
+  Math.max(placedAt, account.disabledAckAt ?? 0, account.enabledAckAt ?? 0) + settleMs
 
 /** We turned it off, or may have: a read that says so is an echo. */
 export const offByUs = ({ mark, sentAt }: Account): boolean =>

@@ -1,4 +1,4 @@
-import { type Context, driving, isTheirs, moreSevere, rebased, unmarked } from './account.ts'
+import { type Context, driving, isOff, isTheirs, moreSevere, provesAfter, rebased, unmarked } from './account.ts'
 import type { LogEntry } from './adapter.ts'
 import { contestedUntil, type Outcome } from './mirror.ts'
 import type { Account } from './types.ts'
@@ -34,13 +34,13 @@ const accepted = (account: Account, context: Context): boolean => {
 export const next = (stored: Account, context: Context): Step => {
   const account = rebased(stored, context)
   const readDue = account.readDueAt !== undefined && account.readDueAt <= context.now
-  if (!context.writes) return readDue ? { do: 'read' } : sooner({ do: 'rest' }, account)
+  if (!context.writes) return readDue ? { do: 'read' } : sooner(closing(account, context), account)
   if (account.inFlightUntil !== undefined) {
     if (readDue || context.now > account.inFlightUntil) return { do: 'read' }
     return sooner({ do: 'rest', until: account.inFlightUntil + 1 }, account)
   }
   if (account.putBack) return { do: 'disable' }
-  const step: Step = isTheirs(context) ? { do: 'rest' } : wanted(account, context)
+  const step: Step = isTheirs(context) ? closing(account, context) : wanted(account, context)
   if (step.do === 'claim' || step.do === 'disable') return step
   if (readDue) return { do: 'read' }
   if (step.do !== 'rest') return sooner(step, account)
@@ -61,26 +61,40 @@ const sooner = (step: Step, account: Account): Step => {
 
 const wanted = (account: Account, context: Context): Step => {
   if (driving(context).length > 0) return suspend(account, context)
-  return context.others.length > 0 || context.own !== undefined ? { do: 'rest' } : resume(account, context)
+  const held = context.others.length > 0 || context.own !== undefined
+  return held ? closing(account, context) : resume(account, context)
 }
 
 const suspend = (account: Account, context: Context): Step => {
   if (account.contested && context.now < contestedUntil(account)) return { do: 'rest', until: contestedUntil(account) }
   if (account.mark === 'none' || account.mark === 'lifted') {
     // Off already, and no own hold may say so (overridden, or not mirrored inward): nothing to write.
-    const offAlready = account.mark === 'none' && (account.observed === 'disabled' || account.observed === 'absent')
-    return offAlready || accepted(account, context) ? { do: 'rest' } : { do: 'claim' }
+    if (account.mark === 'none' && isOff(account)) return closing(account, context)
+    return accepted(account, context) ? { do: 'rest' } : { do: 'claim' }
   }
   if (account.mark === 'claimed' && account.disabledAckAt === undefined) return { do: 'disable' }
   if (account.contested) return { do: 'read' }
   return verified(account, context)
 }
 
-/** After an acknowledged disable one read past settle shows that it held. */
+/**
+ * One read by id past settle shows that it is off, whoever switched it off: it closes the leg of every hold placed before.
+ * The earliest that still lacks one counts, for a stream of new holds must not put it off.
+ */
 const verified = (account: Account, context: Context): Step => {
-  const after = (account.disabledAckAt ?? 0) + context.settleMs
-  if (account.observedAt !== undefined && account.observedAt > after) return { do: 'rest' }
+  const open = context.own === undefined ? context.others : [context.own, ...context.others]
+  const lacking = open
+    .map(({ placedAt }) => provesAfter(account, placedAt, context.settleMs))
+    .filter((after) => account.offReadAt === undefined || account.offReadAt <= after)
+  if (lacking.length === 0) return { do: 'rest' }
+  const after = Math.min(...lacking)
   return context.now > after ? { do: 'read' } : { do: 'rest', until: after + 1 }
+}
+
+/** What is off already and not ours to write is read once more all the same. */
+const closing = (account: Account, context: Context): Step => {
+  const held = context.own !== undefined || context.others.length > 0
+  return held && isOff(account) ? verified(account, context) : { do: 'rest' }
 }
 
 const resume = (account: Account, context: Context): Step => {

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditEvent } from './audit.ts'
+import type { LegVerdict } from './receipts.ts'
 import type {
   Account,
   Agent,
@@ -62,6 +63,28 @@ export interface HeldDid {
   readonly holds: readonly Hold[]
 }
 
+/** What is kept of one leg of one hold, for its receipts. A runtime has no adapter, and its name as id. */
+export interface LegRecord extends PrincipalKey {
+  readonly holdId: string
+  readonly type: 'account' | 'runtime'
+  /** When this was recorded. */
+  readonly at: number
+  /** When the directory last acknowledged our disable. */
+  readonly answeredAt: number | undefined
+  /** Begin of the read that closed it; the last time, when it had been on again in between. */
+  readonly closedAt: number | undefined
+  /** Begin of the reading that showed it on after it was closed. */
+  readonly reopenedAt: number | undefined
+  /** What the leg was when the hold was released; undefined while it is open. */
+  readonly ended: LegVerdict | undefined
+}
+
+export interface Span {
+  readonly from: number
+  /** Undefined: to this day. */
+  readonly until: number | undefined
+}
+
 /** Reads, always of committed state. */
 export interface StoreReads {
   agent(did: Did): Promise<Agent | undefined>
@@ -115,6 +138,18 @@ export interface StoreReads {
   signal(seq: number): Promise<Signal | undefined>
   /** Oldest kept and newest sequence; `head` 0 when there never was one. */
   signalRange(): Promise<{ oldest: number; head: number }>
+
+  /** Those of the DIDs that are registered. */
+  agentsByDid(dids: readonly Did[]): Promise<Agent[]>
+  principalsByDid(dids: readonly Did[]): Promise<ScheduledPrincipal[]>
+  openHoldsByDid(dids: readonly Did[]): Promise<Hold[]>
+  legsOf(holdIds: readonly string[]): Promise<LegRecord[]>
+  /** Who acknowledged each hold, and when first. */
+  acksOf(holdIds: readonly string[]): Promise<{ holdId: string; client: string; at: number }[]>
+  /** Holds of this cascade origin that were open at some moment of the span, by DID, after the given one. */
+  cascadesOf(origin: string, span: Span, after: Did | undefined, limit: number): Promise<Hold[]>
+  /** DIDs with such a hold. */
+  countCascades(origin: string, span: Span): Promise<number>
 
   release(id: string): Promise<Release | undefined>
   openReleaseOf(holdId: string): Promise<Release | undefined>
@@ -170,8 +205,10 @@ export interface StoreTx extends StoreReads {
   confirmSources(source: string, at: number): Promise<void>
 
   appendSignal(signal: Omit<Signal, 'seq'>): Promise<number>
+  /** Acknowledges the signal and, when it suspends, its hold. False: there is no such signal. */
   ackSignal(seq: number, client: string, at: number): Promise<boolean>
   ackHold(holdId: string, client: string, at: number): Promise<void>
+  saveLeg(leg: LegRecord): Promise<void>
 
   insertRelease(release: Release): Promise<void>
   saveRelease(release: Release): Promise<void>
@@ -194,8 +231,8 @@ export interface StoreTx extends StoreReads {
   /** Appends to the hash chain; the head row is locked by this transaction. */
   appendAudit(event: AuditEvent): Promise<AuditEntry>
   /**
-   * Drops what is past retention, except audit; returns rows dropped. `receipts`: acknowledgements of holds that were
-   * released before it.
+   * Drops what is past retention, except audit; returns rows dropped. `receipts`: acknowledgements and legs of holds
+   * that were released before it.
    */
   prune(before: {
     signals: number

@@ -117,6 +117,8 @@ export interface Account {
   readonly observed: AccountState
   /** Begin of the last read that told a state; undefined until the first. */
   readonly observedAt: number | undefined
+  /** Begin of the last read by id that said off or absent; undefined once a later reading said on. Listings never set it. */
+  readonly offReadAt: number | undefined
   readonly switches: readonly Switch[]
   readonly dependsOn: string | undefined
   readonly mark: Mark

@@ -14,6 +14,7 @@ import type {
   Sponsor,
   Switch,
 } from '../core/types.ts'
+import type { Receipts } from './receiptviews.ts'
 
 /**
  * What the daemon does for a caller, free of HTTP. Every function that changes something is durable when it resolves.
@@ -198,7 +199,7 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge {
+export interface Bridge extends Receipts {
   register(input: AgentInput, caller: Caller): Promise<{ agent: AgentView; created: boolean }>
   replace(
     did: string,

@@ -13,6 +13,7 @@ import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
 import { mergePatch } from './patching.ts'
 import { createRecall } from './recall.ts'
+import { createReceipts, type ReceiptSettings } from './receipts.ts'
 import type { Runner } from './runner.ts'
 import { didsOf } from './sharing.ts'
 import { signalStream } from './signals.ts'
@@ -28,6 +29,7 @@ export interface BridgeParts {
   readonly activity: Activity
   readonly runner: (adapter: string) => Runner | undefined
   readonly version: string
+  readonly receipts: ReceiptSettings
   readonly alerts: readonly Alert[]
 }
 
@@ -124,7 +126,6 @@ export const createBridge = (parts: BridgeParts): Bridge => {
         const known = signal !== undefined && (await c.tx.ackSignal(seq, caller.name, c.now))
         if (!known)
           throw new BridgeError('E_NOT_FOUND', 'There is no such signal.', { hint: 'It may be past retention.' })
-        if (signal.holdId !== undefined) await c.tx.ackHold(signal.holdId, caller.name, c.now)
       }),
 
     hook: (adapter, request, signal) =>
@@ -168,5 +169,6 @@ export const createBridge = (parts: BridgeParts): Bridge => {
         change(deps, derived, (c) => c.tx.putIdempotent(client, route, key, entry, c.now)),
     },
     hold: (id) => store.hold(id),
+    ...createReceipts(deps, parts.receipts),
   }
 }

@@ -6,6 +6,9 @@ import type { Account, Hold, Principal } from '../core/types.ts'
 import type { Deps, Mount } from './deps.ts'
 import { sharedHoldsOf } from './sharing.ts'
 
+/** Set while an operator has stopped all writes. */
+export const pausedKey = 'paused'
+
 type Holds = Pick<Context, 'own' | 'others' | 'ownMissing'>
 
 const contextWith = (deps: Deps, mount: Mount, holds: Holds, now: number): Context => {

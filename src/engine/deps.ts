@@ -1,6 +1,7 @@
 import type { Adapter, AdapterSettings } from '../core/adapter.ts'
 import type { GuardSettings } from '../core/guard.ts'
 import type { Store } from '../core/store.ts'
+import type { Labels } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
@@ -23,6 +24,12 @@ export interface Policy {
   readonly killBudget: { readonly max: number; readonly perMs: number }
 }
 
+/** A client with the role runtime. `labels` bounds it to agents that carry all of them. */
+export interface Runtime {
+  readonly name: string
+  readonly labels: Labels | undefined
+}
+
 export interface Alert {
   readonly at: number
   readonly code: string
@@ -34,6 +41,8 @@ export interface Deps {
   readonly store: Store
   readonly mounts: () => ReadonlyMap<string, Mount>
   readonly policy: () => Policy
+  /** Who must acknowledge holds, as configured now. */
+  readonly runtimes: () => readonly Runtime[]
   readonly clock: Clock
   readonly log: Logger
   readonly metrics: Metrics

@@ -72,7 +72,8 @@ export const kill = async (
     const known = agent !== undefined
     const answered = input.inResponseTo === undefined ? undefined : await c.tx.hold(input.inResponseTo)
     if (answered !== undefined && answered.did === did) {
-      await c.tx.ackHold(answered.id, caller.name, c.now)
+      // Only a runtime can have stopped the agent somewhere.
+      if (caller.roles.includes('runtime')) await c.tx.ackHold(answered.id, caller.name, c.now)
       return { did, holdId: answered.id, status: 'acknowledged', known }
     }
     const evidence = {

@@ -4,6 +4,7 @@ import { next } from '../core/next.ts'
 import type { Agent, Did, Hold, Origin, Principal, PrincipalKey, Severity } from '../core/types.ts'
 import type { Change } from './change.ts'
 import { contextFor, scheduleOf } from './context.ts'
+import { endLegs } from './legs.ts'
 
 export interface NewHold {
   readonly did: Did
@@ -129,6 +130,7 @@ export const releaseHold = async (
   details: Readonly<Record<string, unknown>>,
 ): Promise<void> => {
   const { tx, now } = change
+  await endLegs(change, hold)
   await tx.closeHold(hold.id, now)
   const release = await tx.openReleaseOf(hold.id)
   if (release !== undefined && release.status === 'awaiting') await tx.saveRelease({ ...release, status: 'void' })

@@ -10,6 +10,7 @@ import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
 import { guardSeen } from './guarding.ts'
+import { noteLegs } from './legs.ts'
 import { notReleasable, placeHold, releaseHold } from './placing.ts'
 import type { Recall } from './recall.ts'
 import { didsOf, ownHolds } from './sharing.ts'
@@ -115,6 +116,7 @@ export const settle = async (
   }
   // The account first: placing or releasing looks at every account of the DID, this one included.
   await c.tx.saveAccount(key, account, schedule(account, context))
+  await noteLegs(c, key, before, account, context)
   c.wakeWork(key.adapter)
   c.wakeSuspend(key.adapter)
   if (outcome.own === 'keep') return

@@ -16,7 +16,7 @@ export interface Job {
   readonly step: Step
 }
 
-export const pausedKey = 'paused'
+export { pausedKey } from './context.ts'
 
 /** Looks at due accounts and says what each needs. */
 export const jobs = async (deps: Deps, mount: Mount, due: readonly ScheduledPrincipal[]): Promise<Job[]> => {

@@ -5,6 +5,7 @@ import { stillOpen } from './holds.ts'
 import { respond } from './idempotency.ts'
 import { parseKill } from './killbody.ts'
 import { exampleDid } from './schemas.ts'
+import { receiptPath } from './views.ts'
 
 const killBody = z
   .looseObject({
@@ -45,6 +46,7 @@ const killed = z
     holdId: z.string(),
     status: z.enum(['suspended', 'acknowledged']),
     known: z.boolean().describe('False: not registered yet; the hold applies at registration'),
+    receipt: z.string().describe('Where the receipt of the hold is read'),
   })
   .meta({ id: 'Killed' })
 
@@ -71,7 +73,7 @@ export const killRoutes = (app: App, { bridge, once }: Context): void => {
       const answer = await once(request, {
         run: async () => {
           const { did, holdId, status, known } = await bridge.kill(parseKill(request.body), callerOf(request))
-          const body = { did, holdId, status, known }
+          const body = { did, holdId, status, known, receipt: receiptPath(did, holdId) }
           return { status: 202, body, ref: JSON.stringify(body) }
         },
         repeat: async (ref, status) => {

@@ -18,6 +18,7 @@ import { methodRoutes } from './methods.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
 import { answerProblem, sendProblem } from './problem.ts'
+import { receiptRoutes } from './receipts.ts'
 import { observeRequests, requestId } from './requests.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
@@ -139,6 +140,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   const families = [
     agentRoutes,
     holdRoutes,
+    receiptRoutes,
     killRoutes,
     signalRoutes,
     decisionRoutes,

@@ -14,6 +14,10 @@ export type ReleaseBody = z.output<typeof awaitingSchema>
 export const time = (ms: number): string => new Date(ms).toISOString()
 export const timeOrNull = (ms: number | undefined): string | null => (ms === undefined ? null : time(ms))
 
+/** Where the receipt of a hold is read. */
+export const receiptPath = (did: string, holdId: string): string =>
+  `/v1/agents/${encodeURIComponent(did)}/receipts/${encodeURIComponent(holdId)}`
+
 /** `all`: for callers that may read. Everybody else learns no reason, actor or evidence. */
 export const holdBody = (hold: Hold, all: boolean): HoldBody => ({
   id: hold.id,
@@ -25,6 +29,7 @@ export const holdBody = (hold: Hold, all: boolean): HoldBody => ({
   releasedAt: timeOrNull(hold.releasedAt),
   releasableAt: timeOrNull(hold.releasableAt),
   guarded: hold.guarded,
+  receipt: receiptPath(hold.did, hold.id),
   ...(all
     ? { reason: hold.reason, actor: hold.actor, onBehalfOf: hold.onBehalfOf ?? null, evidence: { ...hold.evidence } }
     : {}),

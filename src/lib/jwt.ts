@@ -151,7 +151,7 @@ const isObject = (value: unknown): value is Claims =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** Of valid JSON: no object names a member twice (after unescaping) or `__proto__`, and nesting is bounded. */
-function namesAreSound(json: string): boolean {
+export function namesAreSound(json: string): boolean {
   /** One a level: the names so far of an object, undefined for an array. */
   const open: (Set<string> | undefined)[] = []
   let nameNext = false

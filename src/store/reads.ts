@@ -3,6 +3,7 @@ import { agentReads } from './agents.ts'
 import { auditReads } from './audit.ts'
 import { holdReads } from './holds.ts'
 import { principalReads } from './principals.ts'
+import { receiptReads } from './receipts.ts'
 import { sharerReads } from './sharers.ts'
 import { signalReads } from './signals.ts'
 import { sourceReads } from './sources.ts'
@@ -17,4 +18,5 @@ export const reads = (run: Run): StoreReads => ({
   ...signalReads(run),
   ...sourceReads(run),
   ...auditReads(run),
+  ...receiptReads(run),
 })

@@ -1,4 +1,5 @@
 import type { StoreTx } from '../core/store.ts'
+import { pruneLegs } from './receipts.ts'
 import { fromSignal, fromSource } from './rows.ts'
 import { build, number, type Run, rowWriter, statement, text } from './statement.ts'
 
@@ -37,7 +38,7 @@ const insertSignal = statement(
     })
     .returning('seq'),
 )
-const signalHold = statement(build.selectFrom('signals').select('hold_id').where('seq', '=', number('seq')))
+const signalHold = statement(build.selectFrom('signals').select(['type', 'hold_id']).where('seq', '=', number('seq')))
 const ack = statement(
   build
     .insertInto('signal_acks')
@@ -79,7 +80,7 @@ const acks = build.deleteFrom('signal_acks').where('at', '<', number('before'))
 /** Of signals that no hold caused. */
 const pruneAcks = statement(acks.where('hold_id', '=', text('none')))
 /** Those of a hold are legs of its receipt. */
-const pruneLegs = statement(
+const pruneHoldAcks = statement(
   acks.where('hold_id', '<>', text('none')).where((eb) =>
     eb.not(
       eb.exists(
@@ -130,7 +131,8 @@ export const recordWrites = (run: Run): RecordWrites => ({
   ackSignal: async (seq, client, at) => {
     const signal = await run.one(signalHold, { seq })
     if (signal === undefined) return false
-    await run.change(ack, { hold: signal.hold_id ?? '', client, seq, at })
+    // That a runtime let an agent go on says nothing of whether it had stopped it.
+    await run.change(ack, { hold: signal.type === 'suspended' ? (signal.hold_id ?? '') : '', client, seq, at })
     return true
   },
   ackHold: async (hold, client, at) => {
@@ -168,7 +170,8 @@ export const recordWrites = (run: Run): RecordWrites => ({
     dropped += await run.change(pruned.inbox, { before: before.inbox })
     dropped += await run.change(pruned.idempotency, { before: before.idempotency })
     dropped += await run.change(pruned.guard, { before: before.guard })
-    dropped += await run.change(pruneLegs, { before: before.receipts, none: '' })
+    dropped += await run.change(pruneHoldAcks, { before: before.receipts, none: '' })
+    dropped += await run.change(pruneLegs, { before: before.receipts })
     return dropped + (await run.change(pruneAcks, { before: before.signals, none: '' }))
   },
 })

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import type { HeldDid, Idempotent, Lane, Schedule, ScheduledPrincipal } from '../core/store.ts'
+import type { HeldDid, Idempotent, Lane, LegRecord, Schedule, ScheduledPrincipal } from '../core/store.ts'
 import type {
   Account,
   Agent,
@@ -16,6 +16,7 @@ import type {
   AgentTable,
   HoldTable,
   IdempotencyTable,
+  LegTable,
   PrincipalTable,
   ReleaseTable,
   Schema,
@@ -67,6 +68,7 @@ export const fromAgent = (agent: Agent): AgentTable => ({
 const toAccount = (row: PrincipalTable): Account => ({
   observed: row.observed,
   observedAt: maybe(row.observed_at),
+  offReadAt: maybe(row.off_read_at),
   switches: parse(row.switches),
   dependsOn: maybe(row.depends_on),
   mark: row.mark,
@@ -105,6 +107,7 @@ export const toPrincipal = (row: PrincipalTable): ScheduledPrincipal => ({
 export const fromAccount = (account: Account) => ({
   observed: account.observed,
   observed_at: account.observedAt ?? null,
+  off_read_at: account.offReadAt ?? null,
   switches: JSON.stringify(account.switches),
   depends_on: account.dependsOn ?? null,
   mark: account.mark,
@@ -264,4 +267,33 @@ export const toIdempotent = (row: Pick<IdempotencyTable, 'body_hash' | 'status' 
   bodyHash: row.body_hash,
   status: row.status,
   ref: row.ref,
+})
+
+export const toLeg = (row: LegTable): LegRecord => ({
+  holdId: row.hold_id,
+  type: row.type,
+  adapter: row.adapter,
+  id: row.id,
+  at: row.at,
+  answeredAt: maybe(row.answered_at),
+  closedAt: maybe(row.closed_at),
+  reopenedAt: maybe(row.reopened_at),
+  ended:
+    row.state === null || row.reason === null
+      ? undefined
+      : { state: row.state, reason: row.reason, error: maybe(row.error) },
+})
+
+export const fromLeg = (leg: LegRecord): LegTable => ({
+  hold_id: leg.holdId,
+  type: leg.type,
+  adapter: leg.adapter,
+  id: leg.id,
+  at: leg.at,
+  answered_at: leg.answeredAt ?? null,
+  closed_at: leg.closedAt ?? null,
+  reopened_at: leg.reopenedAt ?? null,
+  state: leg.ended?.state ?? null,
+  reason: leg.ended?.reason ?? null,
+  error: leg.ended?.error ?? null,
 })

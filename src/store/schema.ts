@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely'
+import type { LegReason, LegState } from '../core/receipts.ts'
 import type { Lane } from '../core/store.ts'
 import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
 
@@ -19,6 +20,7 @@ export type Schema = {
   hook_inbox: { adapter: string; delivery: string; at: number }
   signals: SignalTable
   signal_acks: { hold_id: string; client: string; seq: number; at: number }
+  legs: LegTable
   audit: AuditTable
   audit_text: { seq: number; field: string; salt: string; text: string }
   idempotency: IdempotencyTable
@@ -60,6 +62,7 @@ export type PrincipalTable = {
   shared: number
   observed: AccountState
   observed_at: number | null
+  off_read_at: number | null
   switches: string
   depends_on: string | null
   mark: Mark
@@ -133,6 +136,22 @@ export type SignalTable = {
   origin: string | null
   reason: string | null
   capabilities: string | null
+}
+
+export type LegTable = {
+  hold_id: string
+  type: 'account' | 'runtime'
+  adapter: string
+  id: string
+  /** When the row was written last, for pruning. */
+  at: number
+  answered_at: number | null
+  closed_at: number | null
+  reopened_at: number | null
+  /** NULL while the hold is open. */
+  state: LegState | null
+  reason: LegReason | null
+  error: string | null
 }
 
 export type AuditTable = {

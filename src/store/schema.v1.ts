@@ -31,7 +31,7 @@ create table principals (
   adapter text not null, id text not null, did text not null references agents (did), kind text not null, app_id text,
   scopes text not null, mapped_at integer not null, shared integer not null check (shared in (0, 1)),
   observed text not null check (observed in ('enabled', 'disabled', 'absent', 'unknown')), observed_at integer,
-  switches text not null, depends_on text, mark text not null check (mark in ('none', 'claimed', 'ours', 'lifted')),
+  off_read_at integer, switches text not null, depends_on text, mark text not null check (mark in ('none', 'claimed', 'ours', 'lifted')),
   claimed_at integer, sent_at integer, intent text check (intent in ('disable', 'enable')), in_flight_until integer,
   disabled_ack_at integer, enabled_ack_at integer, foreign_seen_at integer, drifts text not null,
   contested integer not null check (contested in (0, 1)), overridden_at integer, lifted_from integer,
@@ -80,6 +80,7 @@ create index holds_open on holds (did, origin) where released_at is null;
 create unique index holds_one on holds (did, origin)
   where released_at is null and origin_kind in ('adapter', 'cascade', 'policy');
 create index holds_origin on holds (origin, id) where released_at is null;
+create index holds_cascades on holds (origin, did, placed_at) where origin_kind = 'cascade';
 
 create table releases (
   id text not null primary key, hold_id text not null references holds (id), did text not null,
@@ -109,6 +110,15 @@ create table signal_acks (
   primary key (hold_id, client, seq)
 ) strict, without rowid;
 create index signal_acks_at on signal_acks (at);
+
+-- Legs of a hold's receipt: when those of accounts were closed, and what is left of each when the hold is released. The
+-- adapter of a runtime is ''; one that acknowledged has its row in signal_acks.
+create table legs (
+  hold_id text not null, type text not null check (type in ('account', 'runtime')), adapter text not null, id text not null,
+  at integer not null, answered_at integer, closed_at integer, reopened_at integer, state text, reason text, error text,
+  primary key (hold_id, type, adapter, id)
+) strict, without rowid;
+create index legs_at on legs (at);
 
 create table audit (
   seq integer primary key, time integer not null, type text not null, did text, hold_id text, actor text not null,

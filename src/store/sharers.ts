@@ -12,6 +12,7 @@ const ofAccount = [
   'shared',
   'observed',
   'observed_at',
+  'off_read_at',
   'switches',
   'depends_on',
   'mark',
@@ -52,6 +53,28 @@ export const principalsOfDid = statement(
         .select(ofAccount.map((column) => `p.${column}` as const))
         .where('s.did', '=', text('did')),
     )
+    .orderBy('adapter')
+    .orderBy('id'),
+)
+
+const listed = sql<string>`(select value from json_each(${text('list')}))`
+
+/** The same for many DIDs at once. */
+export const principalsOfDids = statement(
+  build
+    .selectFrom('principals')
+    .select([...ofMapping, ...ofAccount])
+    .where('did', 'in', listed)
+    .where('shared', '=', sql<number>`0`)
+    .unionAll((eb) =>
+      eb
+        .selectFrom('sharers as s')
+        .innerJoin('principals as p', (join) => join.onRef('p.adapter', '=', 's.adapter').onRef('p.id', '=', 's.id'))
+        .select(['s.adapter', 's.id', 's.did', 's.app_id', 's.scopes', 's.mapped_at'])
+        .select(ofAccount.map((column) => `p.${column}` as const))
+        .where('s.did', 'in', listed),
+    )
+    .orderBy('did')
     .orderBy('adapter')
     .orderBy('id'),
 )

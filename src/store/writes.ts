@@ -6,6 +6,7 @@ import { append } from './audit.ts'
 import { sqliteCode } from './database.ts'
 import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
+import { receiptWrites } from './receipts.ts'
 import { recordWrites } from './records.ts'
 import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule, fromSharer } from './rows.ts'
 import { dropSharer, dropSharers, firstSharer, listSharer, nameSharer, wakeHeldShared, wakeShared } from './sharers.ts'
@@ -207,4 +208,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...agentWrites(run),
   ...holdWrites(run),
   ...recordWrites(run),
+  ...receiptWrites(run),
 })

@@ -10,7 +10,7 @@ import { type Activity, createActivity } from '../../src/engine/activity.ts'
 import type { AgentInput, Bridge, Caller } from '../../src/engine/api.ts'
 import { createBridge } from '../../src/engine/bridge.ts'
 import { createBus } from '../../src/engine/bus.ts'
-import type { Alert, Deps, Mount, Policy } from '../../src/engine/deps.ts'
+import type { Alert, Deps, Mount, Policy, Runtime } from '../../src/engine/deps.ts'
 import { restMs } from '../../src/engine/recall.ts'
 import { createRunner, type Runner } from '../../src/engine/runner.ts'
 import { begin } from '../../src/engine/start.ts'
@@ -81,6 +81,8 @@ export class World implements AsyncDisposable {
   readonly directories: Readonly<Record<Name, MemoryDirectory>>
   policy: Policy
   readonly settings: Record<Name, AdapterSettings>
+  runtimes: readonly Runtime[] = []
+  keys: readonly { read(): string }[] = []
   readonly alerts: Alert[] = []
   /** Rules that were broken at the directories' side of the wire. */
   readonly violations: string[] = []
@@ -178,6 +180,7 @@ export class World implements AsyncDisposable {
       store,
       mounts: () => mounts,
       policy: () => this.policy,
+      runtimes: () => this.runtimes,
       clock: this.#ticking,
       log: createLogger({ level: 'silent' }),
       metrics: this.metrics,
@@ -204,6 +207,7 @@ export class World implements AsyncDisposable {
       verifier,
       runner: (name) => this.runners.get(name),
       version: 'test',
+      receipts: { keys: () => this.keys, issuer: 'test', retentionMs: () => 400 * 24 * 60 * minute },
       alerts: this.alerts,
     })
     this.#parts = { opened, store, deps, bridge, activity }

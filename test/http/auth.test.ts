@@ -26,6 +26,7 @@ const table: readonly Row[] = [
   { path: `/v1/principals?adapter=contoso&id=${did}`, who: readers },
   { path: `/v1/agents/${did}/holds`, body: { severity: 'suspend', reason: 'r' }, who: [...responders, 'runtime'] },
   { path: `/v1/agents/${did}/holds`, who: readers },
+  { path: `/v1/agents/${did}/receipts/hold-1`, who: readers },
   {
     path: `/v1/agents/${did}/holds/hold-1/release`,
     body: { reason: 'r' },

@@ -281,6 +281,32 @@ export const createDouble = (): Double => {
     async hold(id) {
       return holdsById.get(id)
     },
+    async receipt(did, holdId, caller) {
+      seen(caller)
+      const hold = openHold(holdId)
+      const { id, origin, severity, guarded } = hold
+      const placedAt = new Date(hold.placedAt).toISOString()
+      const none = { closed: 0, pending: 0, failed: 0, unsupported: 0, shared: 0, contested: 0, indeterminate: 0 }
+      return {
+        receipt: {
+          version: 1,
+          iss: 'double',
+          iat: start / 1000,
+          did,
+          known: agents.has(did),
+          hold: { id, origin, severity, guarded, placedAt, releasableAt: null, releasedAt: null },
+          status: 'open',
+          legs: [{ type: 'runtime', client: 'agt-1', state: 'pending', reason: 'unacknowledged', closedAt: null }],
+          counts: { ...none, pending: 1 },
+          descendants: { total: 0, examined: 0, listed: 0 },
+          audit: { seq: 1, hash: '1' },
+        },
+        jws: 'a.b.c',
+      }
+    },
+    async signingKeys() {
+      return [{ kty: 'OKP', crv: 'Ed25519', x: 'x', kid: 'kid-1', use: 'sig', alg: 'EdDSA' }]
+    },
   }
   return double
 }

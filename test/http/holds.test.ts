@@ -28,6 +28,7 @@ test('a hold is placed, listed and released', async () => {
     releasedAt: null,
     releasableAt: null,
     guarded: false,
+    receipt: `/v1/agents/${encodeURIComponent(did)}/receipts/${id}`,
     reason: 'case 4711',
     actor: 'responder',
     onBehalfOf: null,

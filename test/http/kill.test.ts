@@ -155,7 +155,8 @@ test('the answer names the hold, and says whether the agent is known', async () 
   await using server = await listen()
   const body = { agentId: did, reason: 'r' }
   const first = await server.ask('/v1/kill', { as: 'runtime', body })
-  assert.deepEqual(first.json, { did, holdId: 'hold-1', status: 'suspended', known: false })
+  const receipt = `/v1/agents/${encodeURIComponent(did)}/receipts/hold-1`
+  assert.deepEqual(first.json, { did, holdId: 'hold-1', status: 'suspended', known: false, receipt })
   await server.ask('/v1/agents', { as: 'registrar', body: { did, name: 'a' } })
   const second = await server.ask('/v1/kill', { as: 'responder', body })
   assert.equal(second.json?.known, true)

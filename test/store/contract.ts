@@ -5,6 +5,7 @@ import { auditContract } from './audit.ts'
 import { holdContract } from './holds.ts'
 import { principalContract } from './principals.ts'
 import { propertyContract } from './properties.ts'
+import { receiptContract } from './receipts.ts'
 import { recordContract } from './records.ts'
 import { sharerContract } from './sharers.ts'
 import { transactionContract } from './transactions.ts'
@@ -36,6 +37,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: shared principals`, () => sharerContract(storeTest))
   describe(`${name} store: holds`, () => holdContract(storeTest))
   describe(`${name} store: signals and records`, () => recordContract(storeTest))
+  describe(`${name} store: receipts`, () => receiptContract(storeTest))
   describe(`${name} store: audit`, () => auditContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))

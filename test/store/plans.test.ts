@@ -85,6 +85,13 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   sourcesBefore: (s) => s.sourcesBefore('group:', 5, 5),
   signalsAfter: (s) => s.signalsAfter(4, 5),
   signal: (s) => s.signal(4),
+  agentsByDid: (s) => s.agentsByDid(['d', 'e']),
+  principalsByDid: (s) => s.principalsByDid(['d', 'e']),
+  openHoldsByDid: (s) => s.openHoldsByDid(['d', 'e']),
+  legsOf: (s) => s.legsOf(['h', 'i']),
+  acksOf: (s) => s.acksOf(['h', 'i']),
+  cascadesOf: (s) => s.cascadesOf('cascade:d', { from: 1, until: 2 }, 'd', 5),
+  countCascades: (s) => s.countCascades('cascade:d', { from: 1, until: 2 }),
   release: (s) => s.release('r'),
   openReleaseOf: (s) => s.openReleaseOf('h'),
   checkpoint: (s) => s.checkpoint('contoso', 'f'),
@@ -112,6 +119,17 @@ const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
   askReadDependents: (tx) => tx.askReadDependents('contoso', 'x', 1, undefined),
   saveAccount: (tx) => tx.saveAccount(key, account(), { nextAt: 1, lane: 1 }),
   unmapPrincipal: (tx) => tx.unmapPrincipal(key, 'd'),
+  saveLeg: (tx) =>
+    tx.saveLeg({
+      holdId: 'h',
+      type: 'account',
+      ...key,
+      at: 1,
+      answeredAt: 1,
+      closedAt: 1,
+      reopenedAt: undefined,
+      ended: undefined,
+    }),
   closeHold: (tx) => tx.closeHold('h', 1),
   confirmSources: (tx) => tx.confirmSources('group:a', 1),
   clearGuardEvents: (tx) => tx.clearGuardEvents('contoso', 'resume'),
@@ -141,7 +159,16 @@ test('what is engaged is found from the open holds, not from the principals of t
 })
 
 test('work in order of lane and time, staleness and signals need no sorting', async () => {
-  for (const name of ['due', 'nextDue', 'stale', 'signalsAfter', 'audit after', 'audit of a DID', 'agents, a page']) {
+  for (const name of [
+    'due',
+    'nextDue',
+    'stale',
+    'signalsAfter',
+    'audit after',
+    'audit of a DID',
+    'agents, a page',
+    'cascadesOf',
+  ]) {
     const call = keyed[name]
     assert.ok(call)
     const plan = await plansOf((run) => call(reads(run)))

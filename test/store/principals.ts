@@ -18,6 +18,7 @@ const map = (store: Store, list: readonly (readonly [id: string, schedule: Sched
 const fullAccount = account({
   observed: 'disabled',
   observedAt: 0,
+  offReadAt: 21,
   switches: [{ name: 'identity', state: 'off', ours: true }],
   dependsOn: 'blueprint-1',
   mark: 'ours',

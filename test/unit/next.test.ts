@@ -23,15 +23,18 @@ import {
 
 const held = { others: [kill] }
 const guarded = { others: [{ ...kill, guarded: true }] }
-const verified = { ...ours, observedAt: past + settle + 1 }
+const verified = { ...ours, observed: 'disabled', observedAt: past + settle + 1, offReadAt: past + settle + 1 } as const
+const placed = (placedAt: number) => ({ others: [{ ...kill, placedAt }] })
 const flying = { intent: 'disable', inFlightUntil: now + 7 } as const
 
 const rows: readonly [string, Account, Partial<Context>, string, number?][] = [
   ['a hold, mark none', account({ observed: 'enabled' }), held, 'claim'],
   ['a hold, never read', account(), held, 'claim'],
   ['a hold, lifted', lifted, held, 'claim'],
-  ['a hold, off already and not ours', account({ observed: 'disabled' }), held, 'rest'],
-  ['a hold, absent', account({ observed: 'absent' }), held, 'rest'],
+  ['a hold, off already and not ours', account({ observed: 'disabled' }), held, 'read'],
+  ['a hold, off already, settling', account({ observed: 'disabled' }), placed(now), 'rest', now + settle + 1],
+  ['a hold, off already, read since', account({ observed: 'disabled', offReadAt: now }), held, 'rest'],
+  ['a hold, absent', account({ observed: 'absent' }), held, 'read'],
   ['a hold that the guard keeps back', account(), guarded, 'rest'],
   ['a hold that the guard keeps back, ours from before', verified, guarded, 'rest'],
   ['a hold, claimed', claimedUnsent, held, 'disable'],
@@ -49,6 +52,16 @@ const rows: readonly [string, Account, Partial<Context>, string, number?][] = [
   ['a hold, acknowledged, settling', { ...ours, disabledAckAt: now }, held, 'rest', now + settle + 1],
   ['a hold, acknowledged, settled', ours, held, 'read'],
   ['a hold, read after settle', verified, held, 'rest'],
+  ['a hold, only listed after settle', { ...verified, offReadAt: undefined }, held, 'read'],
+  ['a hold, read by id within settle', { ...verified, offReadAt: past + settle }, held, 'read'],
+  ['a hold, read in a future that never was', { ...verified, offReadAt: now + 1 }, held, 'read'],
+  ['a second hold, read for the first', verified, placed(now), 'rest', now + settle + 1],
+  [
+    'holds one after the other, none read: the earliest counts',
+    { ...verified, offReadAt: undefined },
+    { others: [kill, { ...kill, placedAt: now }] },
+    'read',
+  ],
   ['a hold, drift accepted', account({ driftAcceptedAt: now - 1 }), { others: [suspend] }, 'rest'],
   ['a newer hold than the drift accepted', account({ driftAcceptedAt: past - 1 }), { others: [suspend] }, 'claim'],
   ['a kill, drift accepted', account({ driftAcceptedAt: now - 1 }), held, 'claim'],
@@ -57,6 +70,8 @@ const rows: readonly [string, Account, Partial<Context>, string, number?][] = [
   ['own hold open', account(), { own }, 'rest'],
   ['own hold and others, not claimed', account(), { own, others: [kill] }, 'rest'],
   ['own hold and others, claimed', claimedUnsent, { own, others: [kill] }, 'rest'],
+  ['own hold, off', account({ observed: 'disabled' }), { own }, 'read'],
+  ['own hold, off, read since', account({ observed: 'disabled', offReadAt: now }), { own }, 'rest'],
   ['own hold, a read is due', account({ readDueAt: now }), { own }, 'read'],
   ['own hold, a read is due later', account({ readDueAt: now + 5 }), { own }, 'rest', now + 5],
   ['a disable goes before a read', { ...claimedUnsent, readDueAt: now }, held, 'disable'],
@@ -78,6 +93,7 @@ const rows: readonly [string, Account, Partial<Context>, string, number?][] = [
   ['overridden', account({ overriddenAt: past }), {}, 'check-override'],
   ['overridden, no log', account({ overriddenAt: past }), { hasLog: false }, 'rest'],
   ['not writing, held', account(), { ...held, writes: false }, 'rest'],
+  ['not writing, held, off already', account({ observed: 'disabled' }), { ...held, writes: false }, 'read'],
   ['not writing, marked from before', ours, { writes: false }, 'rest'],
   ['not writing, a read is due', account({ readDueAt: now }), { writes: false }, 'read'],
   ['not writing, a read is due later', account({ readDueAt: now + 1 }), { writes: false }, 'rest', now + 1],
