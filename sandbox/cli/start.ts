@@ -81,7 +81,7 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
     auth: { type: 'key', header: 'X-Bridge-Key', key: hookKey },
   })
   await register(app.origin, tokens.alice, contoso)
-  io.out(tour(io, { bridge: app.origin, entra: tenant.origin, contoso, tokens, store: config.store.url }))
+  io.out(tour(io, { bridge: app.origin, entra: tenant.origin, contoso, tokens, store: config.store.url, key }))
   await new Promise<void>((resolve) => {
     if (io.stop.aborted) resolve()
     io.stop.addEventListener('abort', () => resolve(), { once: true })

@@ -8,10 +8,12 @@ export interface TourInput {
   readonly contoso: Contoso
   readonly tokens: Tokens
   readonly store: string
+  /** File of the key that signs. */
+  readonly key: string
 }
 
 /** The short tour that `npm start` prints: commands to paste into another terminal, in order. */
-export const tour = (io: Io, { bridge, entra, contoso, tokens, store }: TourInput): string => {
+export const tour = (io: Io, { bridge, entra, contoso, tokens, store, key }: TourInput): string => {
   const { bold, dim, green } = paint(io)
   const analyst = 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607'
   const post = (token: string, path: string, body: object) =>
@@ -41,6 +43,8 @@ export const tour = (io: Io, { bridge, entra, contoso, tokens, store }: TourInpu
       dim('   (repeat step 1: denied at once; the child agent is stopped too)'),
     keep('HOLD', post(tokens.runtime, '/v1/kill', { agentId: analyst, reason: 'policy violation' }), 'holdId'),
     local('list'),
+    dim('  its receipt: every account, runtime and descendant, signed, and checked without asking the bridge'),
+    `${get(tokens.alice, `/v1/agents/${analyst}/receipts/$HOLD`, '-s')} | npm run -s idp-bridge -- receipt verify - --key ${key}`,
     '',
     bold('4. Two people release it') +
       dim('   (the accounts are switched on again once the log shows that we switched them off)'),

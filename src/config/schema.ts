@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { z } from 'zod'
 import {
   cidr,
@@ -163,8 +164,12 @@ const adapterName = z
   )
 
 function privateKey(pem: string): string | undefined {
-  if (/-----BEGIN PRIVATE KEY-----/.test(pem)) return undefined
-  return says('is not a private key in PEM (PKCS #8)', 'openssl genpkey -algorithm ed25519 -out ed25519.pem')
+  try {
+    if (createPrivateKey(pem).asymmetricKeyType === 'ed25519') return undefined
+  } catch {
+    // Not a key at all.
+  }
+  return says('is not an Ed25519 private key in PEM (PKCS #8)', 'openssl genpkey -algorithm ed25519 -out ed25519.pem')
 }
 
 /** The whole file. The schema gives the types, the defaults, the faults and `config/schema.json`. */

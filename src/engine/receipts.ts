@@ -23,7 +23,7 @@ export interface ReceiptSettings {
 }
 
 /** Descendants whose holds one look takes: bounds how long nothing else gets its turn. */
-const chunk = 500
+const chunk = 100
 const examinedMost = 10_000
 const listedMost = 1_000
 

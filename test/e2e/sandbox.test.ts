@@ -81,6 +81,12 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
     return /disabled +data-analyst-agent/.test(out) && /disabled +report-writer-agent/.test(out)
   })
 
+  await until('the receipt is valid, and shows both accounts closed', async () => {
+    const { out } = await step('receipt verify')
+    assert.match(out, /^valid: signed by /)
+    return [...out.matchAll(/^ +closed +account /gm)].length === 2
+  })
+
   await step('/release')
   assert.equal(at((await step('/approve')).body, 'status'), 'active')
   assert.equal(await isAllowed(), true)

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
+import { canonical } from '../../src/core/canonical.ts'
+import { receiptType } from '../../src/engine/receipts.ts'
 import type { AccountLeg, Leg, Receipt } from '../../src/engine/receiptviews.ts'
+import { openStrict, publicJwk } from '../../src/lib/jws.ts'
 import { alice, bob, caller, minute, runtime, second, settleMs, World } from './harness.ts'
 
 const receiptOf = async (world: World, did: string, holdId: string): Promise<Receipt> =>
@@ -378,6 +382,79 @@ test('a wall clock that was set back closes nothing early', async () => {
   await world.full()
   await world.run(minute)
   assert.equal((await accountLeg(world, did, holdId)).state, 'closed')
+})
+
+test('an account that an operator frees of a tombstone keeps its leg', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  await world.bridge.decommission(did, 'replaced', alice)
+  await world.settleAll()
+  const [hold] = await world.open(did)
+  assert.ok(hold)
+  const before = await accountLeg(world, did, hold.id)
+  assert.equal(before.state, 'closed')
+  await world.bridge.patch(did, { principals: [] }, alice, undefined)
+  assert.deepEqual(await world.store.principalsOf(did), [])
+  const leg = await accountLeg(world, did, hold.id)
+  assert.deepEqual([leg.state, leg.reason, leg.closedAt], ['closed', 'unmapped', before.closedAt])
+})
+
+const pem = () => generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+const secret = (text: string) => ({ read: () => text })
+
+test('the first key signs the canonical receipt; all are published, one that is none is left out', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  const { holdId } = await world.kill(did)
+  assert.equal((await world.bridge.receipt(did, holdId, alice)).jws, undefined)
+  assert.deepEqual(await world.bridge.signingKeys(), [])
+  const [first, second] = [pem(), pem()]
+  world.keys = [secret(first), secret('no key'), secret(second), secret(first)]
+  const { receipt, jws = '' } = await world.bridge.receipt(did, holdId, alice)
+  const published = await world.bridge.signingKeys()
+  assert.deepEqual(published, [await publicJwk(first), await publicJwk(second)])
+  const { kid = '', ...jwk } = published[0] ?? {}
+  const opened = await openStrict(jws, receiptType, [{ kid, key: createPublicKey({ key: jwk, format: 'jwk' }) }])
+  assert.deepEqual(opened, { payload: canonical(receipt), kid })
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
+  for (const text of ['no key', rsa.export({ type: 'pkcs8', format: 'pem' }).toString()]) {
+    world.keys = [secret(text), secret(second)]
+    await assert.rejects(world.bridge.receipt(did, holdId, alice), { code: 'E_SIGNING_KEY' })
+    assert.deepEqual(await world.bridge.signingKeys(), [await publicJwk(second)])
+  }
+})
+
+test('a family of more than are examined: the ones to look at first are listed, and the status stays open', async () => {
+  await using world = await World.open()
+  const parent = await world.agent('a', {}, [])
+  const { holdId } = await world.kill(parent)
+  const family = 10_003
+  await world.store.write(async (tx) => {
+    const [hold] = await tx.openHolds(parent)
+    assert.ok(hold)
+    for (let n = 0; n < family; n++) {
+      const did = `did:mesh:child-${String(n).padStart(5, '0')}`
+      const origin = `cascade:${parent}` as const
+      await tx.insertHold({ ...hold, id: `cascade-${n}`, did, origin, evidence: {} })
+    }
+  })
+  world.runtimes = [{ name: 'agt-1', labels: undefined }]
+  await world.store.write(async (tx) => {
+    for (let n = 0; n < 9_990; n++) await tx.ackHold(`cascade-${n}`, 'agt-1', world.clock.now())
+  })
+  const receipt = await receiptOf(world, parent, holdId)
+  assert.deepEqual(receipt.descendants, { total: family, examined: 10_000, listed: 1_000 })
+  assert.deepEqual([receipt.counts.closed, receipt.counts.pending], [9_991, 10])
+  assert.equal(receipt.status, 'open')
+  const listed = receipt.legs.filter((leg) => leg.type === 'descendant')
+  assert.equal(listed.length, 1_000)
+  assert.deepEqual(
+    listed.slice(0, 11).map(({ state }) => state),
+    [...Array(10).fill('pending'), 'closed'],
+  )
+  assert.equal(listed[0]?.did, 'did:mesh:child-09990')
+  const whole = await receiptOf(world, 'did:mesh:child-00001', 'cascade-1')
+  assert.equal(whole.descendants.total, 0)
 })
 
 test('no receipt of another agent’s hold, of none, or past retention', async () => {

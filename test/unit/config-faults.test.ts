@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import { ConfigError, formatFaults, loadConfig } from '../../src/config.ts'
@@ -17,6 +18,9 @@ import {
   withAuth,
   withClients,
 } from './config-fixture.ts'
+
+const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+const rsaKey = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 const table: Row[] = [
   ['YAML that is broken', 'version: [1', ' syntax', /bracket/],
@@ -139,6 +143,12 @@ const table: Row[] = [
     /empty/,
   ],
   ['a key that is none', `${minimal}signing: { keys: [{ file: /secret }] }`, 'signing.keys.0 bad_value', /ed25519/],
+  [
+    'a key of another kind',
+    `${minimal}signing: { keys: [${JSON.stringify(rsaKey)}] }`,
+    'signing.keys.0 bad_value',
+    /ed25519/,
+  ],
   ['a secret of another shape', `${minimal}signing: { keys: [{ path: /x }] }`, 'signing.keys.0 bad_value', /file:/],
   ['a reference where none belongs', `${minimal}store: { url: { file: /secret } }`, 'store.url wrong_type', /text/],
   ['authorities that are not there', `${minimal}outbound: { caFile: /nope }`, 'outbound.caFile unreadable', /\/nope/],
