@@ -20,7 +20,7 @@ export type LegState = (typeof legStates)[number]
 
 export const legReasons = {
   closed: ['disabled', 'off-by-others', 'deleted', 'acknowledged', 'origin', 'unmapped'],
-  pending: ['queued', 'sent', 'settling', 'guard', 'paused', 'releasable', 'unacknowledged'],
+  pending: ['queued', 'sent', 'settling', 'guard', 'paused', 'on-again', 'unacknowledged'],
   failed: ['retrying'],
   indeterminate: ['answer-lost'],
   contested: ['drift', 'drift-accepted'],
@@ -92,9 +92,9 @@ const flying = (account: Account, until: number, context: Context): LegVerdict =
 }
 
 const waitsFor = (account: Account, { hold, paused }: AccountCase, context: Context): LegReason => {
-  if (isOff(account) || account.disabledAckAt !== undefined) return 'settling'
-  if (driving(context).length === 0 && hold.guarded) return 'guard'
-  if (driving(context).length === 0 && hold.releasableAt !== undefined) return 'releasable'
+  const isWritten = account.disabledAckAt !== undefined || (account.mark === 'none' && isOff(account))
+  if (isWritten) return 'settling'
+  if (driving(context).length === 0) return hold.guarded ? 'guard' : 'on-again'
   return paused ? 'paused' : 'queued'
 }
 

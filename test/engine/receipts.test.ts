@@ -168,6 +168,24 @@ test('an account that was off already is read once more for every hold', async (
   assert.deepEqual(world.writes('south'), ['disable'])
 })
 
+test('the hold of a directory that ends: closed while it was off, on again at its release', async () => {
+  await using world = await World.open({ policy: { resume: 'automatic' } })
+  const did = await world.agent('a', {}, ['north'])
+  world.north.set('a', false)
+  await world.settleAll()
+  const [own] = await world.open(did)
+  assert.ok(own)
+  const { closedAt } = await accountLeg(world, did, own.id)
+  world.north.set('a', true)
+  await world.poll()
+  assert.deepEqual(await legs(world, did, own.id), { 'north/a': 'pending on-again' })
+  const seenOn = iso(world.clock.now())
+  await world.settleAll()
+  assert.deepEqual(await world.open(did), [])
+  const leg = await accountLeg(world, did, own.id)
+  assert.deepEqual([leg.state, leg.reason, leg.closedAt, leg.reopenedAt], ['pending', 'on-again', closedAt, seenOn])
+})
+
 test('a deleted account closes its leg', async () => {
   await using world = await World.open()
   const did = await world.agent('a', {}, ['north'])

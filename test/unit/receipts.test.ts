@@ -130,6 +130,23 @@ const rows: readonly Row[] = [
   { when: 'the verifying read fails', account: { ...ours, attempts: 1 }, is: 'failed retrying' },
   { when: 'acknowledged, not read', account: { ...ours, observed: 'enabled' }, is: 'pending settling' },
   { when: 'claimed', account: claimedUnsent, is: 'pending queued' },
+  {
+    when: 'claimed while a replica still says off',
+    account: { ...claimedUnsent, ...off, offReadAt: past },
+    is: 'pending queued',
+  },
+  {
+    when: 'enabled by us, a replica still says off',
+    account: { ...lifted, ...off, offReadAt: past },
+    is: 'pending queued',
+  },
+  {
+    when: 'on again, being confirmed',
+    account: account(on),
+    context: { own, others: [] },
+    input: { hold: own },
+    is: 'pending on-again',
+  },
   { when: 'never read', account: account(), is: 'pending queued' },
   {
     when: 'kept back by the guard',
@@ -150,7 +167,7 @@ const rows: readonly Row[] = [
     account: account(on),
     context: { own: releasable, others: [] },
     input: { hold: releasable },
-    is: 'pending releasable',
+    is: 'pending on-again',
   },
   { when: 'writes are paused', account: claimedUnsent, input: { paused: true }, is: 'pending paused' },
   {
