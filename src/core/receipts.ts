@@ -94,7 +94,9 @@ const flying = (account: Account, until: number, context: Context): LegVerdict =
 const waitsFor = (account: Account, { hold, paused }: AccountCase, context: Context): LegReason => {
   const isWritten = account.disabledAckAt !== undefined || (account.mark === 'none' && isOff(account))
   if (isWritten) return 'settling'
-  if (driving(context).length === 0) return hold.guarded ? 'guard' : 'on-again'
+  // Of a shared account: held on every DID, but on one by nothing that the guard let pass.
+  const isKeptBack = hold.guarded || context.others.length > 0
+  if (driving(context).length === 0) return isKeptBack ? 'guard' : 'on-again'
   return paused ? 'paused' : 'queued'
 }
 

@@ -82,17 +82,16 @@ export const noteLegs = async (
   context: Context,
 ): Promise<void> => {
   for (const hold of await holdsOn(tx, key, context)) {
-    const closed = isClosed(after, hold, context)
-    if (closed === isClosed(before, hold, context) || (!closed && isOff(after))) continue
+    const wasClosed = isClosed(before, hold, context)
+    const closes = !wasClosed && isClosed(after, hold, context)
+    const opens = isOff(before) && !isOff(after)
+    if (!closes && !opens) continue
     const record = (await tx.legsOf([hold.id])).find(isOf(key)) ?? recordOf(key, hold.id, 'account', now)
-    await tx.saveLeg({
-      ...record,
-      at: now,
-      answeredAt: after.disabledAckAt ?? record.answeredAt,
-      ...(closed
-        ? { closedAt: after.offReadAt, reopenedAt: undefined }
-        : { closedAt: record.closedAt ?? before.offReadAt, reopenedAt: after.observedAt }),
-    })
+    const closedAt = closes ? after.offReadAt : (record.closedAt ?? (wasClosed ? before.offReadAt : undefined))
+    // Never closed: there is nothing to take back.
+    if (closedAt === undefined) continue
+    const answeredAt = after.disabledAckAt ?? record.answeredAt
+    await tx.saveLeg({ ...record, at: now, answeredAt, closedAt, reopenedAt: closes ? undefined : after.observedAt })
   }
 }
 

@@ -320,6 +320,31 @@ test('descendants: one leg each, closed when their own receipts are', async () =
   assert.deepEqual((await receiptOf(world, child, cascade.id)).descendants.total, 0)
 })
 
+test('a shared account is shared until its last DID is held, and closes for each of their holds', async () => {
+  await using world = await World.open()
+  const principals = [{ adapter: 'north', id: 'a', kind: 'account', shared: true }]
+  const one = await world.agent('a', { principals }, ['north'])
+  const two = await world.agent('b', { principals }, [])
+  const first = await world.kill(one)
+  await world.settleAll(minute)
+  assert.deepEqual(await legs(world, one, first.holdId), { 'north/a': 'shared shared' })
+  assert.equal((await receiptOf(world, one, first.holdId)).status, 'partial')
+  const second = await world.kill(two)
+  await world.settleAll(minute)
+  assert.equal(world.north.enabled('a'), false)
+  for (const [did, { holdId }] of [[one, first] as const, [two, second] as const]) {
+    assert.deepEqual(await legs(world, did, holdId), { 'north/a': 'closed disabled' })
+  }
+  const { closedAt } = await accountLeg(world, one, first.holdId)
+  await world.releaseByTwo(two, second.holdId)
+  await world.settleAll()
+  assert.equal(world.north.enabled('a'), true)
+  const open = await accountLeg(world, one, first.holdId)
+  assert.deepEqual([open.state, open.closedAt], ['shared', closedAt])
+  assert.ok(open.reopenedAt)
+  assert.equal((await accountLeg(world, two, second.holdId)).state, 'closed')
+})
+
 test('a released hold keeps its receipt as it was, however the accounts fare after', async () => {
   await using world = await World.open()
   world.runtimes = [
