@@ -13,6 +13,7 @@ import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { headSigner } from './engine/heads.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
+import { watchStore } from './engine/storewatch.ts'
 import { createVerifier } from './engine/verify.ts'
 import { createServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
@@ -80,8 +81,9 @@ export const startApp = async (options: AppOptions): Promise<App> => {
   const stopping = new AbortController()
   const metrics = createMetrics({ processMetrics: options.processMetrics ?? false })
   try {
-    const store = await openStore({ url: config.store.url, now: clock.now, onDead: options.onFatal })
-    stack.defer(() => store.close())
+    const opened = await openStore({ url: config.store.url, now: clock.now, onDead: options.onFatal })
+    stack.defer(() => opened.close())
+    const store = watchStore(opened, { metrics, alert, log, clock })
     for (const text of store.warnings) alert('store', text)
     if (store.migratedFrom !== undefined)
       log.info({ backup: store.migratedFrom }, 'the store was migrated; a backup was made')
@@ -147,10 +149,12 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       clock,
       store,
     })
-    await begin(deps, () => randomBytes(6).toString('hex'))
+    const doubted = await begin(deps, () => randomBytes(6).toString('hex'), store.lost)
 
     const runners = new Map<string, Runner>()
-    for (const [name, mount] of mounts) runners.set(name, createRunner(deps, mount, config.schedule.timeZone))
+    for (const [name, mount] of mounts) {
+      runners.set(name, createRunner(deps, mount, config.schedule.timeZone, doubted.has(name)))
+    }
     const activity = createActivity(deps)
     stack.defer(() => activity.flush())
     const receipts = {
@@ -161,7 +165,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const runner = (name: string) => runners.get(name)
     const bridge = createBridge({ deps, verifier, activity, runner, version, alerts, receipts })
 
-    const signer = headSigner({ keys: () => config.signing.keys, store, clock, log })
+    const signer = headSigner({ keys: () => config.signing.keys, store, clock, log, keep: store.keepHead })
     stack.defer(() => signer.sign())
     for (const runner of runners.values()) runner.start()
     stack.defer(async () => {

@@ -3,6 +3,7 @@ import { sandboxCommands } from '../../sandbox/cli/commands.ts'
 import type { Io } from './io.ts'
 import { version } from './version.ts'
 
+const storeHelp = 'store to read instead of the configured one, e.g. sqlite:/var/lib/idp-bridge/bridge.db'
 const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
@@ -41,7 +42,7 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .command('verify')
     .description('walk the chain in the database; names the first bad entry')
     .option('-c, --config <file>', configHelp)
-    .option('--store <url>', 'store to read instead of the configured one, e.g. sqlite:/var/lib/idp-bridge/bridge.db')
+    .option('--store <url>', storeHelp)
     .option('--head <jws>', 'signed head from the log (auditHeadSigned): proves that no entry was cut off')
     .option('--key <file>', 'PEM of the key that signed it, public or private')
     .option('--json', 'machine-readable output')
@@ -55,6 +56,25 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--key <file>', 'PEM of a key that signs, public or private; may be repeated', collect, [])
     .option('--json', 'machine-readable output')
     .action(async (file, options) => finish(await (await import('./receipt.ts')).receiptVerify(io, file, options)))
+
+  program
+    .command('backup')
+    .description('copy the store into a new file, beside a running daemon, and check the copy')
+    .argument('<file>', 'the file to make')
+    .option('-c, --config <file>', configHelp)
+    .option('--store <url>', storeHelp)
+    .option('--force', 'replace the file if it is there')
+    .option('--json', 'machine-readable output')
+    .action(async (file, options) => (await import('./backup.ts')).backup(io, file, options))
+
+  program
+    .command('restore')
+    .description('put a backup in the place of the store, with the daemon stopped; the old one is kept')
+    .argument('<backup>', 'a file that backup made')
+    .option('-c, --config <file>', configHelp)
+    .option('--store <url>', 'store to replace instead of the configured one')
+    .option('--json', 'machine-readable output')
+    .action(async (file, options) => (await import('./restore.ts')).restore(io, file, options))
 
   sandboxCommands(program, io)
   return program

@@ -16,6 +16,8 @@ export const errorTable = {
   E_STORE_LOCKED: { act: 'operator', retry: true, status: 503, exit: 75 },
   E_LEASE_LOST: { act: 'operator', retry: true, status: 503, exit: 75 },
   E_STORE: { act: 'operator', retry: true, status: 503, exit: 70 },
+  E_STORE_FULL: { act: 'operator', retry: true, status: 503, exit: 75 },
+  E_STORE_READONLY: { act: 'operator', retry: true, status: 503, exit: 78 },
   E_STORE_CORRUPT: { act: 'operator', retry: false, status: 503, exit: 70 },
   E_CHAIN_BROKEN: { act: 'operator', retry: false, status: 500, exit: 70 },
   E_BUG: { act: 'developer', retry: false, status: 500, exit: 70 },

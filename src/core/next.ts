@@ -158,9 +158,11 @@ const theirs = (account: Account, reason: 'disabled' | 'unproven', entry?: LogEn
 
 /**
  * The last hold is released and the mark is `claimed` or `ours`: whose disable is the latest? Only a proof that it is
- * ours lets us enable. A log that does not reach past our write yet makes us wait.
+ * ours lets us enable. A log that does not reach past our write yet makes us wait. A claim that came back with a restore
+ * proves nothing, whoever the log names: a later hold that the store forgot may be what our disable stood for.
  */
-export const attribute = (account: Account, log: LogReading | undefined): Attribution => {
+export const attribute = (account: Account, log: LogReading | undefined, restoredAt?: number): Attribution => {
+  if (restoredAt !== undefined && (account.claimedAt ?? 0) <= restoredAt) return theirs(account, 'unproven')
   if (log === undefined) {
     return account.mark === 'ours' ? { verdict: 'enable', account } : theirs(account, 'unproven')
   }

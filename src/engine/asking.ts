@@ -7,6 +7,7 @@ import { type Change, change, directory } from './change.ts'
 import { contextFor, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { noteCall, type Recall } from './recall.ts'
+import { restoredAt } from './restored.ts'
 import { auditAccount, settle } from './seen.ts'
 import { keyOf, postpone } from './worker.ts'
 
@@ -39,12 +40,13 @@ export const ask = async (
   }
   return change(deps, directory, async (c) => {
     const enable: ScheduledPrincipal[] = []
+    const restored = await restoredAt(c.tx)
     for (const { adapter, id } of list) {
       const row = await c.tx.principal({ adapter, id })
       if (row === undefined) continue
       const context = await contextFor(deps, c.tx, mount, row, c.now)
       const seen = reading && { entries: reading.entries.get(id) ?? [], completeUntil: reading.completeUntil }
-      if (await judge(c, mount, recall, row, context, seen)) enable.push(row)
+      if (await judge(c, mount, recall, row, context, seen, restored)) enable.push(row)
     }
     return enable
   })
@@ -67,6 +69,7 @@ const judge = async (
   row: ScheduledPrincipal,
   context: Context,
   reading: Reading,
+  restored: number | undefined,
 ): Promise<boolean> => {
   const { deps, tx } = c
   const { account } = row
@@ -111,7 +114,7 @@ const judge = async (
     await tx.saveAccount(row, account, scheduleOf(deps, account, context))
     return false
   }
-  const verdict = attribute(account, reading)
+  const verdict = attribute(account, reading, restored)
   if (verdict.verdict === 'wait') await later(account)
   else if (verdict.verdict === 'theirs') {
     await settle(c, mount, recall, told, account, verdict.outcome, context, verdict.entry)

@@ -97,7 +97,7 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
 
   /** Sources not confirmed for `capabilities.maxAge` are removed then (I6). */
   const expire = async (): Promise<void> => {
-    if (recall.clockDoubted) return
+    if (recall.doubted) return
     const limit = deps.clock.now() - deps.policy().capabilitiesMaxAgeMs
     const old = await deps.store.sourcesBefore(groupSource(name, ''), limit, most)
     await inChunks(old, 'max-age', (c, one) => c.tx.deleteSource(one.did, one.capability, one.source))

@@ -1,3 +1,4 @@
+import type { Moment } from '../core/restore.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Clock } from '../lib/clock.ts'
 import { openJson, signJson } from '../lib/jws.ts'
@@ -17,10 +18,12 @@ export interface SignerOptions {
   readonly store: Pick<StoreReads, 'auditHead'>
   readonly clock: Pick<Clock, 'now'>
   readonly log: Logger
+  /** Keeps what was logged beside the store too. */
+  readonly keep?: (head: Moment) => void
 }
 
 /** Writes the head of the audit chain to the log, signed with a key from outside the store (DESIGN §9). */
-export const headSigner = ({ keys, store, clock, log }: SignerOptions) => {
+export const headSigner = ({ keys, store, clock, log, keep }: SignerOptions) => {
   let last = -1
   return {
     /** Signs the present head when it moved. Never throws: a minute without is reported, the next one tries again. */
@@ -28,12 +31,14 @@ export const headSigner = ({ keys, store, clock, log }: SignerOptions) => {
       try {
         const { seq, hash } = await store.auditHead()
         if (seq === last) return
-        const head: AuditHead = { seq, hash, at: new Date(clock.now()).toISOString() }
+        const at = clock.now()
+        const head: AuditHead = { seq, hash, at: new Date(at).toISOString() }
         const [key] = keys()
         log.info(
           { auditHead: head, ...(key && { auditHeadSigned: await signJson(head, typ, key.read()) }) },
           'audit head',
         )
+        keep?.({ seq, hash, at })
         last = seq
       } catch (error) {
         log.error({ err: error }, 'the audit head could not be signed')

@@ -40,7 +40,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   const checkClock = async (): Promise<void> => {
     const byMs = jumped()
     if (byMs === 0) return
-    recall.clockDoubted = true
+    recall.doubted = true
     deps.alert(
       'clock-jumped',
       `the wall clock jumped by ${Math.round(byMs / 1000)} s; ${name} resumes nothing before a full pass`,
@@ -129,7 +129,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     const { ours, rest } = split(found, (step) => resumes.has(step.do))
     await local(deps, mount, rest)
     if (ours.length === 0) return looked
-    if (recall.clockDoubted || (await deps.store.meta(pausedKey)) !== undefined) {
+    if (recall.doubted || (await deps.store.meta(pausedKey)) !== undefined) {
       await defer(deps, ours, doubtMs)
       return looked
     }

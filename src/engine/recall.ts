@@ -7,8 +7,8 @@ import type { Deps } from './deps.ts'
 export interface Recall {
   /** Half-finished confirmations by account (rule 4). Bounded by the open holds of the directory. */
   readonly confirmations: Map<string, Confirmation>
-  /** The wall clock jumped: nothing expires or resumes until a full pass (DESIGN §11). */
-  clockDoubted: boolean
+  /** The wall clock jumped or the store was restored: nothing expires or resumes until a full pass (DESIGN §11). */
+  doubted: boolean
   /** Until when the directory asked us to slow down, for the status. */
   throttledUntil: number | undefined
   /** Calls in a row that the directory as a whole did not take. */
@@ -19,7 +19,7 @@ export interface Recall {
 
 export const createRecall = (): Recall => ({
   confirmations: new Map(),
-  clockDoubted: false,
+  doubted: false,
   throttledUntil: undefined,
   outages: 0,
   restUntil: undefined,

@@ -22,9 +22,11 @@ export interface Runner {
 const refreshMs = 30_000
 const jitterMs = 1_000
 
-export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner => {
+/** `doubted`: nothing is resumed before a full pass. */
+export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted = false): Runner => {
   const { name } = mount.adapter
   const mirror = createMirror(deps, mount)
+  mirror.recall.doubted = doubted
   const sync = createSync(deps, mount, mirror.recall)
   const groups = createGroups(deps, mount, mirror.recall)
   const stopping = new AbortController()
@@ -54,7 +56,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string): Runner
     while (!signal.aborted) {
       const woken = deps.bus.count(topics.groups(name))
       await groups.syncAsked(signal).catch(report('groups'))
-      if (mirror.recall.clockDoubted) await sync.full(signal).catch(report('full'))
+      if (mirror.recall.doubted) await sync.full(signal).catch(report('full'))
       if (deps.clock.mono() - refreshed >= refreshMs) {
         refreshed = deps.clock.mono()
         await sync.refresh(signal).catch(report('refresh'))

@@ -214,7 +214,7 @@ const confirmOwn = async (
     const at = c.now + readInMs
     return { ...account, readDueAt: Math.min(account.readDueAt ?? at, at) }
   }
-  if (recall.clockDoubted) return asked(doubtMs)
+  if (recall.doubted) return asked(doubtMs)
   const policy = c.deps.policy()
   const step = confirm({
     before: recall.confirmations.get(keyText(key)),

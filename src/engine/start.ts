@@ -1,15 +1,18 @@
 import { BridgeError } from '../core/errors.ts'
+import type { Moment } from '../core/restore.ts'
 import { bridge, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { settleRestore, unread } from './restored.ts'
 import { generationKey } from './signals.ts'
 
 const realmKey = (adapter: string): string => `realm:${adapter}`
 
 /**
  * What must hold before anything runs: every adapter that has holds or marks is configured and points where it did
- * (rule 12); the signals have a generation; every account that something is wanted of is looked at again.
+ * (rule 12); the signals have a generation; every account that something is wanted of is looked at again. `lost`: an
+ * entry of the chain that the store does not have any more. Returns the adapters that resume nothing before a full pass.
  */
-export const begin = async (deps: Deps, newGeneration: () => string): Promise<void> => {
+export const begin = async (deps: Deps, newGeneration: () => string, lost?: Moment): Promise<ReadonlySet<string>> => {
   const faults: string[] = []
   for (const name of await deps.store.adaptersWithPrincipals()) {
     if (deps.mounts().has(name) || !(await deps.store.engaged(name))) continue
@@ -28,7 +31,8 @@ export const begin = async (deps: Deps, newGeneration: () => string): Promise<vo
       details: faults,
     })
   }
-  await change(deps, bridge, async (c) => {
+  return change(deps, bridge, async (c) => {
+    await settleRestore(c, lost, newGeneration)
     if ((await c.tx.meta(generationKey)) === undefined) await c.tx.putMeta(generationKey, newGeneration())
     for (const [name, { adapter }] of deps.mounts()) {
       if ((await c.tx.meta(realmKey(name))) !== adapter.realm) await c.tx.putMeta(realmKey(name), adapter.realm)
@@ -42,6 +46,7 @@ export const begin = async (deps: Deps, newGeneration: () => string): Promise<vo
       actor: 'bridge',
       details: { adapters: [...deps.mounts().keys()] },
     })
+    return unread(c.tx, deps.mounts().keys())
   })
 }
 

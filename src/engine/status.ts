@@ -1,4 +1,5 @@
 import type { Adapter } from '../core/adapter.ts'
+import { codeOf } from '../core/errors.ts'
 import type { Severity } from '../core/types.ts'
 import type { AdapterStatus, StatusView } from './api.ts'
 import type { Alert, Deps } from './deps.ts'
@@ -102,7 +103,7 @@ export const readiness = async (deps: Deps, runner: (adapter: string) => Runner 
     checks.push({ name: 'store', ok: true, text: 'reads and writes' })
   } catch (error) {
     deps.log.error({ err: error }, 'the store does not answer')
-    checks.push({ name: 'store', ok: false, text: 'does not take writes' })
+    checks.push({ name: 'store', ok: false, text: `does not take writes (${codeOf(error)})` })
   }
   for (const name of deps.mounts().keys()) {
     const state = runner(name)?.sync.state

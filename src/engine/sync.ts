@@ -4,6 +4,7 @@ import type { ScheduledPrincipal } from '../core/store.ts'
 import { change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
 import { noteThrottle, type Recall } from './recall.ts'
+import { readWhole } from './restored.ts'
 import { takeIn } from './seen.ts'
 
 export interface SyncState {
@@ -28,7 +29,7 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
     const kind = since === undefined ? 'full' : 'changes'
     const begun = deps.clock.mono()
     const begunAt = deps.clock.now()
-    const doubted = recall.clockDoubted
+    const doubted = recall.doubted
     for await (const page of mount.adapter.changes(since, signal)) {
       signal.throwIfAborted()
       await takeIn(deps, mount, recall, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
@@ -37,7 +38,10 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
     if (kind === 'full') {
       await askForMissing(begunAt)
       state.fullAt = begunAt
-      if (doubted) recall.clockDoubted = false
+      if (doubted) {
+        await change(deps, directory, (c) => readWhole(c, name))
+        recall.doubted = false
+      }
     }
   }
 

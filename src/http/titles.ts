@@ -12,6 +12,8 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_STORE_LOCKED: 'Another process holds the store',
   E_LEASE_LOST: 'This process lost the store to another one',
   E_STORE: 'The store does not answer',
+  E_STORE_FULL: 'The disk of the store is full',
+  E_STORE_READONLY: 'The store cannot be written',
   E_STORE_CORRUPT: 'The store is damaged',
   E_CHAIN_BROKEN: 'The audit chain is broken',
   E_BUG: 'A fault of the bridge',

@@ -59,6 +59,7 @@ export const metricTable = {
     labels: ['kind'],
     buckets: STORE_SECONDS,
   },
+  store_writable: { type: 'gauge', help: '0 while the store takes no writes', labels: [] },
   guard_tripped: { type: 'gauge', help: '1 while the guard holds back changes', labels: ['adapter'] },
   config_reload_total: { type: 'counter', help: 'Reloads of the configuration', labels: ['outcome'] },
   audit_entries_total: { type: 'counter', help: 'Entries written to the audit log', labels: [] },

@@ -12,34 +12,71 @@ export const sqliteCode = (error: unknown): string | undefined =>
 
 const is = (code: string, family: string): boolean => code === family || code.startsWith(`${family}_`)
 
+/** The index of the log in shared memory cannot grow: only for want of space, and nothing was written yet. */
+const isFull = (code: string): boolean => is(code, 'SQLITE_FULL') || code === 'SQLITE_IOERR_SHMSIZE'
+
+const fatalFamilies = ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB', 'SQLITE_READONLY_DBMOVED']
+
 /** The storage can no longer be trusted: after a failed write or fsync nobody knows what is on the disk. */
 export const isFatal = (error: unknown): boolean => {
   const code = sqliteCode(error)
-  return code !== undefined && ['SQLITE_IOERR', 'SQLITE_CORRUPT', 'SQLITE_NOTADB'].some((family) => is(code, family))
+  return code !== undefined && !isFull(code) && fatalFamilies.some((family) => is(code, family))
 }
+
+/** Nothing was written and everything that was is still there: the same write may succeed later. */
+export const isPassing = (error: unknown): boolean => {
+  const code = sqliteCode(error)
+  if (code === undefined || isFatal(error)) return false
+  return isFull(code) || is(code, 'SQLITE_BUSY') || is(code, 'SQLITE_READONLY')
+}
+
+const retryAfterMs = 5_000
+
+export const storeFull = (cause: unknown): BridgeError =>
+  new BridgeError('E_STORE_FULL', 'The disk of the store is full: nothing can be recorded.', {
+    cause,
+    hint: 'Free space on the disk of the store; the bridge goes on by itself.',
+    retryAfterMs,
+  })
+
+export const storeReadonly = (cause: unknown): BridgeError =>
+  new BridgeError('E_STORE_READONLY', 'The store cannot be written: nothing can be recorded.', {
+    cause,
+    hint: 'Make the database and its directory writable for the user of the bridge; is the disk mounted read-only?',
+    retryAfterMs,
+  })
+
+export const damaged = (cause: unknown, found: readonly string[] = []): BridgeError =>
+  new BridgeError('E_STORE_CORRUPT', 'The store is damaged.', {
+    cause,
+    hint: 'With the bridge stopped: idp-bridge restore <latest backup>. It keeps the damaged file and its -wal aside.',
+    ...(found.length > 0 && { details: found }),
+  })
 
 /** SQLite's failures as the bridge's; anything else is handed back as it came. */
 export const storeError = (error: unknown): unknown => {
   const code = sqliteCode(error)
   if (code === undefined) return error
   if (is(code, 'SQLITE_CORRUPT') || is(code, 'SQLITE_NOTADB')) {
-    const hint = 'Stop the bridge and restore the latest backup; keep the damaged file and its -wal for analysis.'
-    return new BridgeError('E_STORE_CORRUPT', 'The store is damaged.', { cause: error, hint })
+    return damaged(error)
   }
   if (is(code, 'SQLITE_CONSTRAINT')) return error
   if (is(code, 'SQLITE_CANTOPEN')) {
     const hint = 'Check the permissions of the file and of its directory.'
     return new BridgeError('E_STORE_URL', 'The store cannot be opened.', { cause: error, hint })
   }
-  if (is(code, 'SQLITE_FULL')) {
-    return new BridgeError('E_STORE', 'The disk of the store is full.', { cause: error, hint: 'Free some space.' })
-  }
+  if (isFull(code)) return storeFull(error)
+  if (is(code, 'SQLITE_READONLY') && !isFatal(error)) return storeReadonly(error)
   if (is(code, 'SQLITE_BUSY')) {
     const hint = 'Another program is writing to the database file; close it.'
     return new BridgeError('E_STORE', 'The store is busy.', { cause: error, hint })
   }
-  return new BridgeError('E_STORE', 'The store failed.', { cause: error, hint: 'See the log for the cause.' })
+  const hint = 'Look at the disk and at what the system logged about it; a restart recovers what was committed.'
+  return new BridgeError('E_STORE', `The store failed (${code}).`, { cause: error, hint })
 }
+
+/** The database's own error below the bridge's. */
+export const causeOf = (error: unknown): unknown => (error instanceof BridgeError ? error.cause : error)
 
 /** Kysely's driver prepares at every call; preparing costs more than a look-up by key. Least recently used go first. */
 const statements = (raw: Raw, capacity: number): SqliteDatabase => {
@@ -114,6 +151,7 @@ export const makeDurable = (raw: Raw): void => {
   raw.pragma('checkpoint_fullfsync = ON')
   raw.pragma('foreign_keys = ON')
   raw.pragma('trusted_schema = OFF')
+  raw.pragma('cell_size_check = ON')
   // SQLite hides the errors of its own automatic checkpoints; the writer checkpoints itself (writer.ts).
   raw.pragma('wal_autocheckpoint = 0')
 }
@@ -125,5 +163,6 @@ export const openReader = (path: string): Raw => {
   const raw = new Database(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs })
   raw.pragma('cache_size = -65536')
   raw.pragma('trusted_schema = OFF')
+  raw.pragma('cell_size_check = ON')
   return raw
 }

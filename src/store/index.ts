@@ -1,11 +1,15 @@
-import { existsSync, statfsSync } from 'node:fs'
+import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { BridgeError } from '../core/errors.ts'
+import type { Moment } from '../core/restore.ts'
 import type { Store, StoreReads } from '../core/store.ts'
-import { connection, makeDurable, openFile, openReader, type Raw, storeError } from './database.ts'
+import { integrityOf, requireSound } from './checking.ts'
+import { copyStore, refuseHalfRestored } from './copying.ts'
+import { causeOf, connection, isFatal, makeDurable, openFile, openReader, type Raw, storeError } from './database.ts'
+import { keepHead, lostHead } from './head.ts'
 import { type Lock, locked, nextEpoch, takeLock } from './lease.ts'
 import { createPrivate, locate, requireWritable } from './location.ts'
-import { backup, identify, migrate, refuseNewer } from './migrate.ts'
+import { identify, migrate, openExisting, refuseNewer } from './migrate.ts'
 import { type Migration, migrations } from './migrations.ts'
 import { reads } from './reads.ts'
 import { build, number, type Run, statement } from './statement.ts'
@@ -27,6 +31,10 @@ export interface FileStore extends Store {
   readonly warnings: readonly string[]
   /** The backup made before this opening migrated the store. */
   readonly migratedFrom: string | undefined
+  /** An entry of the audit chain that was told to the log and is not in this store: it is older than it was. */
+  readonly lost: Moment | undefined
+  /** Keeps the head of the chain beside the store, for `lost` of the next opening. */
+  keepHead(head: Moment): void
   /** An online copy into a new file. */
   backup(file: string): Promise<void>
   /** SQLite's own full check; minutes for a huge store, during which nothing else runs. Empty: sound. */
@@ -69,24 +77,23 @@ const fatal = (error: unknown): BridgeError => {
   return new BridgeError('E_STORE', 'The store failed.', { cause: error, hint: 'See the log for the cause.' })
 }
 
-const guarded = (run: Run, check: () => void): Run => ({
-  all: async (statement, values) => {
+/** Reads of a living store. Damage that a read meets ends it too: the next read might miss a hold and not notice. */
+const guarded = (run: Run, { check, fail }: Pick<ReturnType<typeof lifeOf>, 'check' | 'fail'>): Run => {
+  const read = async <T>(work: () => Promise<T>): Promise<T> => {
     check()
-    return run.all(statement, values)
-  },
-  one: async (statement, values) => {
-    check()
-    return run.one(statement, values)
-  },
-  change: async (statement, values) => {
-    check()
-    return run.change(statement, values)
-  },
-  query: async (query) => {
-    check()
-    return run.query(query)
-  },
-})
+    try {
+      return await work()
+    } catch (error) {
+      throw isFatal(causeOf(error)) ? fail(error) : error
+    }
+  }
+  return {
+    all: (statement, values) => read(() => run.all(statement, values)),
+    one: (statement, values) => read(() => run.one(statement, values)),
+    change: (statement, values) => read(() => run.change(statement, values)),
+    query: (query) => read(() => run.query(query)),
+  }
+}
 
 const heartbeat = statement(build.updateTable('lease').set({ seen_at: number('now') }))
 /** Less than this left on the disk: not ready, while there is still room to end in order. */
@@ -95,7 +102,9 @@ const spareBytes = 32 * 1024 * 1024
 const requireSpace = (path: string): void => {
   const { bavail, bsize } = statfsSync(dirname(path))
   if (bavail * bsize >= spareBytes) return
-  throw new BridgeError('E_STORE', 'The disk of the store is almost full.', { hint: 'Free some space.' })
+  throw new BridgeError('E_STORE_FULL', 'The disk of the store is almost full.', {
+    hint: 'Free space on the disk of the store; the bridge goes on by itself.',
+  })
 }
 
 interface Opened {
@@ -104,6 +113,7 @@ interface Opened {
   readonly reader: Raw
   readonly epoch: number
   readonly copy: string | undefined
+  readonly lost: Moment | undefined
 }
 
 const prepare = async (raw: Raw, lock: Lock, options: StoreOptions): Promise<Opened> => {
@@ -111,9 +121,12 @@ const prepare = async (raw: Raw, lock: Lock, options: StoreOptions): Promise<Ope
   const steps = options.migrations ?? migrations
   if (found.kind === 'ours') refuseNewer(found.version, steps.length)
   makeDurable(raw)
-  const copy = await migrate(raw, found, steps, options.now())
-  const epoch = nextEpoch(raw, options.now())
-  return { lock, raw, reader: openReader(raw.name), epoch, copy }
+  if (found.kind === 'ours') requireSound(raw)
+  const now = options.now()
+  const copy = await migrate(raw, found, steps, now, (file) => copyStore(raw.name, file, now))
+  const lost = lostHead(raw.name, raw)
+  const epoch = nextEpoch(raw, now)
+  return { lock, raw, reader: openReader(raw.name), epoch, copy, lost }
 }
 
 const take = async (path: string, options: StoreOptions): Promise<Opened> => {
@@ -121,6 +134,7 @@ const take = async (path: string, options: StoreOptions): Promise<Opened> => {
   if (lock === undefined) throw locked(path)
   let raw: Raw | undefined
   try {
+    refuseHalfRestored(path)
     createPrivate(path)
     requireWritable(path)
     raw = openFile(path)
@@ -136,11 +150,12 @@ const take = async (path: string, options: StoreOptions): Promise<Opened> => {
 
 /**
  * Opens the store for this process alone: takes the lease, backs up and migrates an older store, makes a new one.
- * @throws BridgeError E_STORE_URL, E_STORE_NETWORK_FS, E_STORE_LOCKED, E_STORE_NEWER, E_STORE_CORRUPT, E_STORE
+ * @throws BridgeError E_STORE_URL, E_STORE_NETWORK_FS, E_STORE_LOCKED, E_STORE_NEWER, E_STORE_CORRUPT, E_STORE_READONLY,
+ * E_STORE_FULL, E_STORE
  */
 export const openStore = async (options: StoreOptions): Promise<FileStore> => {
   const { path, warnings } = locate(options.url)
-  const { copy, epoch, lock, raw, reader } = await take(path, options)
+  const { copy, epoch, lock, lost, raw, reader } = await take(path, options)
   const life = lifeOf(options.onDead)
   const writing = connection(raw)
   const reading = connection(reader)
@@ -157,10 +172,11 @@ export const openStore = async (options: StoreOptions): Promise<FileStore> => {
     lock.release()
   }
   return {
-    ...reads(guarded(reading.run, life.check)),
+    ...reads(guarded(reading.run, life)),
     path,
     warnings,
     migratedFrom: copy,
+    lost,
     epoch,
     write: (work) => admitted(work),
     ping: async () => {
@@ -169,13 +185,13 @@ export const openStore = async (options: StoreOptions): Promise<FileStore> => {
     },
     backup: async (file) => {
       life.check()
-      await backup(raw, file)
+      await copyStore(path, file, options.now())
     },
     integrity: () => {
       life.check()
-      const rows = reading.raw.prepare<[], { integrity_check: string }>('pragma integrity_check').all()
-      return rows.map((row) => row.integrity_check).filter((line) => line !== 'ok')
+      return integrityOf(reading.raw)
     },
+    keepHead: (head) => keepHead(path, head),
     close: () => {
       life.close()
       closing ??= close()
@@ -191,16 +207,6 @@ export const openStore = async (options: StoreOptions): Promise<FileStore> => {
 export const openStoreReadonly = async (url: string): Promise<ReadonlyStore> => {
   const { exists, path } = locate(url)
   if (!exists) throw new BridgeError('E_STORE_URL', 'There is no store.', { hint: 'Check store.url.' })
-  let raw: Raw | undefined
-  try {
-    raw = openReader(path)
-    const found = identify(raw, existsSync(`${path}.lock`))
-    if (found.kind === 'new') throw new BridgeError('E_STORE_URL', 'The store is empty.', { hint: 'Check store.url.' })
-    refuseNewer(found.version, migrations.length)
-    const { close, run } = connection(raw)
-    return { ...reads(run), close }
-  } catch (error) {
-    raw?.close()
-    throw storeError(error)
-  }
+  const { close, run } = connection(openExisting(path))
+  return { ...reads(run), close }
 }

@@ -59,9 +59,17 @@ export const nextEpoch = (raw: Raw, now: number): number => {
   const sql = `insert into lease (id, epoch, pid, host, started_at, seen_at) values (1, 1, @pid, @host, @now, @now)
     on conflict (id) do update set epoch = epoch + 1, pid = @pid, host = @host, started_at = @now, seen_at = @now
     returning epoch`
-  const row = raw.prepare<[object], Pick<Holder, 'epoch'>>(sql).get({ pid, host: hostname(), now })
-  if (row === undefined) throw new TypeError('the lease row was not written')
-  return row.epoch
+  // A commit of its own: one that fails while a row is being returned would go unnoticed.
+  raw.exec('begin immediate')
+  try {
+    const row = raw.prepare<[object], Pick<Holder, 'epoch'>>(sql).get({ pid, host: hostname(), now })
+    raw.exec('commit')
+    if (row === undefined) throw new TypeError('the lease row was not written')
+    return row.epoch
+  } catch (error) {
+    if (raw.inTransaction) raw.exec('rollback')
+    throw error
+  }
 }
 
 /** E_STORE_LOCKED, naming the holder when the store says who it is. */

@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, existsSync, openSync, realpathSync, statfsSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { BridgeError } from '../core/errors.ts'
+import { storeFull, storeReadonly } from './database.ts'
 
 /** Where the store lives, as one path however it was spelled, so that two spellings share one lock. */
 export interface Location {
@@ -70,6 +71,8 @@ export const createPrivate = (path: string): boolean => {
     return true
   } catch (cause) {
     if (existsSync(path)) return false
+    if (codeOf(cause) === 'EROFS') throw storeReadonly(cause)
+    if (codeOf(cause) === 'ENOSPC') throw storeFull(cause)
     const hint = `Make ${dirname(path)} writable for the user of the bridge.`
     throw new BridgeError('E_STORE_URL', 'The store cannot be created.', { cause, hint })
   }
@@ -80,7 +83,18 @@ export const requireWritable = (path: string): void => {
     accessSync(path, constants.R_OK | constants.W_OK)
     accessSync(dirname(path), constants.W_OK)
   } catch (cause) {
-    const hint = `Make ${path} and its directory writable for the user of the bridge.`
-    throw new BridgeError('E_STORE_URL', 'The store is not writable.', { cause, hint })
+    throw storeReadonly(cause)
   }
 }
+
+/** The disk was mounted read-only under us; permissions, which the process may lose too, are another matter. */
+export const onReadonlyDisk = (path: string): boolean => {
+  try {
+    accessSync(path, constants.W_OK)
+    return false
+  } catch (error) {
+    return codeOf(error) === 'EROFS'
+  }
+}
+
+const codeOf = (error: unknown): unknown => (error instanceof Error && 'code' in error ? error.code : undefined)

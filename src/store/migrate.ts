@@ -1,7 +1,7 @@
+import { existsSync } from 'node:fs'
 import { BridgeError } from '../core/errors.ts'
-import { type Raw, sqliteCode } from './database.ts'
-import { createPrivate } from './location.ts'
-import type { Migration } from './migrations.ts'
+import { openReader, type Raw, sqliteCode, storeError } from './database.ts'
+import { type Migration, migrations } from './migrations.ts'
 
 /** "AMIB": what `file` and the bridge tell a store by. */
 export const applicationId = 0x414d4942
@@ -40,15 +40,27 @@ export const refuseNewer = (version: number, known: number): void => {
   })
 }
 
-/** A copy beside the store, made by SQLite itself; readable by its user only. */
-export const backup = async (raw: Raw, file: string): Promise<void> => {
-  if (!createPrivate(file)) {
-    throw new BridgeError('E_STORE', 'The backup file is there already.', { hint: `Remove ${file}.` })
+/**
+ * Opens a store for reading beside whoever writes it. The caller closes it.
+ * @throws BridgeError E_STORE_URL, E_STORE_NEWER, E_STORE_CORRUPT
+ */
+export const openExisting = (path: string): Raw => {
+  const everOpened = existsSync(`${path}.lock`)
+  let raw: Raw | undefined
+  try {
+    raw = openReader(path)
+    const found = identify(raw, everOpened)
+    if (found.kind === 'new') throw new BridgeError('E_STORE_URL', 'The store is empty.', { hint: 'Check store.url.' })
+    refuseNewer(found.version, migrations.length)
+    return raw
+  } catch (error) {
+    raw?.close()
+    throw sqliteCode(error) === 'SQLITE_NOTADB' && !everOpened ? foreign(error) : storeError(error)
   }
-  await raw.backup(file)
 }
 
-const stamp = (now: number): string => new Date(now).toISOString().replace(/[-:]/g, '').replace('.', '')
+/** A moment as part of a file name. */
+export const stamp = (now: number): string => new Date(now).toISOString().replace(/[-:]/g, '').replace('.', '')
 
 /** Steps forward from what was found, all or nothing. Returns the backup made before, when there was something to lose. */
 export const migrate = async (
@@ -56,12 +68,13 @@ export const migrate = async (
   found: Found,
   steps: readonly Migration[],
   now: number,
+  backup: (file: string) => Promise<unknown>,
 ): Promise<string | undefined> => {
   const version = found.kind === 'new' ? 0 : found.version
   refuseNewer(version, steps.length)
   if (version === steps.length) return undefined
   const copy = found.kind === 'new' ? undefined : `${raw.name}.backup-v${version}-${stamp(now)}`
-  if (copy !== undefined) await backup(raw, copy)
+  if (copy !== undefined) await backup(copy)
   raw.exec('begin immediate')
   try {
     for (const step of steps.slice(version)) raw.exec(step.sql)

@@ -12,6 +12,7 @@ import type {
   Sharer,
   Signal,
 } from '../core/types.ts'
+import { flag, maybe, parse } from './columns.ts'
 import type {
   AgentTable,
   HoldTable,
@@ -26,9 +27,6 @@ import type {
 
 /** Rows to the types of the core and back: the only place that knows both. NULL is `undefined` over there. */
 
-const parse = <T>(json: string): T => JSON.parse(json)
-const maybe = <T>(value: T | null): T | undefined => value ?? undefined
-const flag = (value: boolean): number => (value ? 1 : 0)
 /** `adapter:contoso/x` → `adapter`; a source without a colon is its own kind. */
 export const kindOf = (name: string): string => name.split(':', 1)[0] ?? name
 

@@ -1,7 +1,8 @@
 import { BridgeError } from '../core/errors.ts'
 import type { StoreTx } from '../core/store.ts'
 import { breathe } from './breathe.ts'
-import { type Connection, isFatal, sqliteCode, storeError } from './database.ts'
+import { type Connection, causeOf, isFatal, isPassing, sqliteCode, storeError, storeReadonly } from './database.ts'
+import { onReadonlyDisk } from './location.ts'
 import type { Run } from './statement.ts'
 import { transaction } from './writes.ts'
 
@@ -27,8 +28,6 @@ const batchSize = 64
 /** A page of the log is 4 KiB; copying back this many takes some milliseconds. */
 const checkpointPages = 1000
 const commitsPerLook = 16
-
-const busyOrFull = (error: unknown): boolean => /^SQLITE_(BUSY|FULL)/.test(sqliteCode(error) ?? '')
 
 /** Statements of one work, until it ends: a promise it left behind must not write into the next one's savepoint. */
 const bounded = (run: Run): { run: Run; end(): void } => {
@@ -79,6 +78,15 @@ export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Wr
     throw fail(new BridgeError('E_LEASE_LOST', 'The lease on the store is lost.', { hint }))
   }
 
+  /** What to tell of a failure; one after which the disk cannot be trusted ends the store. */
+  const judged = (error: unknown, atCommit = false): unknown => {
+    const cause = causeOf(error)
+    // A disk that was mounted read-only refuses the write itself: nothing of it is on the disk, what was is.
+    if (sqliteCode(cause) === 'SQLITE_IOERR_WRITE' && onReadonlyDisk(raw.name)) return storeReadonly(cause)
+    // Whether a failed fsync wrote anything cannot be known, and asking again would lie (DESIGN §11).
+    return atCommit || isFatal(cause) ? fail(error) : storeError(error)
+  }
+
   const runOne = async (job: Job): Promise<() => void> => {
     savepoint.run()
     try {
@@ -103,15 +111,14 @@ export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Wr
       for (const job of batch) settled.push(await runOne(job))
     } catch (error) {
       if (raw.inTransaction) rollback.run()
-      const told = isFatal(causeOf(error)) ? fail(error) : storeError(error)
+      const told = judged(error)
       for (const job of batch) job.reject(told)
       return
     }
     try {
       commit.run()
     } catch (error) {
-      // Whether a failed fsync wrote anything cannot be known, and asking again would lie (DESIGN §11).
-      const told = busyOrFull(error) ? storeError(error) : fail(error)
+      const told = isPassing(error) ? storeError(error) : judged(error, true)
       if (raw.inTransaction) rollback.run()
       for (const job of batch) job.reject(told)
       return
@@ -127,7 +134,7 @@ export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Wr
     try {
       copyBack.run()
     } catch (error) {
-      if (isFatal(error)) fail(error)
+      if (isFatal(error)) judged(error)
     }
   }
 
@@ -164,6 +171,3 @@ export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Wr
     },
   }
 }
-
-/** The database's own error below the bridge's. */
-const causeOf = (error: unknown): unknown => (error instanceof BridgeError ? error.cause : error)

@@ -28,14 +28,17 @@ export interface Start {
   readonly env?: Readonly<Record<string, string>>
   readonly program?: string
   readonly cwd?: string
+  /** A command that starts the process, such as one that enters a namespace; it must keep its process id. */
+  readonly within?: readonly string[]
 }
 
 export const startProcess = (
   args: readonly string[],
-  { env = {}, program = main, cwd = root }: Start = {},
+  { env = {}, program = main, cwd = root, within = [] }: Start = {},
 ): Process => {
   const path = environment.PATH === undefined ? {} : { PATH: environment.PATH }
-  const child: ChildProcess = spawn(execPath, [program, ...args], {
+  const [command = execPath, ...rest] = [...within, execPath, program, ...args]
+  const child: ChildProcess = spawn(command, rest, {
     cwd,
     env: { ...path, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

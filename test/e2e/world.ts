@@ -66,6 +66,8 @@ export interface World extends AsyncDisposable {
   configure(overrides?: Overrides): void
   /** A daemon that listens; ended with the world at the latest. Another program may start it, with arguments after the file. */
   daemon(program?: string, ...args: readonly string[]): Promise<Daemon>
+  /** The daemon that a process of the caller's becomes. */
+  attach(process: Process): Promise<Daemon>
 }
 
 export const isMessage = (message: string) => (line: string) => {
@@ -114,13 +116,9 @@ export const startWorld = async (overrides: Overrides = {}, options: EntraTenant
 
   // Daemons are added later, so they end before the tenant and the folder they use.
   const held = stack.move()
-  const daemon: World['daemon'] = async (program, ...args) => {
-    const process = held.use(
-      program === undefined
-        ? startProcess(['run', '--config', configFile])
-        : startProcess([configFile, ...args], { program }),
-    )
-    const line = await process.line('the daemon listens', isMessage('listening'))
+  const attach = async (process: Process): Promise<Daemon> => {
+    held.use(process)
+    const line = await process.line('the daemon listens', isMessage('listening'), 60_000)
     const origin = textAt(parsed(line), 'origin')
     return {
       origin,
@@ -133,6 +131,13 @@ export const startWorld = async (overrides: Overrides = {}, options: EntraTenant
     }
   }
 
+  const daemon: World['daemon'] = (program, ...args) =>
+    attach(
+      program === undefined
+        ? startProcess(['run', '--config', configFile])
+        : startProcess([configFile, ...args], { program }),
+    )
+
   return {
     folder,
     configFile,
@@ -142,6 +147,7 @@ export const startWorld = async (overrides: Overrides = {}, options: EntraTenant
     contoso,
     configure,
     daemon,
+    attach,
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   }
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryDirectory } from '../../adapters/memory/directory.ts'
@@ -98,6 +98,7 @@ export class World implements AsyncDisposable {
   readonly #ticking: Clock
   readonly #aborting = new AbortController()
   #ids = 0
+  #starts = 0
   #parts: { opened: FileStore; store: Store; deps: Deps; bridge: Bridge; activity: Activity } | undefined
 
   private constructor(options: WorldOptions) {
@@ -192,8 +193,12 @@ export class World implements AsyncDisposable {
       fatal: () => undefined,
       probe: (point) => this.#probe(point),
     }
-    await begin(deps, () => 'generation')
-    this.runners = new Map([...mounts].map(([name, mount]) => [name, createRunner(deps, mount, 'UTC')]))
+    this.#starts += 1
+    const generation = this.#starts === 1 ? 'generation' : `generation${this.#starts}`
+    const doubted = await begin(deps, () => generation, opened.lost)
+    this.runners = new Map(
+      [...mounts].map(([name, mount]) => [name, createRunner(deps, mount, 'UTC', doubted.has(name))]),
+    )
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
       keys: () => ({ key: async () => Promise.reject(new Error('no keys')) }),
@@ -263,9 +268,26 @@ export class World implements AsyncDisposable {
 
   /** Ends the process wherever it is and starts it again: only the store is left. */
   async restart(): Promise<void> {
+    await this.#end()
+    await this.start()
+  }
+
+  async #end(): Promise<void> {
     this.dead = true
     for (const runner of this.runners.values()) await runner.mirror.drained()
     await this.#parts?.opened.close()
+  }
+
+  async backup(): Promise<string> {
+    const file = join(this.#dir, `copy-${++this.#ids}.db`)
+    await this.#parts?.opened.backup(file)
+    return file
+  }
+
+  /** Ends the process, puts the backup in the place of the store and starts on it. */
+  async restore(file: string): Promise<void> {
+    await this.#end()
+    copyFileSync(file, join(this.#dir, 'bridge.db'))
     await this.start()
   }
 
