@@ -1,5 +1,8 @@
-/** How a read goes wrong. `unreadable` is one account that cannot be read; the others fail the whole call. */
-export type ReadFault = 'unreadable' | 'throttled' | 'down' | 'forbidden' | 'auth'
+/**
+ * How a read goes wrong. `unreadable` is one account that cannot be read, `gone` one that is said not to exist; the
+ * others fail the whole call.
+ */
+export type ReadFault = 'unreadable' | 'gone' | 'throttled' | 'down' | 'forbidden' | 'auth'
 
 /**
  * How a write goes wrong. `lost`: no answer, and it was applied. `dropped`: no answer, and it never arrived. `late`: no
@@ -16,8 +19,11 @@ export type WriteFault =
   | 'throttled'
   | 'unsent'
 
-/** How the change feed goes wrong: before its first page, between two pages, or by refusing the checkpoint. */
-export type FeedFault = 'down' | 'throttled' | 'forbidden' | 'auth' | 'midway' | 'expired'
+/**
+ * How the change feed goes wrong: before its first page, between two pages, by refusing the checkpoint, or (`empty`) by
+ * saying that there is nothing.
+ */
+export type FeedFault = 'empty' | 'down' | 'throttled' | 'forbidden' | 'auth' | 'midway' | 'expired'
 
 export type LogFault = 'down' | 'forbidden'
 export type GroupFault = 'down' | 'forbidden' | 'midway' | 'absent'

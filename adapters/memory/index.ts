@@ -91,8 +91,10 @@ export function open(
 
   const read = (id: PrincipalId): Sighting => {
     directory.readIds.push(id)
-    if (!directory.reads.take(id, ['unreadable'])) return sighting(id, true)
-    return { id, kind: undefined, state: 'unknown', switches: [], byId: true, begunAt: clock.now() }
+    const fault = directory.reads.take(id, ['unreadable', 'gone'])
+    if (!fault) return sighting(id, true)
+    const state = fault.mode === 'gone' ? 'absent' : 'unknown'
+    return { id, kind: undefined, state, switches: [], byId: true, begunAt: clock.now() }
   }
 
   const result = (
@@ -177,11 +179,12 @@ export function open(
   async function* changes(since: string | undefined, signal: AbortSignal): AsyncIterable<Page> {
     live(signal)
     const fault = directory.feed.take(undefined)
-    if (fault && fault.mode !== 'midway') throw failure(fault)
+    const isEmpty = fault?.mode === 'empty'
+    if (fault && fault.mode !== 'midway' && !isEmpty) throw failure(fault)
     const [generation, seq] = (since ?? `${directory.generation}:0`).split(':').map(Number)
     if (generation !== directory.generation) throw failure({ mode: 'expired' })
     const head = directory.head
-    const ids = since === undefined ? directory.ids : directory.changedSince(seq ?? 0)
+    const ids = isEmpty ? [] : since === undefined ? directory.ids : directory.changedSince(seq ?? 0)
     const checkpoint = `${generation}:${head}`
     let at = 0
     do {
@@ -193,13 +196,13 @@ export function open(
       const touched = since === undefined ? [] : [...rows.filter((id) => directory.isFleet(id)), ...gone]
       at += directory.pageSize
       const last = at >= ids.length
-      if (last && fault) throw failure(fault)
+      if (last && fault && !isEmpty) throw failure(fault)
       yield {
         sightings: seen.filter((each) => each.state !== 'absent'),
         touched,
         checkpoint: last ? checkpoint : undefined,
       }
-      if (fault) throw failure(fault)
+      if (fault && !isEmpty) throw failure(fault)
     } while (at < ids.length)
   }
 

@@ -4,6 +4,8 @@ import type { Io } from './io.ts'
 import { version } from './version.ts'
 
 const storeHelp = 'store to read instead of the configured one, e.g. sqlite:/var/lib/idp-bridge/bridge.db'
+/** The token is in IDP_BRIDGE_TOKEN, never an argument. */
+const daemonUrl = ['--url <url>', 'the daemon (default: IDP_BRIDGE_URL); IDP_BRIDGE_TOKEN says who you are'] as const
 const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
@@ -56,6 +58,21 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--key <file>', 'PEM of a key that signs, public or private; may be repeated', collect, [])
     .option('--json', 'machine-readable output')
     .action(async (file, options) => finish(await (await import('./receipt.ts')).receiptVerify(io, file, options)))
+  const guard = program.command('guard').description('what the blast-radius guard of a running daemon holds back')
+  guard
+    .command('show [adapter]')
+    .description('whether it is tripped, and the plan that waits')
+    .option(...daemonUrl)
+    .option('--json', 'machine-readable output, every row')
+    .action(async (adapter, options) => finish(await (await import('./guard.ts')).guardShow(io, adapter, options)))
+  guard
+    .command('approve <adapter> <hash>')
+    .description('approve the plan of this hash; takes two people')
+    .option(...daemonUrl)
+    .option('--json', 'machine-readable output')
+    .action(async (adapter, hash, options) =>
+      finish(await (await import('./guard.ts')).guardApprove(io, adapter, hash, options)),
+    )
 
   program
     .command('backup')

@@ -85,11 +85,20 @@ export interface Span {
   readonly until: number | undefined
 }
 
+/** A mapped account that a read by id said is gone. */
+export interface Absence {
+  readonly at: number
+  /** False: one of too many at once, to be read once more (rule 8). */
+  readonly believed: boolean
+}
+
 /** Reads, always of committed state. */
 export interface StoreReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
+  /** Every descendant of a DID, nearest first; a cycle, though refused, is not followed twice. */
+  descendants(did: Did): Promise<Did[]>
   principal(key: PrincipalKey): Promise<ScheduledPrincipal | undefined>
   /** Shared ones included, as this DID registered them. */
   principalsOf(did: Did): Promise<ScheduledPrincipal[]>
@@ -98,6 +107,8 @@ export interface StoreReads {
   /** Those of the ids that are mapped; unknown ids are simply missing. */
   principalsById(adapter: string, ids: readonly string[]): Promise<ScheduledPrincipal[]>
   countPrincipals(adapter: string): Promise<number>
+  /** Those of them that were never read, or whose last telling read said absent: no listing is expected to have them. */
+  countUnseen(adapter: string): Promise<number>
   /** Principals of one lane that a worker should look at, by time. */
   due(adapter: string, lane: Lane, now: number, limit: number): Promise<ScheduledPrincipal[]>
   /** Earliest `nextAt` in one lane of the adapter. */
@@ -157,6 +168,10 @@ export interface StoreReads {
   meta(key: string): Promise<string | undefined>
   idempotent(client: string, route: string, key: string): Promise<Idempotent | undefined>
   guardCount(adapter: string, direction: 'suspend' | 'resume', since: number): Promise<number>
+  /** When a read by id first said that this account is gone; undefined when the last one did not. */
+  absence(key: PrincipalKey): Promise<Absence | undefined>
+  /** `recent`: believed, at or after `since`; `pending`: not believed yet, of any time. */
+  countAbsences(adapter: string, since: number): Promise<{ recent: number; pending: number }>
 
   audit(filter: AuditFilter): Promise<AuditEntry[]>
   auditHead(): Promise<{ seq: number; hash: string }>
@@ -227,6 +242,14 @@ export interface StoreTx extends StoreReads {
     holdId: string,
   ): Promise<void>
   clearGuardEvents(adapter: string, direction: 'suspend' | 'resume'): Promise<void>
+  /** Goes with the mapping of the account. */
+  putAbsence(key: PrincipalKey, absence: Absence): Promise<void>
+  deleteAbsence(key: PrincipalKey): Promise<void>
+  /**
+   * After the wall clock was set back: guard events and absences of the future become those of `now`, and accounts whose
+   * absence is pending are to be read now.
+   */
+  rebaseGuard(adapter: string, now: number): Promise<void>
 
   /** Appends to the hash chain; the head row is locked by this transaction. */
   appendAudit(event: AuditEvent): Promise<AuditEntry>

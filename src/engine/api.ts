@@ -1,6 +1,6 @@
 import type { HookRequest, PrincipalRef } from '../core/adapter.ts'
 import type { AuditEntry } from '../core/audit.ts'
-import type { GuardPlan } from '../core/guard.ts'
+import type { Doubt, FrozenPlan, GuardPlan } from '../core/guard.ts'
 import type { AuditFilter } from '../core/store.ts'
 import type {
   AccountState,
@@ -148,20 +148,19 @@ export interface HookOutcome {
   readonly body: unknown
 }
 
+export interface GuardDirectionView {
+  readonly tripped: boolean
+  readonly since: number | undefined
+  readonly count: number
+  readonly plan: GuardPlan | undefined
+  /** The plan that a first person approved, which need not be the present one. */
+  readonly approval: (FrozenPlan & { readonly dropped: number; readonly expiresAt: number }) | undefined
+}
+
 export interface GuardView {
   readonly adapter: string
-  readonly suspend: {
-    readonly tripped: boolean
-    readonly since: number | undefined
-    readonly count: number
-    readonly plan: GuardPlan | undefined
-  }
-  readonly resume: {
-    readonly tripped: boolean
-    readonly since: number | undefined
-    readonly count: number
-    readonly plan: GuardPlan | undefined
-  }
+  readonly suspend: GuardDirectionView
+  readonly resume: GuardDirectionView
 }
 
 export interface AdapterStatus {
@@ -181,6 +180,8 @@ export interface AdapterStatus {
   readonly throttledUntil: number | undefined
   readonly writesFailing: number
   readonly guard: { readonly suspend: boolean; readonly resume: boolean }
+  /** Why the directory is not believed now, and since when. */
+  readonly quarantine: { readonly since: number; readonly why: readonly Doubt[] } | undefined
 }
 
 export interface StatusView {

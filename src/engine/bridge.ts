@@ -147,7 +147,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
         runner,
       }),
     guard: (adapter) => guardView(deps, adapter),
-    approveGuard: (adapter, hash, caller) => approveGuard(deps, adapter, hash, caller),
+    approveGuard: (adapter, hash, caller) => approveGuard(deps, recallOf(adapter), adapter, hash, caller),
     pause: (paused, reason, caller) =>
       change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
         if (((await c.tx.meta(pausedKey)) !== undefined) === paused) return { paused }

@@ -2,7 +2,6 @@ import { effective } from '../core/capabilities.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { CapabilitySource, Did } from '../core/types.ts'
 import type { Change } from './change.ts'
-import { descendants } from './placing.ts'
 
 /** Effective capabilities of a DID now: its own, narrowed by every ancestor's. */
 export const effectiveOf = async (reads: StoreReads, did: Did): Promise<string[]> => {
@@ -21,7 +20,7 @@ export const effectiveOf = async (reads: StoreReads, did: Did): Promise<string[]
 export const capabilitiesBefore = async (c: Change, dids: Iterable<Did>): Promise<Map<Did, string[]>> => {
   const before = new Map<Did, string[]>()
   for (const did of dids) {
-    for (const one of [did, ...(await descendants(c, did))]) {
+    for (const one of [did, ...(await c.tx.descendants(did))]) {
       if (!before.has(one)) before.set(one, await effectiveOf(c.tx, one))
     }
   }

@@ -5,6 +5,7 @@ import { type Change, change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
 import { guardSeen } from './guarding.ts'
+import { enter, leaveIf } from './quarantine.ts'
 import type { Recall } from './recall.ts'
 
 export interface GroupState {
@@ -50,10 +51,8 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
     const present = await deps.store.sourcesNamed(source)
     const granted = new Set(present.map(({ did }) => did))
     if (members.size === 0 && granted.size >= plenty) {
-      if (!believed(groupId)) return
-      await change(deps, directory, async (c) => {
-        for (const did of granted) await guardSeen(c, mount, 'suspend', did)
-      })
+      if (!(await believed(groupId))) return
+      await countMembers([...granted])
     }
     emptySince.delete(groupId)
     const { add, remove } = groupChange(source, capabilities, members, present, begunAt)
@@ -63,12 +62,22 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
   }
 
   /** A sudden empty answer counts at the second complete read that says so, past settle. */
-  const believed = (groupId: string): boolean => {
+  const believed = async (groupId: string): Promise<boolean> => {
     const first = emptySince.get(groupId)
     if (first !== undefined) return deps.clock.mono() - first > mount.settings.settleMs
     emptySince.set(groupId, deps.clock.mono())
+    await change(deps, directory, (c) => enter(c, name, 'groups', { group: groupId }))
     deps.alert('group-emptied', `group ${groupId} of ${name} answered empty; believed when it still is after settle`)
     return false
+  }
+
+  /** Each agent that a group has lost counts as one suspension. */
+  const countMembers = async (lost: readonly Did[]): Promise<void> => {
+    for (let at = 0; at < lost.length; at += chunk) {
+      await change(deps, directory, async (c) => {
+        for (const did of lost.slice(at, at + chunk)) await guardSeen(c, mount, 'suspend', did)
+      })
+    }
   }
 
   /** A few DIDs to a transaction, so that a large group never makes a suspension wait for the store. */
@@ -129,6 +138,10 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
       }
     }
     if (only === undefined) {
+      for (const groupId of emptySince.keys()) {
+        if (!Object.hasOwn(mount.settings.groups, groupId)) emptySince.delete(groupId)
+      }
+      if (emptySince.size === 0) await leaveIf(deps, name, 'groups')
       await dropUnmapped()
       await expire()
     }

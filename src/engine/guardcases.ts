@@ -1,17 +1,12 @@
 import { BridgeError } from '../core/errors.ts'
-import type { GuardDirection, GuardPlan } from '../core/guard.ts'
-import type { ScheduledPrincipal } from '../core/store.ts'
-import type { Hold } from '../core/types.ts'
-import type { Caller, GuardView } from './api.ts'
+import { approvalTtlMs, type GuardDirection, type GuardPlan, isExpired } from '../core/guard.ts'
+import type { Caller, GuardDirectionView, GuardView } from './api.ts'
+import { applyPlan } from './applying.ts'
 import { type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import { heard } from './echoes.ts'
-import { clearGuard, currentPlan, trippedSince, waiting } from './guarding.ts'
-import { principalOf } from './holding.ts'
-import { notReleasable, releaseHold, unguard } from './placing.ts'
-import { freeState } from './reading.ts'
-
-const directions: readonly GuardDirection[] = ['suspend', 'resume']
+import { freezePlan, frozenPlan, savePlan } from './frozen.ts'
+import { currentPlan, directions, trippedSince } from './guarding.ts'
+import type { Recall } from './recall.ts'
 
 const requireMount = (deps: Deps, adapter: string): Mount => {
   const mount = deps.mounts().get(adapter)
@@ -23,128 +18,88 @@ const requireMount = (deps: Deps, adapter: string): Mount => {
 
 export const guardView = async (deps: Deps, adapter: string): Promise<GuardView> => {
   requireMount(deps, adapter)
-  const since = deps.clock.now() - deps.policy().guard.windowMs
-  const one = async (direction: GuardDirection) => {
+  const now = deps.clock.now()
+  const since = now - deps.policy().guard.windowMs
+  const one = async (direction: GuardDirection): Promise<GuardDirectionView> => {
     const tripped = await trippedSince(deps.store, adapter, direction)
+    const frozen = await frozenPlan(deps.store, adapter, direction)
     return {
       tripped: tripped !== undefined,
       since: tripped,
       count: await deps.store.guardCount(adapter, direction, since),
       plan: await currentPlan(deps, adapter, direction),
+      approval:
+        frozen === undefined || isExpired(frozen, now)
+          ? undefined
+          : { ...frozen, dropped: frozen.done - frozen.applied, expiresAt: frozen.at + approvalTtlMs },
     }
   }
   return { adapter, suspend: await one('suspend'), resume: await one('resume') }
 }
 
-interface Frozen {
-  readonly plan: GuardPlan
-  readonly by: string
-}
-
-const frozenKey = (adapter: string, hash: string) => `guard-approval:${adapter}:${hash}`
-
-const parseFrozen = (text: string | undefined): Frozen | undefined =>
-  text === undefined ? undefined : (JSON.parse(text) as Frozen)
-
 /**
  * Approval of a frozen plan by its hash, by two people. Each row is read again when it is applied and dropped if it is
- * no longer true (rule 8).
+ * no longer true (rule 8). Once the second person has approved, the plan is applied to its end whatever happens.
  */
-export const approveGuard = async (deps: Deps, adapter: string, hash: string, caller: Caller) => {
+export const approveGuard = async (deps: Deps, recall: Recall, adapter: string, hash: string, caller: Caller) => {
   const mount = requireMount(deps, adapter)
-  const frozen = parseFrozen(await deps.store.meta(frozenKey(adapter, hash)))
-  if (frozen === undefined) return freeze(deps, adapter, hash, caller)
-  if (frozen.by === caller.name) {
-    throw new BridgeError('E_SAME_PERSON', 'Who approved the plan first cannot approve it again.', {
-      hint: 'Another approver has to.',
-    })
-  }
-  const states = await readRows(deps, mount, frozen.plan)
-  return change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
-    const { applied, dropped } = await apply(c, frozen.plan, states)
-    await c.tx.putMeta(frozenKey(adapter, hash), undefined)
-    if ((await waiting(c.tx, adapter, frozen.plan.direction)).length === 0)
-      await clearGuard(c, adapter, frozen.plan.direction)
-    const details = { adapter, direction: frozen.plan.direction, hash, applied, dropped, first: frozen.by }
-    await c.tx.appendAudit({
-      time: c.now,
-      type: 'guard.approved',
-      actor: caller.name,
-      requestId: caller.requestId,
-      details,
-    })
-    return { done: true, applied, dropped }
+  const present = await planOf(deps, adapter, hash)
+  const who = { actor: caller.name, requestId: caller.requestId }
+  const direction = await change(deps, who, async (c) => {
+    const approved = await second(c, adapter, hash, caller)
+    if (approved === undefined) await first(c, adapter, present, caller)
+    return approved
   })
+  if (direction === undefined) return { done: false, approvalId: hash, applied: 0, dropped: 0 }
+  return { done: true, ...(await applyPlan(deps, mount, recall, direction)) }
 }
 
-const freeze = async (deps: Deps, adapter: string, hash: string, caller: Caller) => {
+/** The plan of this hash that the guard holds now. One that is frozen need not be found: more may have been seen. */
+const planOf = async (deps: Deps, adapter: string, hash: string): Promise<GuardPlan | undefined> => {
   for (const direction of directions) {
     const plan = await currentPlan(deps, adapter, direction)
-    if (plan?.hash !== hash) continue
-    await change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
-      await c.tx.putMeta(frozenKey(adapter, hash), JSON.stringify({ plan, by: caller.name } satisfies Frozen))
-      const details = { adapter, direction, hash, rows: plan.rows.length }
-      await c.tx.appendAudit({
-        time: c.now,
-        type: 'guard.approval-requested',
-        actor: caller.name,
-        requestId: caller.requestId,
-        details,
-      })
-    })
-    return { done: false, approvalId: hash, applied: 0, dropped: 0 }
+    if (plan?.hash === hash) return plan
   }
-  throw new BridgeError('E_GUARD_PLAN', 'The guard holds no plan with this hash.', {
-    hint: `Read the present plan with GET /v1/guard/${adapter}; it changes when more is seen.`,
-  })
+  return undefined
 }
 
-/** Every row's account, read by id now, in as few calls as the directory allows. */
-const readRows = async (deps: Deps, mount: Mount, plan: GuardPlan): Promise<Map<string, string>> => {
-  const principals = new Map<string, ScheduledPrincipal>()
-  for (const row of plan.rows) {
-    const hold = await deps.store.hold(row.holdId)
-    const key = hold && principalOf(hold)
-    const principal = key && (await deps.store.principal(key))
-    if (principal !== undefined) principals.set(row.holdId, principal)
-  }
-  // A shared account stands behind a row for each of its DIDs, and is read once.
-  const accounts = new Map([...principals.values()].map((one) => [one.id, one]))
-  const sightings = await mount.adapter.lookup([...accounts.values()], AbortSignal.timeout(120_000))
-  const states = new Map<string, string>()
-  for (const [holdId, one] of principals) {
-    const sighting = sightings.get(one.id)
-    states.set(holdId, freeState(one, sighting && (await heard(deps.store, mount, sighting))))
-  }
-  return states
-}
-
-const apply = async (c: Change, plan: GuardPlan, states: ReadonlyMap<string, string>) => {
-  let applied = 0
-  for (const row of plan.rows) {
-    const hold = await c.tx.hold(row.holdId)
-    if (hold === undefined || hold.releasedAt !== undefined) continue
-    if (await applyRow(c, plan.direction, hold, states.get(row.holdId))) applied += 1
-  }
-  return { applied, dropped: plan.rows.length - applied }
-}
-
-const applyRow = async (
+/** The direction that may be applied now; undefined when no such plan was frozen. */
+const second = async (
   c: Change,
-  direction: GuardDirection,
-  hold: Hold,
-  state: string | undefined,
-): Promise<boolean> => {
-  if (direction === 'suspend') {
-    if (!hold.guarded || state === 'enabled' || state === 'unknown' || state === undefined) return false
-    await unguard(c, hold)
-    return true
+  adapter: string,
+  hash: string,
+  caller: Caller,
+): Promise<GuardDirection | undefined> => {
+  for (const direction of directions) {
+    const frozen = await frozenPlan(c.tx, adapter, direction)
+    if (frozen?.hash !== hash || isExpired(frozen, c.now)) continue
+    if (frozen.second !== undefined) return direction
+    if (frozen.by === caller.name) {
+      throw new BridgeError('E_SAME_PERSON', 'Who approved the plan first cannot approve it again.', {
+        hint: 'Another approver has to.',
+      })
+    }
+    await savePlan(c.tx, adapter, direction, { ...frozen, second: caller.name })
+    await audit(c, 'guard.approved', { adapter, direction, hash, rows: frozen.rows, first: frozen.by })
+    return direction
   }
-  if (hold.releasableAt === undefined) return false
-  if (state !== 'enabled') {
-    if (state !== 'unknown' && state !== undefined) await notReleasable(c, hold)
-    return false
-  }
-  await releaseHold(c, hold, { how: 'guard-approved' })
-  return true
+  return undefined
 }
+
+const first = async (c: Change, adapter: string, plan: GuardPlan | undefined, caller: Caller): Promise<void> => {
+  const frozen = plan && (await frozenPlan(c.tx, adapter, plan.direction))
+  if (plan === undefined || frozen?.second !== undefined) {
+    const message =
+      plan === undefined ? 'The guard holds no plan with this hash.' : 'A plan approved before is still being applied.'
+    throw new BridgeError('E_GUARD_PLAN', message, {
+      hint: `Read the present plan with GET /v1/guard/${adapter} or idp-bridge guard show ${adapter}; it changes when more is seen.`,
+    })
+  }
+  await freezePlan(c.tx, plan, caller.name, c.now)
+  const { direction, hash, rows } = plan
+  const replaced = frozen === undefined || isExpired(frozen, c.now) ? {} : { replaced: frozen.hash }
+  await audit(c, 'guard.approval-requested', { adapter, direction, hash, rows: rows.length, ...replaced })
+}
+
+const audit = ({ actor, now, requestId, tx }: Change, type: string, details: Readonly<Record<string, unknown>>) =>
+  tx.appendAudit({ time: now, type, actor, requestId, details })

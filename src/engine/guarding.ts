@@ -1,9 +1,11 @@
-import { type GuardDirection, type GuardPlan, guardPlan, trips } from '../core/guard.ts'
+import { type GuardDirection, type GuardPlan, guardPlan, isExpired, trips, waitsFor } from '../core/guard.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Did, Hold } from '../core/types.ts'
-import type { Change } from './change.ts'
+import { bridge, type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import { descendants } from './placing.ts'
+import { dropPlan, frozenPlan } from './frozen.ts'
+
+export const directions: readonly GuardDirection[] = ['suspend', 'resume']
 
 const metaKey = (adapter: string, direction: GuardDirection): string => `guard:${adapter}:${direction}`
 
@@ -32,8 +34,8 @@ export const guardSeen = async (
   const { tx, now, deps } = c
   const { name } = mount.adapter
   const settings = deps.policy().guard
-  const below = new Set(await descendants(c, did))
-  for (const other of sharers) for (const one of await descendants(c, other)) below.add(one)
+  const below = new Set(await tx.descendants(did))
+  for (const other of sharers) for (const one of await tx.descendants(other)) below.add(one)
   const weight = 1 + below.size
   await tx.addGuardEvent(name, direction, now, weight, did)
   if ((await trippedSince(tx, name, direction)) !== undefined) return true
@@ -47,34 +49,102 @@ export const guardSeen = async (
     details: { adapter: name, direction, count },
   })
   c.after(() => {
-    deps.metrics.set('guard_tripped', { adapter: name }, 1)
+    deps.metrics.set('guard_tripped', { adapter: name, direction }, 1)
     deps.alert(
       'guard-tripped',
-      `${count} ${direction} changes were seen in ${name} within the guard's window; further ones wait`,
+      `${count} ${direction} changes were seen in ${name} within the guard's window; further ones wait (idp-bridge guard show ${name})`,
     )
   })
   return true
 }
 
-export const clearGuard = async (c: Change, adapter: string, direction: GuardDirection): Promise<void> => {
+/** `approved`: people looked at what was counted, so that it starts at nothing. `idle`: see {@link tendGuard}. */
+export const clearGuard = async (
+  c: Change,
+  adapter: string,
+  direction: GuardDirection,
+  how: 'approved' | 'idle',
+): Promise<void> => {
+  if ((await trippedSince(c.tx, adapter, direction)) === undefined) return
   await c.tx.putMeta(metaKey(adapter, direction), undefined)
-  await c.tx.clearGuardEvents(adapter, direction)
-  c.after(() => c.deps.metrics.set('guard_tripped', { adapter }, 0))
+  if (how === 'approved') await c.tx.clearGuardEvents(adapter, direction)
+  await dropPlan(c.tx, adapter, direction)
+  const details = { adapter, direction, how }
+  await c.tx.appendAudit({ time: c.now, type: 'guard.cleared', actor: c.actor, requestId: c.requestId, details })
+  c.after(() => c.deps.metrics.set('guard_tripped', { adapter, direction }, 0))
 }
 
-const planLimit = 100_000
+/** A plan names no more; the rest is in the next one. */
+const planMost = 10_000
+const pageRows = 1_000
 
-/** What waits behind the guard: guarded holds for `suspend`, releasable ones for `resume`. */
-export const waiting = async (reads: StoreReads, adapter: string, direction: GuardDirection): Promise<Hold[]> => {
-  const holds = await reads.openHoldsWithOrigin(`adapter:${adapter}/`, planLimit)
-  return holds.filter((hold) => (direction === 'suspend' ? hold.guarded : hold.releasableAt !== undefined))
+/** Own holds that wait behind the guard, a page at a time. */
+async function* waiting(reads: StoreReads, adapter: string, direction: GuardDirection): AsyncGenerator<Hold> {
+  let after: string | undefined
+  for (;;) {
+    const page = await reads.openHoldsWithOrigin(`adapter:${adapter}/`, pageRows, after)
+    for (const hold of page) if (waitsFor(hold, direction)) yield hold
+    after = page.at(-1)?.id
+    if (page.length < pageRows) return
+  }
 }
 
+export const anyWaits = async (reads: StoreReads, adapter: string, direction: GuardDirection): Promise<boolean> =>
+  (await waiting(reads, adapter, direction).next()).done !== true
+
+/** What approving would apply now; undefined while the guard is not tripped. */
 export const currentPlan = async (
   deps: Deps,
   adapter: string,
   direction: GuardDirection,
 ): Promise<GuardPlan | undefined> => {
   if ((await trippedSince(deps.store, adapter, direction)) === undefined) return undefined
-  return guardPlan(adapter, direction, await waiting(deps.store, adapter, direction))
+  const holds: Hold[] = []
+  for await (const hold of waiting(deps.store, adapter, direction)) if (holds.push(hold) >= planMost) break
+  return guardPlan(adapter, direction, holds)
+}
+
+/**
+ * Tripped for longer than the window, what was counted has passed, and nothing waits any more: whoever could approve
+ * would approve nothing.
+ */
+const isIdle = async (deps: Deps, reads: StoreReads, adapter: string, direction: GuardDirection): Promise<boolean> => {
+  const since = await trippedSince(reads, adapter, direction)
+  const settings = deps.policy().guard
+  const from = deps.clock.now() - settings.windowMs
+  if (since === undefined || since >= from) return false
+  if ((await frozenPlan(reads, adapter, direction))?.second !== undefined) return false
+  const count = await reads.guardCount(adapter, direction, from)
+  if (trips(settings, direction, count, await reads.countPrincipals(adapter))) return false
+  return !(await anyWaits(reads, adapter, direction))
+}
+
+/** Ends what needs nobody: a tripped guard with nothing behind it, and a first approval that nobody completed. */
+export const tendGuard = async (deps: Deps, mount: Mount): Promise<void> => {
+  const { name } = mount.adapter
+  for (const direction of directions) {
+    const frozen = await frozenPlan(deps.store, name, direction)
+    if (frozen !== undefined && isExpired(frozen, deps.clock.now())) {
+      await change(deps, bridge, async (c) => {
+        const present = await frozenPlan(c.tx, name, direction)
+        if (present === undefined || !isExpired(present, c.now)) return
+        await dropPlan(c.tx, name, direction)
+        const details = { adapter: name, direction, hash: present.hash, first: present.by }
+        await c.tx.appendAudit({ time: c.now, type: 'guard.approval-expired', actor: c.actor, details })
+      })
+    }
+    if (!(await isIdle(deps, deps.store, name, direction))) continue
+    await change(deps, bridge, async (c) => {
+      if (await isIdle(deps, c.tx, name, direction)) await clearGuard(c, name, direction, 'idle')
+    })
+  }
+}
+
+/** After the wall clock was set back: what is of the future would otherwise count until the clock caught up. */
+export const rebaseGuard = async (c: Change, adapter: string): Promise<void> => {
+  await c.tx.rebaseGuard(adapter, c.now)
+  for (const direction of directions) {
+    const since = await trippedSince(c.tx, adapter, direction)
+    if (since !== undefined && since > c.now) await c.tx.putMeta(metaKey(adapter, direction), String(c.now))
+  }
 }

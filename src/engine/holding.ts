@@ -199,7 +199,7 @@ const stillOff = () =>
   })
 
 /** The principal an own hold is about. */
-export const principalOf = (hold: Hold): PrincipalKey | undefined => {
+export const principalOf = (hold: Pick<Hold, 'origin'>): PrincipalKey | undefined => {
   if (!isDirectory(hold)) return undefined
   const text = hold.origin.slice('adapter:'.length)
   const slash = text.indexOf('/')

@@ -5,8 +5,9 @@ import type { PrincipalInput } from './api.ts'
 import type { Change } from './change.ts'
 import { contextFor } from './context.ts'
 import type { Mount } from './deps.ts'
+import { placeOwnOn } from './owning.ts'
 import { claimOne } from './placing.ts'
-import { auditAccount, placeOwnOn } from './seen.ts'
+import { auditAccount } from './seen.ts'
 import { didsOf, ownHolds } from './sharing.ts'
 
 /** A hold on one DID looks at all that share an account with it: bounded, like everything that input can grow. */

@@ -4,6 +4,7 @@ import { topics } from './bus.ts'
 import { bridge, change } from './change.ts'
 import { resumes } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
+import { rebaseGuard } from './guarding.ts'
 import { createJumpWatch, createRecall, restMs } from './recall.ts'
 import { keyText } from './seen.ts'
 import { defer, type Job, jobs, local, pausedKey, read } from './worker.ts'
@@ -46,6 +47,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
       `the wall clock jumped by ${Math.round(byMs / 1000)} s; ${name} resumes nothing before a full pass`,
     )
     await change(deps, bridge, async (c) => {
+      await rebaseGuard(c, name)
       await c.tx.wakeEngaged(name, c.now)
       c.wakeSuspend(name)
       c.wakeWork(name)

@@ -19,20 +19,6 @@ export interface NewHold {
 /** Origins that hold a DID at most once at a time. */
 const isSingle = (origin: Origin): boolean => /^(adapter|cascade|policy):/.test(origin)
 
-/** Every descendant of a DID, nearest first. Cycles are refused at registration, yet never looped on. */
-export const descendants = async (change: Change, did: Did): Promise<Did[]> => {
-  const seen = new Set<Did>([did])
-  const queue: Did[] = [did]
-  for (let at = 0; at < queue.length; at++) {
-    for (const child of await change.tx.children(queue[at] ?? did)) {
-      if (seen.has(child)) continue
-      seen.add(child)
-      queue.push(child)
-    }
-  }
-  return queue.slice(1)
-}
-
 /**
  * Records one hold with everything that must be in the same transaction: the claims on the DID's accounts, the audit
  * entry, the signal and the holds of its descendants. The calls go out after the commit.
@@ -169,7 +155,7 @@ const resumed = async (change: Change, hold: Hold): Promise<void> => {
  */
 export const cascade = async (change: Change, did: Did): Promise<void> => {
   const own = (await change.tx.openHolds(did)).filter(isOwn)
-  for (const descendant of await descendants(change, did)) await deriveCascade(change, did, own, descendant)
+  for (const descendant of await change.tx.descendants(did)) await deriveCascade(change, did, own, descendant)
 }
 
 /** The holds of every ancestor, applied to one DID: for a registration or a new parent. */
@@ -180,7 +166,7 @@ export const inheritCascade = async (change: Change, agent: Agent): Promise<void
     seen.add(parent)
     const ancestor = parent
     const own = (await change.tx.openHolds(ancestor)).filter(isOwn)
-    for (const did of [agent.did, ...(await descendants(change, agent.did))])
+    for (const did of [agent.did, ...(await change.tx.descendants(agent.did))])
       await deriveCascade(change, ancestor, own, did)
     parent = (await change.tx.agent(ancestor))?.parentDid
   }

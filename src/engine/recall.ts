@@ -1,5 +1,6 @@
 import type { Confirmation } from '../core/confirm.ts'
 import { BridgeError } from '../core/errors.ts'
+import type { GuardDirection } from '../core/guard.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Deps } from './deps.ts'
 
@@ -15,6 +16,14 @@ export interface Recall {
   outages: number
   /** Monotonic: until then only fresh suspensions are tried. One wait for the directory, not one for each account. */
   restUntil: number | undefined
+  /** Approved guard plans being applied: one run each at a time. */
+  readonly applying: Map<GuardDirection, Promise<Applied>>
+}
+
+/** What came of a guard plan. `dropped`: rows that were no longer true. */
+export interface Applied {
+  readonly applied: number
+  readonly dropped: number
 }
 
 export const createRecall = (): Recall => ({
@@ -23,6 +32,7 @@ export const createRecall = (): Recall => ({
   throttledUntil: undefined,
   outages: 0,
   restUntil: undefined,
+  applying: new Map(),
 })
 
 /** Remembers how long the directory asked us to wait. */

@@ -1,9 +1,12 @@
 import { BridgeError } from '../core/errors.ts'
 import { type Schedule, schedule } from '../lib/schedule.ts'
+import { resumePlans } from './applying.ts'
 import { topics } from './bus.ts'
 import type { Deps, Mount } from './deps.ts'
 import { createGroups, type GroupSync } from './groups.ts'
+import { tendGuard } from './guarding.ts'
 import { createMirror, type Mirror } from './mirror.ts'
+import { tendQuarantine } from './quarantine.ts'
 import { gauge } from './status.ts'
 import { createSync, type Sync } from './sync.ts'
 
@@ -13,6 +16,8 @@ export interface Runner {
   readonly mirror: Mirror
   readonly sync: Sync
   readonly groups: GroupSync
+  /** One look at what the guard and the quarantine can end by themselves. */
+  guard(): Promise<void>
   start(): void
   stop(): Promise<void>
   /** One look at everything, in order: for tests and for a first reading. */
@@ -66,6 +71,21 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
     }
   }
 
+  /** What the guard and the quarantine need when nothing new is seen. */
+  const guard = async (): Promise<void> => {
+    await tendQuarantine(deps, mount)
+    await tendGuard(deps, mount)
+    await resumePlans(deps, mount, mirror.recall, signal)
+  }
+
+  /** On its own: applying a plan may take long, and reading must not wait for it. */
+  const guards = async (): Promise<void> => {
+    while (!signal.aborted) {
+      await guard().catch(report('guard'))
+      await deps.clock.sleep(refreshMs, signal).catch(() => undefined)
+    }
+  }
+
   /** What is missing for this configuration to work, told once at start with the way to mend it. */
   const examine = async (): Promise<void> => {
     for (const { code, level, text, mend } of await mount.adapter.check(signal)) {
@@ -79,12 +99,13 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
     mirror,
     sync,
     groups,
+    guard,
     start: () => {
       const { sync: times } = mount.settings
       const accounts = cron(times.accounts, 'accounts', async (aborted) => void (await sync.changes(aborted)))
       cron(times.full, 'full', async (aborted) => void (await sync.full(aborted)))
       const members = mount.adapter.groups && cron(times.groups, 'groups', (aborted) => groups.sync(aborted))
-      running.push(mirror.run(signal), tend(), examine().catch(report('check')))
+      running.push(mirror.run(signal), tend(), guards(), examine().catch(report('check')))
       // The first reading does not wait for the clock.
       void accounts.run().then(() => members?.run())
     },

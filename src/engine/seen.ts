@@ -1,17 +1,18 @@
-import { type Context, switchesOfOthers } from '../core/account.ts'
+import type { Context } from '../core/account.ts'
 import type { LogEntry } from '../core/adapter.ts'
 import { confirm } from '../core/confirm.ts'
-import { ownOrigin } from '../core/holds.ts'
 import { type Outcome, observe } from '../core/mirror.ts'
 import { next } from '../core/next.ts'
-import type { Account, Did, Hold, PrincipalKey, Sighting } from '../core/types.ts'
+import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
 import { guardSeen } from './guarding.ts'
 import { noteLegs } from './legs.ts'
-import { notReleasable, placeHold, releaseHold } from './placing.ts'
+import { placeOwn } from './owning.ts'
+import { releaseHold } from './placing.ts'
+import { credible, doubtMany } from './quarantine.ts'
 import type { Recall } from './recall.ts'
 import { didsOf, ownHolds } from './sharing.ts'
 
@@ -30,7 +31,10 @@ const doubtMs = 30_000
 /** A read that leaves another one wanted at once is not repeated faster than this. */
 const rereadMs = 5_000
 
-/** Takes readings in, a page of rows to a transaction. Rows of accounts that are not mapped cost one indexed look-up a page. */
+/**
+ * Takes readings in, a page of rows to a transaction; says how many were of mapped accounts. The others cost one indexed
+ * look-up a page.
+ */
 export const takeIn = async (
   deps: Deps,
   mount: Mount,
@@ -38,12 +42,14 @@ export const takeIn = async (
   sightings: readonly Sighting[],
   begunMono: number,
   also?: (change: Change) => Promise<void>,
-): Promise<void> => {
+): Promise<number> => {
   const { name } = mount.adapter
+  let known = 0
   for (let at = 0; at < sightings.length || (at === 0 && also !== undefined); at += pageRows) {
     const page = sightings.slice(at, at + pageRows)
     const last = at + pageRows >= sightings.length
-    await change(deps, directory, async (c) => {
+    known += await change(deps, directory, async (c) => {
+      if (at === 0) await doubtMany(c, mount, sightings)
       const mapped = new Set(
         (
           await c.tx.principalsById(
@@ -56,8 +62,10 @@ export const takeIn = async (
         if (mapped.has(sighting.id)) await takeOne(c, mount, recall, sighting, begunMono)
       }
       if (last) await also?.(c)
+      return mapped.size
     })
   }
+  return known
 }
 
 const takeOne = async (c: Change, mount: Mount, recall: Recall, read: Sighting, begunMono: number): Promise<void> => {
@@ -65,9 +73,10 @@ const takeOne = async (c: Change, mount: Mount, recall: Recall, read: Sighting, 
   const principal = await c.tx.principal(key)
   if (principal === undefined) return
   const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
-  const sighting = await heard(c.tx, mount, read)
+  const { sighting, readAt } = await credible(c, mount, principal, await heard(c.tx, mount, read))
   const outcome = observe(principal.account, sighting, context)
-  const account = wanted(c.deps, outcome.account, sighting)
+  const told = wanted(c.deps, outcome.account, sighting)
+  const account = readAt === undefined ? told : { ...told, attempts: outcome.account.attempts, readDueAt: readAt }
   await settle(c, mount, recall, { key, sighting, begunMono }, principal.account, { ...outcome, account }, context)
 }
 
@@ -132,72 +141,6 @@ export const settle = async (
   await c.tx.saveAccount(key, current, schedule(current, fresh))
 }
 
-/** Somebody else wants it off: each of its DIDs is held for it, and none waits to be approved any more. */
-const placeOwn = async (
-  c: Change,
-  mount: Mount,
-  key: PrincipalKey,
-  before: Account,
-  outcome: Outcome,
-  context: Context,
-  entry: LogEntry | undefined,
-): Promise<void> => {
-  const principal = await c.tx.principal(key)
-  if (principal === undefined) return
-  const missing: Did[] = []
-  for (const { did, own } of await ownHolds(c.tx, principal, context.own)) {
-    if (own === undefined) missing.push(did)
-    else if (own.releasableAt !== undefined) await notReleasable(c, own)
-  }
-  const [first, ...rest] = missing
-  if (first === undefined) return
-  const guarded = before.observedAt === undefined ? false : await guardSeen(c, mount, 'suspend', first, rest)
-  for (const did of missing) await placeOwnOn(c, key, did, outcome, guarded, entry)
-  const lag = outcome.account.observedAt
-  if (lag !== undefined) {
-    c.deps.metrics.observe(
-      'suspension_propagation_seconds',
-      { from: key.adapter, to: 'hold' },
-      Math.max(0, c.now - lag) / 1000,
-    )
-  }
-  if (context.others.length === 0)
-    c.deps.log.info({ dids: missing, ...key, cause: outcome.reason }, 'account is off: agent held')
-}
-
-export const placeOwnOn = async (
-  c: Change,
-  key: PrincipalKey,
-  did: Did,
-  { account, reason = 'disabled' }: Pick<Outcome, 'account' | 'reason'>,
-  guarded: boolean,
-  entry?: LogEntry,
-): Promise<void> => {
-  const others = switchesOfOthers(account.switches)
-  await placeHold(c, {
-    did,
-    origin: ownOrigin(key.adapter, key.id),
-    severity: 'suspend',
-    reason: reasonText(reason, key),
-    publicReason: 'The directory account is disabled.',
-    guarded,
-    evidence: {
-      cause: reason,
-      observedAt: account.observedAt ?? c.now,
-      switches: account.switches,
-      ...(others.length > 0 && { byOthers: others }),
-      ...(entry !== undefined && { by: entry.actor, at: entry.at }),
-    },
-  })
-}
-
-const reasonText = (reason: 'disabled' | 'deleted' | 'unproven', key: PrincipalKey): string => {
-  if (reason === 'deleted') return `The account ${key.id} does not exist in ${key.adapter} any more.`
-  if (reason === 'unproven')
-    return `The account ${key.id} in ${key.adapter} is off and nothing proves that the bridge turned it off.`
-  return `The account ${key.id} is disabled in ${key.adapter}.`
-}
-
 /** The account reads enabled again: one step of the confirmation, and what follows when it is complete. */
 const confirmOwn = async (
   c: Change,
@@ -242,10 +185,10 @@ const confirmed = async (c: Change, mount: Mount, key: PrincipalKey, context: Co
   )
   const [first, ...rest] = owns
   if (first === undefined) return
-  // With other holds open nothing resumes now, yet whoever lifts those must not thereby stand in for the two people.
-  const byPeople = c.deps.policy().resume === 'approval'
   const sharers = rest.map(({ did }) => did)
-  const waits = byPeople || (context.others.length === 0 && (await guardSeen(c, mount, 'resume', first.did, sharers)))
+  const keptBack = await guardSeen(c, mount, 'resume', first.did, sharers)
+  // With other holds open nothing resumes now, yet whoever lifts those must not thereby stand in for the two people.
+  const waits = keptBack || c.deps.policy().resume === 'approval'
   for (const own of owns) await (waits ? releasable(c, own) : releaseHold(c, own, { how: 'confirmed' }))
 }
 

@@ -2,6 +2,7 @@ import { BridgeError } from '../core/errors.ts'
 import type { Moment } from '../core/restore.ts'
 import { bridge, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { rebaseGuard } from './guarding.ts'
 import { settleRestore, unread } from './restored.ts'
 import { generationKey } from './signals.ts'
 
@@ -36,6 +37,7 @@ export const begin = async (deps: Deps, newGeneration: () => string, lost?: Mome
     if ((await c.tx.meta(generationKey)) === undefined) await c.tx.putMeta(generationKey, newGeneration())
     for (const [name, { adapter }] of deps.mounts()) {
       if ((await c.tx.meta(realmKey(name))) !== adapter.realm) await c.tx.putMeta(realmKey(name), adapter.realm)
+      await rebaseGuard(c, name)
       await c.tx.wakeEngaged(name, c.now)
       c.wakeSuspend(name)
       c.wakeWork(name)

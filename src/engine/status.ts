@@ -1,9 +1,11 @@
 import type { Adapter } from '../core/adapter.ts'
 import { codeOf } from '../core/errors.ts'
+import { doubts } from '../core/guard.ts'
 import type { Severity } from '../core/types.ts'
 import type { AdapterStatus, StatusView } from './api.ts'
 import type { Alert, Deps } from './deps.ts'
-import { trippedSince } from './guarding.ts'
+import { directions, trippedSince } from './guarding.ts'
+import { quarantineOf } from './quarantine.ts'
 import type { Runner } from './runner.ts'
 import { pausedKey } from './worker.ts'
 
@@ -47,6 +49,7 @@ const adapterStatus = async (
       suspend: (await trippedSince(store, name, 'suspend')) !== undefined,
       resume: (await trippedSince(store, name, 'resume')) !== undefined,
     },
+    quarantine: await quarantineOf(store, name),
   }
 }
 
@@ -71,6 +74,14 @@ export const gauge = async (deps: Deps): Promise<void> => {
   for (const name of deps.mounts().keys()) {
     for (const { lane, due } of await laneDepths(deps, name)) {
       deps.metrics.set('mirror_lane_depth', { adapter: name, lane }, due)
+    }
+    for (const direction of directions) {
+      const tripped = (await trippedSince(deps.store, name, direction)) !== undefined
+      deps.metrics.set('guard_tripped', { adapter: name, direction }, tripped ? 1 : 0)
+    }
+    const why = (await quarantineOf(deps.store, name))?.why ?? []
+    for (const one of doubts) {
+      deps.metrics.set('directory_quarantined', { adapter: name, why: one }, why.includes(one) ? 1 : 0)
     }
     const oldest = await deps.store.oldestReading(name)
     if (oldest === undefined) deps.metrics.drop('adapter_staleness_seconds', { adapter: name })

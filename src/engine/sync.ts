@@ -1,8 +1,9 @@
 import type { Page } from '../core/adapter.ts'
 import { BridgeError, codeOf } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
-import { change, directory } from './change.ts'
+import { bridge, change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
+import { enter, judgeListing, leaveIf } from './quarantine.ts'
 import { noteThrottle, type Recall } from './recall.ts'
 import { readWhole } from './restored.ts'
 import { takeIn } from './seen.ts'
@@ -30,12 +31,14 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
     const begun = deps.clock.mono()
     const begunAt = deps.clock.now()
     const doubted = recall.doubted
+    let listed = 0
     for await (const page of mount.adapter.changes(since, signal)) {
       signal.throwIfAborted()
-      await takeIn(deps, mount, recall, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
+      listed += await takeIn(deps, mount, recall, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
     }
     deps.metrics.observe('sync_seconds', { adapter: name, pass: kind }, (deps.clock.mono() - begun) / 1000)
     if (kind === 'full') {
+      await judgeListing(deps, mount, listed)
       await askForMissing(begunAt)
       state.fullAt = begunAt
       if (doubted) {
@@ -72,6 +75,7 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
   const counted = async (kind: string, work: () => Promise<void>): Promise<boolean> => {
     try {
       await work()
+      await leaveIf(deps, name, 'forbidden')
       state.lastOkAt = deps.clock.now()
       state.lastError = undefined
       deps.metrics.inc('sync_passes_total', { adapter: name, pass: kind, outcome: 'ok' })
@@ -81,6 +85,7 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
       noteThrottle(recall, error, deps.clock.now())
       deps.metrics.inc('sync_passes_total', { adapter: name, pass: kind, outcome: codeOf(error) })
       if (deps.isFatal(error)) deps.fatal(error)
+      if (state.lastError === 'E_DIRECTORY_FORBIDDEN') await change(deps, bridge, (c) => enter(c, name, 'forbidden'))
       throw error
     }
   }

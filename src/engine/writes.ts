@@ -9,6 +9,7 @@ import { bridge, type Change, change } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
+import { credible, doubtMany } from './quarantine.ts'
 import { noteCall, type Recall } from './recall.ts'
 import { settle } from './seen.ts'
 import { keptOff } from './sharing.ts'
@@ -39,13 +40,16 @@ export const disable = async (
   )
   deps.probe?.('disable.answered')
   noteResults(recall, results, deps)
+  const befores = [...results.values()].flatMap(({ before }) => before ?? [])
   await change(deps, bridge, async (c) => {
+    await doubtMany(c, mount, befores)
     for (const { principal, first } of begun) {
       const answer = results.get(principal.id)
       const row = await c.tx.principal(principal)
       if (row === undefined || answer === undefined) continue
       const context = await contextFor(deps, c.tx, mount, row, c.now)
-      const result = { ...answer, before: answer.before && (await heard(c.tx, mount, answer.before)) }
+      const before = answer.before && (await heard(c.tx, mount, answer.before))
+      const result = { ...answer, before: before && (await credible(c, mount, row, before)).sighting }
       const outcome = disabled(row.account, result, first, context)
       count(c, mount, 'disable', result, row.account, context)
       const told = { key: keyOf(row), sighting: result.before, begunMono }

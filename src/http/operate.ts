@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { AdapterStatus, GuardView } from '../engine/api.ts'
+import { doubts } from '../core/guard.ts'
+import type { AdapterStatus, GuardDirectionView } from '../engine/api.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
@@ -9,6 +10,20 @@ import { time, timeOrNull } from './views.ts'
 const tags = ['operation']
 const nullableTime = z.string().meta({ format: 'date-time' }).nullable()
 const planRow = z.object({ holdId: z.string(), did: z.string(), origin: z.string(), placedAt: z.string() })
+const approval = z
+  .object({
+    hash: z.string(),
+    rows: z.int(),
+    by: z.string().describe('Who approved it first'),
+    at: z.string().meta({ format: 'date-time' }),
+    expiresAt: z.string().meta({ format: 'date-time' }).describe('A second person has until then'),
+    second: z.string().nullable().describe('Who completed it: it is being applied'),
+    done: z.int().describe('Rows looked at so far'),
+    applied: z.int(),
+    dropped: z.int().describe('Rows that were no longer true'),
+  })
+  .nullable()
+  .describe('The plan that a first person approved; more may have been seen since')
 const direction = z.object({
   tripped: z.boolean(),
   since: nullableTime,
@@ -16,7 +31,8 @@ const direction = z.object({
   plan: z
     .object({ hash: z.string(), rows: z.array(planRow) })
     .nullable()
-    .describe('What approving its hash applies'),
+    .describe('What approving its hash applies; at most 10,000 rows, the rest is in the next'),
+  approval,
 })
 const guardSchema = z.object({ adapter: z.string(), suspend: direction, resume: direction }).meta({ id: 'Guard' })
 
@@ -37,6 +53,10 @@ const adapterStatus = z.object({
   throttledUntil: nullableTime,
   writesFailing: z.int(),
   guard: z.object({ suspend: z.boolean(), resume: z.boolean() }),
+  quarantine: z
+    .object({ since: z.string().meta({ format: 'date-time' }), why: z.array(z.enum(doubts)) })
+    .nullable()
+    .describe('Why the directory is not believed now'),
 })
 
 const statusSchema = z
@@ -69,7 +89,19 @@ const pauseBody = z
   .meta({ id: 'Pause', examples: [{ paused: true, reason: 'maintenance of the tenant' }] })
 const pausedSchema = z.object({ paused: z.boolean() }).meta({ id: 'Paused' })
 
-const directionBody = ({ tripped, since, count, plan }: GuardView['suspend']) => ({
+const approvalBody = (given: NonNullable<GuardDirectionView['approval']>) => ({
+  hash: given.hash,
+  rows: given.rows,
+  by: given.by,
+  at: time(given.at),
+  expiresAt: time(given.expiresAt),
+  second: given.second ?? null,
+  done: given.done,
+  applied: given.applied,
+  dropped: given.dropped,
+})
+
+const directionBody = ({ approval: given, tripped, since, count, plan }: GuardDirectionView) => ({
   tripped,
   since: timeOrNull(since),
   count,
@@ -85,6 +117,7 @@ const directionBody = ({ tripped, since, count, plan }: GuardView['suspend']) =>
             placedAt: time(placedAt),
           })),
         },
+  approval: given === undefined ? null : approvalBody(given),
 })
 
 const adapterBody = (view: AdapterStatus) => ({
@@ -104,6 +137,8 @@ const adapterBody = (view: AdapterStatus) => ({
   throttledUntil: timeOrNull(view.throttledUntil),
   writesFailing: view.writesFailing,
   guard: { suspend: view.guard.suspend, resume: view.guard.resume },
+  quarantine:
+    view.quarantine === undefined ? null : { since: time(view.quarantine.since), why: [...view.quarantine.why] },
 })
 
 /** Status, the guard and the pause switch (DESIGN §3 rule 8, §7). */

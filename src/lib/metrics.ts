@@ -60,7 +60,12 @@ export const metricTable = {
     buckets: STORE_SECONDS,
   },
   store_writable: { type: 'gauge', help: '0 while the store takes no writes', labels: [] },
-  guard_tripped: { type: 'gauge', help: '1 while the guard holds back changes', labels: ['adapter'] },
+  guard_tripped: { type: 'gauge', help: '1 while the guard holds back changes', labels: ['adapter', 'direction'] },
+  directory_quarantined: {
+    type: 'gauge',
+    help: '1 while what the directory says is doubted',
+    labels: ['adapter', 'why'],
+  },
   config_reload_total: { type: 'counter', help: 'Reloads of the configuration', labels: ['outcome'] },
   audit_entries_total: { type: 'counter', help: 'Entries written to the audit log', labels: [] },
 } as const satisfies Readonly<Record<string, Row>>

@@ -10,6 +10,20 @@ const byDid = statement(build.selectFrom('agents').selectAll().where('did', '=',
 const childrenOf = statement(
   build.selectFrom('agents').select('did').where('parent_did', '=', text('did')).orderBy('did'),
 )
+/** SQLite takes the rows of a recursion first in, first out: the nearest come first. `union` drops what was seen. */
+const below = statement(
+  build
+    .withRecursive('below(did)', (db) =>
+      db
+        .selectFrom('agents')
+        .select('did')
+        .where('parent_did', '=', text('did'))
+        .union(db.selectFrom('below').innerJoin('agents', 'agents.parent_did', 'below.did').select('agents.did')),
+    )
+    .selectFrom('below')
+    .select('did')
+    .where('did', '<>', text('did')),
+)
 const windowEnd = statement(
   build
     .selectFrom('agents')
@@ -122,7 +136,7 @@ const agents = async (run: Run, filter: AgentFilter): Promise<Agent[]> => {
   return found.map(toAgent)
 }
 
-type AgentReads = Pick<StoreReads, 'agent' | 'agents' | 'children'>
+type AgentReads = Pick<StoreReads, 'agent' | 'agents' | 'children' | 'descendants'>
 
 export const agentReads = (run: Run): AgentReads => ({
   agent: async (did) => {
@@ -131,4 +145,5 @@ export const agentReads = (run: Run): AgentReads => ({
   },
   agents: (filter) => agents(run, filter),
   children: async (did) => (await run.all(childrenOf, { did })).map((row) => row.did),
+  descendants: async (did) => (await run.all(below, { did })).map((row) => row.did),
 })

@@ -33,6 +33,8 @@ const counted = build
   .where('adapter', '=', text('adapter'))
 const countNeverSeen = statement(counted.where('observed_at', 'is', null))
 const countSeenBefore = statement(counted.where('observed_at', '<', number('before')))
+/** Spelled as the condition of the index. */
+const countUnseen = statement(counted.where(sql<boolean>`observed in ('absent', 'unknown')`))
 const oldest = statement(
   build
     .selectFrom('principals')
@@ -83,6 +85,7 @@ type PrincipalReads = Pick<
   | 'principalsOf'
   | 'principalsById'
   | 'countPrincipals'
+  | 'countUnseen'
   | 'due'
   | 'nextDue'
   | 'laneDepth'
@@ -110,6 +113,7 @@ export const principalReads = (run: Run): PrincipalReads => ({
   principalsById: async (adapter, wanted) =>
     wanted.length === 0 ? [] : (await run.all(byIds, { adapter, ids: JSON.stringify(wanted) })).map(toPrincipal),
   countPrincipals: async (adapter) => (await run.one(count, { adapter }))?.n ?? 0,
+  countUnseen: async (adapter) => (await run.one(countUnseen, { adapter }))?.n ?? 0,
   due: async (adapter, lane, now, limit) => (await run.all(dueOf, { adapter, lane, now, limit })).map(toPrincipal),
   nextDue: async (adapter, lane) => (await run.one(next, { adapter, lane }))?.next_at ?? undefined,
   laneDepth: async (adapter) => {

@@ -1,6 +1,7 @@
 import type { StoreReads } from '../core/store.ts'
 import { agentReads } from './agents.ts'
 import { auditReads } from './audit.ts'
+import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
 import { principalReads } from './principals.ts'
 import { receiptReads } from './receipts.ts'
@@ -17,6 +18,7 @@ export const reads = (run: Run): StoreReads => ({
   ...holdReads(run),
   ...signalReads(run),
   ...sourceReads(run),
+  ...guardReads(run),
   ...auditReads(run),
   ...receiptReads(run),
 })

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { StoreTx } from '../core/store.ts'
 import { pruneLegs } from './receipts.ts'
 import { fromSignal, fromSource } from './rows.ts'
@@ -55,26 +56,15 @@ const claim = statement(
     .values({ adapter: text('adapter'), delivery: text('delivery'), at: number('at') })
     .onConflict((oc) => oc.doNothing()),
 )
-const addGuard = statement(
-  build.insertInto('guard_events').values({
-    adapter: text('adapter'),
-    direction: text<'suspend' | 'resume'>('direction'),
-    at: number('at'),
-    weight: number('weight'),
-    hold_id: text('hold'),
-  }),
-)
-const clearGuard = statement(
-  build
-    .deleteFrom('guard_events')
-    .where('adapter', '=', text('adapter'))
-    .where('direction', '=', text<'suspend' | 'resume'>('direction')),
-)
 const pruned = {
   signals: statement(build.deleteFrom('signals').where('at', '<', number('before'))),
   inbox: statement(build.deleteFrom('hook_inbox').where('at', '<', number('before'))),
   idempotency: statement(build.deleteFrom('idempotency').where('at', '<', number('before'))),
   guard: statement(build.deleteFrom('guard_events').where('at', '<', number('before'))),
+  /** Pending ones wait for a read, however long that takes. */
+  absences: statement(
+    build.deleteFrom('absences').where('at', '<', number('before')).where(sql<boolean>`believed = 1`),
+  ),
 }
 const acks = build.deleteFrom('signal_acks').where('at', '<', number('before'))
 /** Of signals that no hold caused. */
@@ -107,8 +97,6 @@ type RecordWrites = Pick<
   | 'putMeta'
   | 'putIdempotent'
   | 'claimDelivery'
-  | 'addGuardEvent'
-  | 'clearGuardEvents'
   | 'prune'
 >
 
@@ -158,12 +146,6 @@ export const recordWrites = (run: Run): RecordWrites => ({
     await run.change(idempotencyWriter.put(row), row)
   },
   claimDelivery: async (adapter, delivery, at) => (await run.change(claim, { adapter, delivery, at })) === 1,
-  addGuardEvent: async (adapter, direction, at, weight, hold) => {
-    await run.change(addGuard, { adapter, direction, at, weight, hold })
-  },
-  clearGuardEvents: async (adapter, direction) => {
-    await run.change(clearGuard, { adapter, direction })
-  },
   prune: async (before) => {
     let dropped = 0
     dropped += await run.change(pruned.signals, { before: before.signals })
@@ -172,6 +154,7 @@ export const recordWrites = (run: Run): RecordWrites => ({
     dropped += await run.change(pruned.guard, { before: before.guard })
     dropped += await run.change(pruneHoldAcks, { before: before.receipts, none: '' })
     dropped += await run.change(pruneLegs, { before: before.receipts })
+    dropped += await run.change(pruned.absences, { before: before.guard })
     return dropped + (await run.change(pruneAcks, { before: before.signals, none: '' }))
   },
 })

@@ -25,6 +25,7 @@ export type Schema = {
   audit_text: { seq: number; field: string; salt: string; text: string }
   idempotency: IdempotencyTable
   guard_events: GuardTable
+  absences: AbsenceTable
   meta: { key: string; value: string }
   lease: LeaseTable
   /** SQLite's own, for AUTOINCREMENT. */
@@ -182,6 +183,13 @@ export type GuardTable = {
   at: number
   weight: number
   hold_id: string
+}
+
+export type AbsenceTable = {
+  adapter: string
+  id: string
+  at: number
+  believed: number
 }
 
 export type LeaseTable = {

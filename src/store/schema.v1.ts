@@ -42,7 +42,8 @@ create table principals (
 create index principals_did on principals (did);
 create index principals_due on principals (adapter, lane, next_at, id) where next_at is not null;
 create index principals_seen on principals (adapter, observed_at, id, read_due_at);
-create index principals_depends on principals (adapter, depends_on) where depends_on is not null;
+create index principals_depends on principals (depends_on, adapter) where depends_on is not null;
+create index principals_unseen on principals (adapter) where observed in ('absent', 'unknown');
 create index principals_marked on principals (mark, adapter) where mark <> 'none';
 
 -- Every DID of a shared principal; the row in principals then names any one of them.
@@ -148,4 +149,16 @@ create table guard_events (
 ) strict;
 create index guard_events_recent on guard_events (adapter, direction, at, weight);
 create index guard_events_at on guard_events (at);
+
+-- Accounts that a read by id said are gone. Not believed yet: one such reading of too many, to be read once more.
+create table absences (
+  adapter text not null, id text not null, at integer not null, believed integer not null check (believed in (0, 1)),
+  primary key (adapter, id)
+) strict, without rowid;
+create index absences_recent on absences (adapter, at);
+create index absences_at on absences (at) where believed = 1;
+create index absences_pending on absences (adapter) where believed = 0;
+create trigger absences_unmapped after delete on principals begin
+  delete from absences where adapter = old.adapter and id = old.id;
+end;
 `

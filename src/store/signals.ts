@@ -23,22 +23,11 @@ const idempotent = statement(
     .where('route', '=', text('route'))
     .where('key', '=', text('key')),
 )
-const weight = statement(
-  build
-    .selectFrom('guard_events')
-    .select((eb) => eb.fn.coalesce(eb.fn.sum<number>('weight'), eb.lit(0)).as('n'))
-    .where('adapter', '=', text('adapter'))
-    .where('direction', '=', text<'suspend' | 'resume'>('direction'))
-    .where('at', '>=', number('since')),
-)
 const sequence = build.selectFrom('sqlite_sequence')
 /** AUTOINCREMENT's own memory: pruning every signal does not bring the head back. */
 const head = statement(sequence.select('seq').where('name', '=', sql<string>`'signals'`))
 
-type SignalReads = Pick<
-  StoreReads,
-  'signalsAfter' | 'signal' | 'signalRange' | 'checkpoint' | 'meta' | 'idempotent' | 'guardCount'
->
+type SignalReads = Pick<StoreReads, 'signalsAfter' | 'signal' | 'signalRange' | 'checkpoint' | 'meta' | 'idempotent'>
 
 export const signalReads = (run: Run): SignalReads => ({
   signalsAfter: async (seq, limit) => (await run.all(after, { seq, limit })).map(toSignal),
@@ -56,5 +45,4 @@ export const signalReads = (run: Run): SignalReads => ({
     const row = await run.one(idempotent, { client, route, key })
     return row === undefined ? undefined : toIdempotent(row)
   },
-  guardCount: async (adapter, direction, since) => (await run.one(weight, { adapter, direction, since }))?.n ?? 0,
 })

@@ -4,6 +4,7 @@ import type { Lane, StoreTx } from '../core/store.ts'
 import type { Agent, PrincipalKey } from '../core/types.ts'
 import { append } from './audit.ts'
 import { sqliteCode } from './database.ts'
+import { guardWrites } from './guard.ts'
 import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
 import { receiptWrites } from './receipts.ts'
@@ -49,7 +50,10 @@ const asked = principals.set({
   read_again_at: sql`coalesce(max(coalesce(read_again_at, ${again}), ${again}), read_again_at)`,
 })
 const askOne = statement(asked.where('adapter', '=', text('adapter')).where('id', '=', text('id')))
-const askDependents = statement(asked.where('adapter', '=', text('adapter')).where('depends_on', '=', text('id')))
+/** `+` keeps the planner from walking the whole adapter instead of the few that name this object. */
+const askDependents = statement(
+  asked.where(sql<string>`+adapter`, '=', text('adapter')).where('depends_on', '=', text('id')),
+)
 /** `+` keeps the planner from walking the whole adapter instead of its few marked or held principals. */
 const forward = principals.set({ next_at: nextAt }).where(sql<string>`+adapter`, '=', text('adapter'))
 const wakeMarked = statement(forward.where(isMarked))
@@ -209,4 +213,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...holdWrites(run),
   ...recordWrites(run),
   ...receiptWrites(run),
+  ...guardWrites(run),
 })

@@ -379,7 +379,10 @@ export class World implements AsyncDisposable {
   }
 
   async poll(): Promise<void> {
-    for (const runner of this.runners.values()) await runner.sync.changes(this.signal)
+    for (const runner of this.runners.values()) {
+      await runner.sync.changes(this.signal)
+      await runner.guard()
+    }
   }
 
   async full(): Promise<void> {

@@ -255,10 +255,12 @@ export const createDouble = (): Double => {
       }
     },
     async guard(adapter) {
-      const calm = { tripped: false, since: undefined, count: 0, plan: undefined }
-      const row = { holdId: 'hold-1', did: 'did:mesh:a', origin: 'adapter:contoso/p1', placedAt: start }
+      const calm = { tripped: false, since: undefined, count: 0, plan: undefined, approval: undefined }
+      const row = { holdId: 'hold-1', did: 'did:mesh:a', origin: 'adapter:contoso/p1' as const, placedAt: start }
       const plan = { adapter, direction: 'suspend' as const, rows: [row], hash: 'f'.repeat(64) }
-      return { adapter, suspend: { tripped: true, since: start, count: 60, plan }, resume: calm }
+      const frozen = { hash: 'e'.repeat(64), rows: 3, by: 'carol', at: start, second: undefined, done: 0, applied: 0 }
+      const approval = { ...frozen, dropped: 0, expiresAt: start + 3_600_000 }
+      return { adapter, suspend: { tripped: true, since: start, count: 60, plan, approval }, resume: calm }
     },
     async approveGuard(_adapter, _hash, caller) {
       seen(caller)

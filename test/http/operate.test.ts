@@ -87,8 +87,19 @@ test('status, guard and pause are answered with times as text', async () => {
           },
         ],
       },
+      approval: {
+        hash: 'e'.repeat(64),
+        rows: 3,
+        by: 'carol',
+        at: '2026-11-21T10:00:00.000Z',
+        expiresAt: '2026-11-21T11:00:00.000Z',
+        second: null,
+        done: 0,
+        applied: 0,
+        dropped: 0,
+      },
     },
-    resume: { tripped: false, since: null, count: 0, plan: null },
+    resume: { tripped: false, since: null, count: 0, plan: null, approval: null },
   })
   const approved = await server.ask('/v1/guard/contoso/approve', { as: 'approver', body: { hash: 'f'.repeat(64) } })
   assert.equal(approved.status, 202)

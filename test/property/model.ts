@@ -18,6 +18,7 @@ export const accountOf = ({ sharing }: Pick<Setting, 'sharing'>, at: Name, agent
 export type Command =
   | { do: 'kill' | 'suspend' | 'repeat' | 'patch' | 'leave' | 'join'; agent: AgentName }
   | { do: 'release'; agent: AgentName; by: 'origin' | 'two' | 'approvers' }
+  | { do: 'guard'; at: Name; what: 'first' | 'both' | 'stale' | 'tend' }
   | { do: 'flip'; at: Name; agent: AgentName; on: boolean }
   | { do: 'vendor'; at: Name; agent: AgentName; on: boolean }
   | { do: 'hint'; at: Name; agent: AgentName; n: number }
@@ -43,6 +44,7 @@ const probes = [
   'enable.recorded',
   'enable.answered',
   'enable.settled',
+  'guard.chunk',
 ] as const
 const writeFaults: readonly WriteFault[] = ['lost', 'dropped', 'late', 'refused', 'throttled', 'unsent', 'forbidden']
 
@@ -52,6 +54,7 @@ export const command = (jumps: boolean): fc.Arbitrary<Command> =>
     { weight: 1, arbitrary: fc.record({ do: of('repeat', 'patch'), agent }) },
     { weight: 1, arbitrary: fc.record({ do: of('leave', 'join'), agent }) },
     { weight: 6, arbitrary: fc.record({ do: of('release'), agent, by: of('origin', 'two', 'approvers') }) },
+    { weight: 3, arbitrary: fc.record({ do: of('guard'), at, what: of('first', 'both', 'stale', 'tend') }) },
     { weight: 5, arbitrary: fc.record({ do: of('flip'), at, agent, on }) },
     { weight: 2, arbitrary: fc.record({ do: of('vendor'), at, agent, on }) },
     { weight: 2, arbitrary: fc.record({ do: of('hint'), at, agent, n: fc.nat(3) }) },
@@ -90,6 +93,6 @@ export const setting: fc.Arbitrary<Setting> = fc.record({
   drift: fc.constantFrom('reassert', 'reassert', 'accept'),
   south: fc.constantFrom<MirrorMode[]>('both', 'both', 'both', 'inbound', 'outbound', 'observe'),
   logless: fc.boolean(),
-  guardMax: fc.constantFrom(50, 50, 2),
+  guardMax: fc.constantFrom(50, 2, 1),
   sharing: fc.constantFrom<AgentName[][]>([], [], [], ['p', 'c'], ['c', 'x'], ['p', 'c', 'x']),
 })

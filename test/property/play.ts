@@ -116,6 +116,8 @@ export class Play implements AsyncDisposable {
       }
       case 'release':
         return this.#release(command.agent, command.by)
+      case 'guard':
+        return this.#guard(command.at, command.what)
       case 'flip':
         world.directories[command.at].set(this.#id(command), command.on)
         return
@@ -256,6 +258,20 @@ export class Play implements AsyncDisposable {
         this.released.add(hold.id)
         await world.releaseByTwo(did, hold.id, alice, bob)
       }
+    }
+  }
+
+  /** `stale`: the second person comes with the hash that the first one left, whatever was seen since. */
+  async #guard(at: Name, what: 'first' | 'both' | 'stale' | 'tend'): Promise<void> {
+    const { world } = this
+    if (what === 'tend') return world.runner(at).guard()
+    const view = await world.bridge.guard(at)
+    for (const { approval, plan } of [view.suspend, view.resume]) {
+      const hash = what === 'stale' ? approval?.hash : plan?.hash
+      if (hash === undefined) continue
+      for (const { holdId } of plan?.rows ?? []) this.released.add(holdId)
+      if (what !== 'stale') await world.bridge.approveGuard(at, hash, carol)
+      if (what !== 'first') await world.bridge.approveGuard(at, hash, dave)
     }
   }
 

@@ -67,6 +67,20 @@ export const agentContract = (test: StoreTest): void => {
     assert.deepEqual(await store.children('did:mesh:c1'), [])
   })
 
+  test('descendants come nearest first, at any depth; a cycle is followed once', async (store) => {
+    await register(store, 'did:mesh:a2', [], { parentDid: 'did:mesh:a1' })
+    await register(store, 'did:mesh:a3', [], { parentDid: 'did:mesh:a2' })
+    await register(store, 'did:mesh:b1', [], { parentDid: 'did:mesh:p' })
+    await register(store, 'did:mesh:a1', [], { parentDid: 'did:mesh:p' })
+    await register(store, 'did:mesh:other')
+    const below = ['did:mesh:a1', 'did:mesh:b1', 'did:mesh:a2', 'did:mesh:a3']
+    assert.deepEqual(await store.descendants('did:mesh:p'), below)
+    assert.deepEqual(await store.descendants('did:mesh:a3'), [])
+    await register(store, 'did:mesh:x', [], { parentDid: 'did:mesh:y' })
+    await register(store, 'did:mesh:y', [], { parentDid: 'did:mesh:x' })
+    assert.deepEqual(await store.descendants('did:mesh:x'), ['did:mesh:y'])
+  })
+
   test('the list filters by everything at once, in byte order, page by page', async (store) => {
     const dids = ['did:mesh:B', 'did:mesh:a', 'did:mesh:b', 'did:mesh:é', 'did:mesh:z', 'did:mesh:😀']
     await store.write(async (tx) => {

@@ -138,24 +138,6 @@ export const recordContract = (test: StoreTest): void => {
     assert.equal(await claim('contoso', 3), true)
   })
 
-  test('the guard counts weights since a time, per adapter and direction', async (store) => {
-    assert.equal(await store.guardCount('contoso', 'suspend', 0), 0)
-    await store.write(async (tx) => {
-      await tx.addGuardEvent('contoso', 'suspend', 10, 1, 'h1')
-      await tx.addGuardEvent('contoso', 'suspend', 20, 5, 'h2')
-      await tx.addGuardEvent('contoso', 'resume', 20, 7, 'h2')
-      await tx.addGuardEvent('okta', 'suspend', 20, 9, 'h3')
-    })
-    assert.equal(await store.guardCount('contoso', 'suspend', 0), 6)
-    assert.equal(await store.guardCount('contoso', 'suspend', 11), 5)
-    assert.equal(await store.guardCount('contoso', 'suspend', 20), 5)
-    assert.equal(await store.guardCount('contoso', 'suspend', 21), 0)
-    await store.write((tx) => tx.clearGuardEvents('contoso', 'suspend'))
-    assert.equal(await store.guardCount('contoso', 'suspend', 0), 0)
-    assert.equal(await store.guardCount('contoso', 'resume', 0), 7)
-    assert.equal(await store.write((tx) => tx.prune({ ...none, guard: 21 })), 2)
-  })
-
   test('pruning leaves holds and the audit alone', async (store) => {
     await place(store, hold('h', 'did:mesh:a', { releasedAt: 11 }))
     await store.write((tx) => tx.appendAudit({ time: 1, type: 'hold.placed', actor: 'soc', hold: 'h' }))

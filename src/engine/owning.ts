@@ -1,0 +1,84 @@
+import { type Context, switchesOfOthers } from '../core/account.ts'
+import type { LogEntry } from '../core/adapter.ts'
+import { ownOrigin } from '../core/holds.ts'
+import type { Outcome } from '../core/mirror.ts'
+import type { Account, Did, Hold, PrincipalKey } from '../core/types.ts'
+import type { Change } from './change.ts'
+import type { Mount } from './deps.ts'
+import { guardSeen } from './guarding.ts'
+import { notReleasable, placeHold, unguard } from './placing.ts'
+import { ownHolds } from './sharing.ts'
+
+/** Somebody else wants it off: each of its DIDs is held for it, and none waits to be approved any more. */
+export const placeOwn = async (
+  c: Change,
+  mount: Mount,
+  key: PrincipalKey,
+  before: Account,
+  outcome: Outcome,
+  context: Context,
+  entry: LogEntry | undefined,
+): Promise<void> => {
+  const principal = await c.tx.principal(key)
+  if (principal === undefined) return
+  const owns = await ownHolds(c.tx, principal, context.own)
+  const missing = owns.filter(({ own }) => own === undefined).map(({ did }) => did)
+  const waiting = owns.flatMap(({ own }) => (own?.releasableAt === undefined ? [] : [own]))
+  const [first, ...rest] = [...missing, ...waiting.map(({ did }) => did)]
+  if (first === undefined) return
+  // A first sighting is no change, and what is only unproven was turned off by us or long ago.
+  const changed = before.observedAt !== undefined && outcome.reason !== 'unproven'
+  const guarded = changed && (await guardSeen(c, mount, 'suspend', first, rest))
+  for (const own of waiting) await offAgain(c, own, guarded)
+  for (const did of missing) await placeOwnOn(c, key, did, outcome, guarded, entry)
+  if (missing.length === 0) return
+  const lag = outcome.account.observedAt
+  if (lag !== undefined) {
+    c.deps.metrics.observe(
+      'suspension_propagation_seconds',
+      { from: key.adapter, to: 'hold' },
+      Math.max(0, c.now - lag) / 1000,
+    )
+  }
+  if (context.others.length === 0)
+    c.deps.log.info({ dids: missing, ...key, cause: outcome.reason }, 'account is off: agent held')
+}
+
+export const placeOwnOn = async (
+  c: Change,
+  key: PrincipalKey,
+  did: Did,
+  { account, reason = 'disabled' }: Pick<Outcome, 'account' | 'reason'>,
+  guarded: boolean,
+  entry?: LogEntry,
+): Promise<void> => {
+  const others = switchesOfOthers(account.switches)
+  await placeHold(c, {
+    did,
+    origin: ownOrigin(key.adapter, key.id),
+    severity: 'suspend',
+    reason: reasonText(reason, key),
+    publicReason: 'The directory account is disabled.',
+    guarded,
+    evidence: {
+      cause: reason,
+      observedAt: account.observedAt ?? c.now,
+      switches: account.switches,
+      ...(others.length > 0 && { byOthers: others }),
+      ...(entry !== undefined && { by: entry.actor, at: entry.at }),
+    },
+  })
+}
+
+/** Off again before anyone released it: what was kept back may have to be kept back no longer. */
+const offAgain = async (c: Change, own: Hold, guarded: boolean): Promise<void> => {
+  await notReleasable(c, own)
+  if (own.guarded && !guarded) await unguard(c, { ...own, releasableAt: undefined })
+}
+
+const reasonText = (reason: 'disabled' | 'deleted' | 'unproven', key: PrincipalKey): string => {
+  if (reason === 'deleted') return `The account ${key.id} does not exist in ${key.adapter} any more.`
+  if (reason === 'unproven')
+    return `The account ${key.id} in ${key.adapter} is off and nothing proves that the bridge turned it off.`
+  return `The account ${key.id} is disabled in ${key.adapter}.`
+}
