@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import type { AdapterBase } from './config/adapter.ts'
 import { ConfigError, type Fault } from './config/faults.ts'
+import { followFaults } from './config/follows.ts'
 import { issueFaults, plainWords } from './config/issues.ts'
 import { type AdapterKinds, type Config, configSchema } from './config/schema.ts'
 import { MAX_BYTES, readTree, type Tree } from './config/text.ts'
@@ -40,7 +41,12 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
 
   const result = configSchema(adapterKinds).safeParse(tree.root, { error: plainWords })
   const found = result.success ? [] : issueFaults(result.error.issues)
-  const faults = [...tree.faults, ...withoutEchoes(found, tree.faults), ...caFaults(tree.root, files)]
+  const faults = [
+    ...tree.faults,
+    ...withoutEchoes(found, tree.faults),
+    ...followFaults(tree.root),
+    ...caFaults(tree.root, files),
+  ]
   if (!result.success || faults.length > 0) throw new ConfigError(source, placed(faults, tree))
   // The adapter's part is what its own schema gave; the union's type is lost in the record of kinds.
   return deepFreeze(result.data) as Config<AdapterConfig<K>>

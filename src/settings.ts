@@ -27,11 +27,14 @@ export const clientsOf = ({ auth }: Config): Client[] =>
     labels: agents?.labels,
   }))
 
-export const settingsOf = ({ mirror, settle, groups, sync }: Config['adapters'][string]): AdapterSettings => ({
-  mirror,
-  settleMs: settle,
-  groups,
-  sync,
+export const settingsOf = (adapter: Config['adapters'][string]): AdapterSettings => ({
+  mirror: adapter.mirror,
+  settleMs: adapter.settle,
+  groups: adapter.groups,
+  sync: adapter.sync,
+  follows: adapter.follows,
+  followWithinMs: adapter.followWithin,
+  trustedWriters: adapter.trustedWriters.map((id) => id.toLowerCase()),
 })
 
 /** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */

@@ -101,11 +101,12 @@ function entriesOf(each: AuditRecord, us: Self): LogEntry[] {
   const isOurs =
     (us.oid !== undefined && app?.servicePrincipalId?.toLowerCase() === us.oid) ||
     (us.appId !== undefined && app?.appId?.toLowerCase() === us.appId)
+  const actorIds = [app?.servicePrincipalId, app?.appId, user?.id].flatMap((id) => (id ? [id] : []))
   const actor = app?.displayName ?? app?.servicePrincipalId ?? app?.appId ?? user?.id ?? 'unknown'
   return each.targetResources.flatMap((target): LogEntry[] => {
     const action = target.modifiedProperties?.map(flip).find((found) => found !== undefined)
     if (target.id == null || action === undefined) return []
-    return [{ id: target.id, at: Date.parse(each.activityDateTime), action, ours: isOurs, actor }]
+    return [{ id: target.id, at: Date.parse(each.activityDateTime), action, ours: isOurs, actor, actorIds }]
   })
 }
 

@@ -98,6 +98,10 @@ export const entraConfig = adapterBase
       })
       .prefault({})
       .describe('The accounts the bridge may register and write; anything else is refused'),
+    trustedWriters: z
+      .array(guid)
+      .prefault([])
+      .describe('Object or application ids of services whose changes are not attributed to a person'),
     never: z.array(guid).prefault([]).describe('Object or application ids never to be mapped, disabled or mirrored'),
     tokens: tokens
       .refine(

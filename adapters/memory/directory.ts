@@ -71,6 +71,8 @@ export class MemoryDirectory {
   between: ((id: string) => void) | undefined
   /** Every write that was put on the wire, in order. */
   readonly written: WriteRecord[] = []
+  /** Windows of the log that were read, in order. */
+  readonly logReads: { readonly from: number; readonly to: number }[] = []
   /** By-id reads answered, in order. */
   readonly readIds: string[] = []
 
@@ -210,7 +212,7 @@ export class MemoryDirectory {
     const shown = Math.min(to, this.clock.now() - this.logLagMs)
     return this.#log
       .filter((entry) => entry.at >= from && entry.at <= shown)
-      .map(({ id, at, action, ours, actor }) => ({ id, at, action, ours, actor }))
+      .map(({ id, at, action, ours, actor }) => ({ id, at, action, ours, actor, actorIds: [actor] }))
   }
 
   /** What a read answers now, lag included; undefined: it does not exist. */

@@ -140,6 +140,7 @@ export function open(
     async read({ from, to }, signal) {
       await wait(signal)
       live(signal)
+      directory.logReads.push({ from, to })
       const fault = directory.logFaults.take(undefined)
       if (fault) throw failure(fault)
       return { entries: directory.logged(from, to), completeUntil: Math.min(to, clock.now() - directory.logLagMs) }

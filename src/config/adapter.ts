@@ -37,6 +37,15 @@ export const adapterBase = z.strictObject({
   settle: duration({ maxMs: 3_600_000 })
     .prefault('5m')
     .describe('How long the directory may answer with old state after a write'),
+  follows: text
+    .optional()
+    .describe('The adapter whose directory provisions this one: switches copied from it are echoes'),
+  followWithin: duration({ minMs: 60_000, maxMs: 604_800_000 })
+    .prefault('1h')
+    .describe('How long provisioning may take to bring a change here'),
+  trustedWriters: ids
+    .prefault([])
+    .describe('Ids of services whose changes are not attributed to a person, as the log of the directory names them'),
   tokens: tokens.optional().describe('Without it no token of this directory is accepted'),
   groups: z.record(text, groupCapabilities).prefault({}).describe('Immutable group id → capabilities'),
   sync: z

@@ -30,8 +30,6 @@ export const reservedKeys: readonly string[] = [
   'server.managementPort',
   'server.tls',
   'signals',
-  'adapters.*.follows',
-  'adapters.*.trustedWriters',
 ]
 
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'

@@ -20,6 +20,9 @@ export const freshAccount: Account = {
   overriddenAt: undefined,
   liftedFrom: undefined,
   putBack: false,
+  offUntil: undefined,
+  examinedUntil: undefined,
+  copiedAt: undefined,
   driftAcceptedAt: undefined,
   readDueAt: undefined,
   readAgainAt: undefined,
@@ -39,6 +42,12 @@ export interface Context {
   readonly inbound: boolean
   /** The directory keeps a log of who changed what. */
   readonly hasLog: boolean
+  /** How far back the log reaches, ms. */
+  readonly logReachMs?: number | undefined
+  /** The account follows another, and the log tells provisioning from people: copies are looked up in it. */
+  readonly copyLog?: boolean
+  /** A reading of this account that says off shows a copy of what it follows (rule 15). Asked for readings only. */
+  readonly copied?: boolean
   readonly drift: 'reassert' | 'accept'
   /** The principal's own open hold. */
   readonly own: Hold | undefined
@@ -84,6 +93,8 @@ export const unmarked = (account: Account): Account => ({
   claimedAt: undefined,
   sentAt: undefined,
   disabledAckAt: undefined,
+  examinedUntil: undefined,
+  copiedAt: undefined,
   attempts: 0,
 })
 
@@ -114,6 +125,9 @@ export const rebased = (account: Account, context: Pick<Context, 'now' | 'settle
     disabledAckAt: past(account.disabledAckAt),
     enabledAckAt: past(account.enabledAckAt),
     foreignSeenAt: past(account.foreignSeenAt),
+    offUntil: past(account.offUntil),
+    examinedUntil: past(account.examinedUntil),
+    copiedAt: past(account.copiedAt),
     overriddenAt: past(account.overriddenAt),
     liftedFrom: past(account.liftedFrom),
     driftAcceptedAt: past(account.driftAcceptedAt),
@@ -130,6 +144,7 @@ export const saw = (account: Account, sighting: Sighting): Account => ({
   offReadAt: offReadAt(account, sighting),
   switches: sighting.switches,
   dependsOn: sighting.dependsOn ?? account.dependsOn,
+  offUntil: sighting.state === 'enabled' && isOff(account) ? sighting.begunAt : account.offUntil,
   lastError: undefined,
 })
 

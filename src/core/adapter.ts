@@ -79,6 +79,8 @@ export interface LogEntry {
   readonly ours: boolean
   /** Who, as the log names them: for evidence. */
   readonly actor: string
+  /** Every id by which the log knows them, to compare with `trustedWriters`. */
+  readonly actorIds?: readonly string[]
 }
 
 export interface SwitchLog {
@@ -183,4 +185,10 @@ export interface AdapterSettings {
   /** Immutable group id → capabilities. */
   readonly groups: Readonly<Record<string, readonly string[]>>
   readonly sync: { readonly accounts: string; readonly groups: string; readonly full: string }
+  /** The adapter whose directory provisions this one (rule 15). */
+  readonly follows?: string | undefined
+  /** How long provisioning may take to bring a change here. */
+  readonly followWithinMs?: number
+  /** Ids of services whose changes are not attributed to a person, in lower case. */
+  readonly trustedWriters?: readonly string[]
 }

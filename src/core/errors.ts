@@ -74,6 +74,7 @@ export const errorTable = {
   E_DIRECTORY_THROTTLED: { act: 'operator', retry: true, status: 503, exit: 75 },
   E_DIRECTORY_DOWN: { act: 'operator', retry: true, status: 503, exit: 75 },
   E_DIRECTORY_ANSWER: { act: 'operator', retry: true, status: 502, exit: 70 },
+  E_LOG_LATE: { act: 'operator', retry: true, status: 503, exit: 75 },
   E_DIRECTORY_REFUSED: { act: 'operator', retry: true, status: 502, exit: 70 },
   E_CHECKPOINT_EXPIRED: { act: 'operator', retry: true, status: 503, exit: 75 },
   E_JWKS_DOWN: { act: 'operator', retry: true, status: 503, exit: 75 },

@@ -11,6 +11,7 @@ import {
   unmarked,
 } from './account.ts'
 import type { WriteResult } from './adapter.ts'
+import { copyOf } from './follow.ts'
 import type { Account, Sighting } from './types.ts'
 
 /**
@@ -21,6 +22,7 @@ import type { Account, Sighting } from './types.ts'
  * | read: disabled                                   | none     | none             | own hold                                    |
  * | read: disabled                                   | none     | claimed, unsent  | mark none, own hold                         |
  * | read: disabled                                   | none     | claimed, ours    | echo                                        |
+ * | read: disabled, what it follows is or was (15)   | none     | none, lifted     | mark none; a copy, no hold (follow.ts)      |
  * | read: disabled, after settle                     | none     | lifted, none     | mark none, own hold                         |
  * | read by id: absent                               | any      | any              | mark none, own hold `deleted`               |
  * | read: enabled                                    | open     | any, none driving| confirm, then release it (confirm.ts)       |
@@ -36,7 +38,9 @@ export interface Outcome {
   /** place: somebody else wants it off. cleared: nobody else does, as far as this read tells. */
   readonly own: 'place' | 'cleared' | 'keep'
   readonly reason?: 'disabled' | 'deleted' | 'unproven'
-  readonly alert?: 'drift' | 'contested' | 'drift-accepted'
+  readonly alert?: 'drift' | 'contested' | 'drift-accepted' | 'copy-overdue'
+  /** Why, for the evidence of the own hold. */
+  readonly evidence?: Readonly<Record<string, unknown>>
   /** An echo of our own write: counted, never a hold. */
   readonly echo?: boolean
   /** From then on a read by id is wanted: a listing said what only such a read may, or the directory is settling. */
@@ -62,9 +66,24 @@ const contradicts = (account: Account, sighting: Sighting, context: Context, sta
 }
 
 const place = (account: Account, context: Context, begunAt: number, reason: 'disabled' | 'deleted'): Outcome => {
-  const seen = { ...account, foreignSeenAt: begunAt }
+  const seen = { ...account, foreignSeenAt: begunAt, copiedAt: undefined }
   if (!context.inbound || seen.overriddenAt !== undefined) return keep(seen)
   return { account: seen, own: 'place', reason }
+}
+
+/**
+ * Off though no claim of ours says so: somebody else's doing, unless it copies what the account follows. An own hold
+ * that only waits for people is not taken back for a copy: the account it follows would never be freed.
+ */
+const foreign = (account: Account, stored: Account, context: Context, begunAt: number): Outcome => {
+  const free = { ...unmarked(account), putBack: false }
+  const isCopy = context.copied && context.inbound && !isTheirs(context) && account.overriddenAt === undefined
+  if (isCopy) {
+    return { account: { ...free, ...copyOf(stored, begunAt) }, own: 'keep', echo: true }
+  }
+  const outcome = place(free, context, begunAt, 'disabled')
+  const overdue = stored.copiedAt !== undefined && outcome.own === 'place'
+  return overdue ? { ...outcome, alert: 'copy-overdue' } : outcome
 }
 
 /** A reading arrived. Old news (begun before one already told) and unknowns change nothing. */
@@ -84,7 +103,7 @@ export const observe = (stored: Account, sighting: Sighting, context: Context): 
     return ours === 'on' ? outcome : { ...outcome, readAt: settledAt(account, context) }
   }
   const seen = settled(saw(account, sighting), sighting, context)
-  if (ours === 'off') return off(seen, others, sighting, context)
+  if (ours === 'off') return off(seen, account, others, sighting, context)
   if (others.length > 0) {
     const freed = ours === 'on' ? unmarked(onAgain(seen, sighting)) : unsentDropped(seen)
     return place(freed, context, sighting.begunAt, 'disabled')
@@ -112,7 +131,7 @@ const settled = (account: Account, sighting: Sighting, context: Context): Accoun
   return {
     ...answered,
     mark: 'lifted',
-    liftedFrom: context.hasLog ? (account.claimedAt ?? account.sentAt) : account.liftedFrom,
+    liftedFrom: context.hasLog ? (account.examinedUntil ?? account.claimedAt ?? account.sentAt) : account.liftedFrom,
     enabledAckAt: sighting.begunAt,
   }
 }
@@ -121,12 +140,19 @@ const settled = (account: Account, sighting: Sighting, context: Context): Accoun
 const unsentDropped = (account: Account): Account =>
   account.mark === 'claimed' && account.sentAt === undefined ? unmarked(account) : account
 
-const off = (account: Account, others: readonly string[], sighting: Sighting, context: Context): Outcome => {
+const off = (
+  account: Account,
+  stored: Account,
+  others: readonly string[],
+  sighting: Sighting,
+  context: Context,
+): Outcome => {
   if (offByUs(account)) {
     const calm = { ...account, contested: false, disabledAckAt: account.disabledAckAt ?? sighting.begunAt }
     if (others.length > 0) return place(calm, context, sighting.begunAt, 'disabled')
     return { account: calm, own: context.own === undefined ? 'keep' : 'cleared', echo: true }
   }
+  if (others.length === 0) return foreign(account, stored, context, sighting.begunAt)
   return place({ ...unmarked(account), putBack: false }, context, sighting.begunAt, 'disabled')
 }
 
@@ -144,6 +170,7 @@ const on = (account: Account, sighting: Sighting, context: Context): Outcome => 
     ...onAgain(account, sighting),
     putBack: false,
     overriddenAt: undefined,
+    copiedAt: undefined,
     foreignSeenAt: context.own ? account.foreignSeenAt : undefined,
   }
   if (context.others.length === 0) return { account: { ...unmarked(free), driftAcceptedAt: undefined }, own }
@@ -216,7 +243,10 @@ export const disabled = (account: Account, result: WriteResult, first: boolean, 
     return others.length > 0 ? place(ours, context, before.begunAt, 'disabled') : keep(ours)
   }
   const maybeOurs = account.enabledAckAt !== undefined && before.begunAt <= account.enabledAckAt + context.settleMs
-  if (was === 'off' && first && !maybeOurs) return place(unmarked(seen), context, before.begunAt, 'disabled')
+  if (was === 'off' && first && !maybeOurs) {
+    if (others.length === 0) return foreign(seen, account, context, before.begunAt)
+    return place(unmarked(seen), context, before.begunAt, 'disabled')
+  }
   return others.length > 0 ? place(seen, context, before.begunAt, 'disabled') : keep(seen)
 }
 
@@ -228,7 +258,7 @@ export const enabled = (account: Account, result: WriteResult, context: Context)
   if (result.outcome !== 'done') {
     return keep({ ...answered, attempts: account.attempts + 1, lastError: result.error?.code })
   }
-  const from = account.claimedAt ?? account.sentAt ?? context.now
+  const from = account.examinedUntil ?? account.claimedAt ?? account.sentAt ?? context.now
   return keep({
     ...unmarked(answered),
     mark: 'lifted',

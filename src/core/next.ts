@@ -1,7 +1,9 @@
 import { type Context, driving, isOff, isTheirs, moreSevere, provesAfter, rebased, unmarked } from './account.ts'
-import type { LogEntry } from './adapter.ts'
 import { contestedUntil, type Outcome } from './mirror.ts'
+import { type JudgedEntry, type LogReading, logSkewMs } from './switchlog.ts'
 import type { Account } from './types.ts'
+
+export { type LogReading, logSkewMs } from './switchlog.ts'
 
 /**
  * What a worker does for one principal now. It compares what is wanted with what is known; it replays no events.
@@ -16,11 +18,15 @@ import type { Account } from './types.ts'
  * | no hold open  | none     | claimed, unsent          | unclaim                                       |
  * | no hold open  | none     | claimed, ours            | attribute, then enable                        |
  * | no hold open  | none     | lifted                   | read until it says enabled                    |
+ * | any           | any      | claimed, ours, answered  | prove, before the log forgets our disable     |
+ * | none²         | none     | none, off as a copy      | check-copy: a person's? still a copy?         |
  *
  * ¹ releasable: it was confirmed on, and only people keep the hold open.
+ * ² with holds open too where a log can tell: then what it says is not lost by the time they are released.
  */
 export type Step =
-  | { readonly do: 'claim' | 'unclaim' | 'disable' | 'enable' | 'attribute' | 'read' | 'check-lift' | 'check-override' }
+  | { readonly do: 'claim' | 'unclaim' | 'disable' | 'enable' | 'attribute' | 'read' }
+  | { readonly do: 'prove' | 'check-lift' | 'check-override' | 'check-copy' }
   | { readonly do: 'rest'; readonly until?: number }
 
 const accepted = (account: Account, context: Context): boolean => {
@@ -34,13 +40,18 @@ const accepted = (account: Account, context: Context): boolean => {
 export const next = (stored: Account, context: Context): Step => {
   const account = rebased(stored, context)
   const readDue = account.readDueAt !== undefined && account.readDueAt <= context.now
-  if (!context.writes) return readDue ? { do: 'read' } : sooner(closing(account, context), account)
+  if (!context.writes) {
+    const step = earlier(closing(account, context), copyStep(account, context))
+    return readDue ? { do: 'read' } : sooner(step, account)
+  }
   if (account.inFlightUntil !== undefined) {
     if (readDue || context.now > account.inFlightUntil) return { do: 'read' }
     return sooner({ do: 'rest', until: account.inFlightUntil + 1 }, account)
   }
   if (account.putBack) return { do: 'disable' }
-  const step: Step = isTheirs(context) ? closing(account, context) : wanted(account, context)
+  const step: Step = isTheirs(context)
+    ? earlier(closing(account, context), proof(account, context))
+    : wanted(account, context)
   if (step.do === 'claim' || step.do === 'disable') return step
   if (readDue) return { do: 'read' }
   if (step.do !== 'rest') return sooner(step, account)
@@ -49,7 +60,40 @@ export const next = (stored: Account, context: Context): Step => {
   if (context.own === undefined && account.liftedFrom !== undefined && account.mark !== 'lifted') {
     return { do: 'check-lift' }
   }
-  return account.overriddenAt !== undefined && context.hasLog ? { do: 'check-override' } : sooner(step, account)
+  if (account.overriddenAt !== undefined && context.hasLog) return { do: 'check-override' }
+  return sooner(earlier(step, copyStep(account, context)), account)
+}
+
+/** What is to be done first: something now before a rest, the shorter rest before the longer. */
+const earlier = (first: Step, second: Step): Step => {
+  if (first.do !== 'rest') return first
+  if (second.do !== 'rest' || first.until === undefined) return second
+  return second.until === undefined || first.until <= second.until ? first : second
+}
+
+/** A log is looked through again when half of what it reaches back has passed since: a gap can never be proven. */
+const examineAt = (since: number, reachMs: number): number => since + Math.floor(reachMs / 2)
+
+/** What nobody looked through while the log had it is `unproven` for ever: so our claims are proven in time. */
+const proof = (account: Account, context: Context): Step => {
+  const since = account.examinedUntil ?? account.disabledAckAt
+  const reachMs = context.logReachMs
+  if (!context.hasLog || reachMs === undefined || since === undefined || account.disabledAckAt === undefined)
+    return { do: 'rest' }
+  if ((account.mark !== 'ours' && account.mark !== 'claimed') || since + reachMs <= context.now) return { do: 'rest' }
+  const at = examineAt(since, reachMs)
+  return context.now >= at ? { do: 'prove' } : { do: 'rest', until: at }
+}
+
+/** Off as a copy of the account it follows, with no claim of ours. */
+const copyStep = (account: Account, context: Context): Step => {
+  const { copiedAt, examinedUntil, mark } = account
+  if (copiedAt === undefined || mark !== 'none' || context.own !== undefined) return { do: 'rest' }
+  if (context.others.length === 0) return { do: 'check-copy' }
+  if (!context.copyLog || context.logReachMs === undefined) return { do: 'rest' }
+  if (examinedUntil === undefined || examinedUntil <= copiedAt) return { do: 'check-copy' }
+  const at = examineAt(examinedUntil, context.logReachMs)
+  return context.now >= at ? { do: 'check-copy' } : { do: 'rest', until: at }
 }
 
 /** A rest ends no later than the next wanted read. */
@@ -62,7 +106,7 @@ const sooner = (step: Step, account: Account): Step => {
 const wanted = (account: Account, context: Context): Step => {
   if (driving(context).length > 0) return suspend(account, context)
   const held = context.others.length > 0 || context.own !== undefined
-  return held ? closing(account, context) : resume(account, context)
+  return held ? earlier(closing(account, context), proof(account, context)) : resume(account, context)
 }
 
 const suspend = (account: Account, context: Context): Step => {
@@ -86,7 +130,7 @@ const verified = (account: Account, context: Context): Step => {
   const lacking = open
     .map(({ placedAt }) => provesAfter(account, placedAt, context.settleMs))
     .filter((after) => account.offReadAt === undefined || account.offReadAt <= after)
-  if (lacking.length === 0) return { do: 'rest' }
+  if (lacking.length === 0) return proof(account, context)
   const after = Math.min(...lacking)
   return context.now > after ? { do: 'read' } : { do: 'rest', until: after + 1 }
 }
@@ -116,33 +160,28 @@ const liftRest = (account: Account, context: Context): Step => ({
   until: (account.enabledAckAt ?? context.now) + context.settleMs + 1,
 })
 
-/** What the directory's log says of one principal; undefined entries: the directory keeps no log. */
-export interface LogReading {
-  readonly entries: readonly LogEntry[]
-  readonly completeUntil: number
-}
-
 export type Attribution =
   | { readonly verdict: 'enable'; readonly account: Account }
   | { readonly verdict: 'wait' }
-  | { readonly verdict: 'theirs'; readonly outcome: Outcome; readonly entry?: LogEntry }
+  | { readonly verdict: 'theirs'; readonly outcome: Outcome; readonly entry?: JudgedEntry }
 
-const latest = (entries: readonly LogEntry[], wanted: (entry: LogEntry) => boolean): LogEntry | undefined =>
+const latest = (entries: readonly JudgedEntry[], wanted: (entry: JudgedEntry) => boolean): JudgedEntry | undefined =>
   entries
     .filter(wanted)
-    .reduce<LogEntry | undefined>(
+    .reduce<JudgedEntry | undefined>(
       (last, entry) => (last === undefined || entry.at >= last.at ? entry : last),
       undefined,
     )
 
-/** The latest disable since then; one of somebody else's that somebody else took back does not count. */
-const latestDisable = (entries: readonly LogEntry[], from: number): LogEntry | undefined => {
+/**
+ * The latest disable since then; one of somebody else's that somebody else took back does not count. A trusted writer
+ * copies what others decided: its changes veto nothing and take nothing back.
+ */
+const latestDisable = (all: readonly JudgedEntry[], from: number): JudgedEntry | undefined => {
+  const entries = all.filter(({ trusted }) => !trusted)
   const on = latest(entries, (entry) => entry.action === 'enable' && !entry.ours)?.at ?? Number.NEGATIVE_INFINITY
   return latest(entries, ({ action, at, ours }) => action === 'disable' && at >= from && (ours || at >= on))
 }
-
-/** Clocks of directory and bridge may differ by this much. */
-export const logSkewMs = 300_000
 
 /** Somebody else's from now on; until the directory has settled, a read that says on may be older than our disable. */
 const yielded = (account: Account): Account => ({
@@ -150,34 +189,72 @@ const yielded = (account: Account): Account => ({
   foreignSeenAt: Math.max(account.foreignSeenAt ?? 0, account.disabledAckAt ?? 0, account.sentAt ?? 0),
 })
 
-const theirs = (account: Account, reason: 'disabled' | 'unproven', entry?: LogEntry): Attribution => ({
+const theirs = (account: Account, entry: JudgedEntry): Attribution => ({
   verdict: 'theirs',
-  outcome: { account: yielded(account), own: 'place', reason },
-  ...(entry && { entry }),
+  outcome: { account: yielded(account), own: 'place', reason: 'disabled' },
+  entry,
 })
 
+/** `why`: the directory keeps no log, it begins after our disable, it has nothing of ours, or the claim was restored. */
+const unproven = (
+  account: Account,
+  why: 'no-log' | 'before-log' | 'not-in-log' | 'restored',
+  logFrom?: number,
+): Attribution => {
+  const { sentAt } = account
+  const evidence = { why, ...(sentAt !== undefined && { sentAt }), ...(logFrom !== undefined && { logFrom }) }
+  return { verdict: 'theirs', outcome: { account: yielded(account), own: 'place', reason: 'unproven', evidence } }
+}
+
+/** The earliest that a log must tell of for our claim to be proven by it. */
+export const examineFrom = ({ examinedUntil, claimedAt, disabledAckAt, sentAt }: Account): number =>
+  examinedUntil ?? (claimedAt ?? disabledAckAt ?? sentAt ?? 0) - logSkewMs
+
+/** Our disable is older than the log, and was not proven while it was there: reading it would prove nothing. */
+export const beforeLog = (account: Account, logFrom: number): boolean => {
+  const { disabledAckAt, examinedUntil, sentAt } = account
+  const last = Math.max(disabledAckAt ?? 0, sentAt ?? 0) + logSkewMs
+  return last < logFrom && (examinedUntil ?? 0) < logFrom
+}
+
 /**
- * The last hold is released and the mark is `claimed` or `ours`: whose disable is the latest? Only a proof that it is
- * ours lets us enable. A log that does not reach past our write yet makes us wait. A claim that came back with a restore
- * proves nothing, whoever the log names: a later hold that the store forgot may be what our disable stood for.
+ * The mark is `claimed` or `ours`: whose disable is the latest? Only a proof that it is ours lets us enable, once the
+ * last hold is released. A log that does not reach past our write yet makes us wait. What was looked through before
+ * (`examinedUntil`) stays proven as long as the log still reaches back to there. `copied`: it follows an account that
+ * is off or was until lately; switched off by a trusted writer and not by us, it is that one's copy. A claim that came back with a
+ * restore proves nothing, whoever the log names: a later hold that the store forgot may be what our disable stood for.
  */
-export const attribute = (account: Account, log: LogReading | undefined, restoredAt?: number): Attribution => {
-  if (restoredAt !== undefined && (account.claimedAt ?? 0) <= restoredAt) return theirs(account, 'unproven')
+export const attribute = (
+  account: Account,
+  log: LogReading | undefined,
+  { copied = false, restoredAt }: { readonly copied?: boolean; readonly restoredAt?: number | undefined } = {},
+): Attribution => {
+  if (restoredAt !== undefined && (account.claimedAt ?? 0) <= restoredAt) return unproven(account, 'restored')
   if (log === undefined) {
-    return account.mark === 'ours' ? { verdict: 'enable', account } : theirs(account, 'unproven')
+    return account.mark === 'ours' ? { verdict: 'enable', account } : unproven(account, 'no-log')
   }
   const since = account.disabledAckAt ?? account.sentAt ?? account.claimedAt ?? 0
-  const last = latestDisable(log.entries, (account.claimedAt ?? since) - logSkewMs)
+  const start = examineFrom(account)
+  const last = latestDisable(log.entries, start)
   // One from before our disable says nothing while ours may be missing yet.
   const known = log.completeUntil > since
-  if (last !== undefined && !last.ours && (known || last.at > since)) return theirs(account, 'disabled', last)
+  if (last !== undefined && !last.ours && (known || last.at > since)) return theirs(account, last)
   if (!known) return { verdict: 'wait' }
-  if (last?.ours) return { verdict: 'enable', account: { ...account, mark: 'ours' } }
-  return theirs(account, 'unproven')
+  // An entry of ours is a change of the switch: it was on before, whoever had done what. So nothing earlier matters.
+  const whole = log.from === undefined || log.from <= start
+  if (last?.ours || (account.examinedUntil !== undefined && whole)) {
+    const examinedUntil = Math.max(account.examinedUntil ?? 0, log.completeUntil - logSkewMs)
+    return { verdict: 'enable', account: { ...account, mark: 'ours', examinedUntil } }
+  }
+  if (copied && log.entries.some(({ action, at, trusted }) => trusted && action === 'disable' && at >= start)) {
+    const copy = { ...unmarked(account), copiedAt: account.observedAt ?? since, examinedUntil: start }
+    return { verdict: 'theirs', outcome: { account: copy, own: 'keep', echo: true } }
+  }
+  return unproven(account, whole ? 'not-in-log' : 'before-log', log.from)
 }
 
 /** After our enable: a foreign disable between our disable and our enable was switched on by mistake. */
-export const checkLift = (account: Account, log: LogReading): 'clean' | 'wait' | LogEntry => {
+export const checkLift = (account: Account, log: LogReading): 'clean' | 'wait' | JudgedEntry => {
   const from = (account.liftedFrom ?? 0) - logSkewMs
   const until = account.enabledAckAt ?? 0
   const last = latestDisable(log.entries, from)
@@ -186,7 +263,7 @@ export const checkLift = (account: Account, log: LogReading): 'clean' | 'wait' |
 }
 
 /** A hold was overridden while the account stayed off: a newer disable by somebody else counts again. */
-export const checkOverride = (account: Account, log: LogReading): LogEntry | undefined => {
+export const checkOverride = (account: Account, log: LogReading): JudgedEntry | undefined => {
   const last = latestDisable(log.entries, (account.overriddenAt ?? 0) + 1)
   return last !== undefined && !last.ours ? last : undefined
 }

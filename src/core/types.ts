@@ -148,6 +148,12 @@ export interface Account {
   readonly liftedFrom: number | undefined
   /** Such a disable was found: switch off once more on its behalf, without claiming it. */
   readonly putBack: boolean
+  /** Until when it was off, or may have been: begin of the first reading that said on after one that did not. */
+  readonly offUntil: number | undefined
+  /** Up to here the directory's log was looked through: for our claim, or for who switched off a copy. */
+  readonly examinedUntil: number | undefined
+  /** Begin of the reading that said off and was taken for a copy of the account that this one follows (rule 15). */
+  readonly copiedAt: number | undefined
   /** policy.drift accept: left on for holds placed before this. */
   readonly driftAcceptedAt: number | undefined
   /** A read by id is wanted from here on; done when one is begun at or after it. */

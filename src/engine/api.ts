@@ -175,6 +175,8 @@ export interface AdapterStatus {
     readonly fullAt: number | undefined
   }
   readonly groups: { readonly lastOkAt: number | undefined; readonly lastError: string | undefined }
+  /** The directory's log of who changed what: last read then, complete up to there. Undefined: it keeps none. */
+  readonly log: { readonly readAt: number | undefined; readonly completeUntil: number | undefined } | undefined
   readonly stale: { readonly warn: number; readonly deny: number }
   readonly lanes: readonly { readonly lane: 'suspend' | 'other'; readonly due: number }[]
   readonly throttledUntil: number | undefined

@@ -20,6 +20,11 @@ const contextWith = (deps: Deps, mount: Mount, holds: Holds, now: number): Conte
     writes: adapter.accounts !== undefined && (settings.mirror === 'both' || settings.mirror === 'outbound'),
     inbound: settings.mirror === 'both' || settings.mirror === 'inbound',
     hasLog: adapter.accounts?.log !== undefined,
+    logReachMs: adapter.accounts?.log?.retentionMs,
+    copyLog:
+      adapter.accounts?.log !== undefined &&
+      settings.follows !== undefined &&
+      (settings.trustedWriters ?? []).length > 0,
     drift: deps.policy().drift,
     ...holds,
   }
@@ -59,7 +64,13 @@ export const retryIn = (deps: Deps, attempts: number, floorMs = 0): number => {
 }
 
 /** Steps that wait for the directory's log or switch something on: in a lane of their own, for nothing may wait for them. */
-export const resumes: ReadonlySet<string> = new Set(['attribute', 'check-lift', 'check-override'])
+export const resumes: ReadonlySet<string> = new Set([
+  'attribute',
+  'prove',
+  'check-lift',
+  'check-override',
+  'check-copy',
+])
 
 /** When and in which lane a worker should look at the principal again. */
 export const scheduleOf = (deps: Deps, account: Account, context: Context, floorMs = 0): Schedule => {

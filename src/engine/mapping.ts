@@ -7,6 +7,7 @@ import { type Change, directory } from './change.ts'
 import { contextFor } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
+import { withCopies } from './following.ts'
 import { holdJoiner, join } from './joining.ts'
 import type { Recall } from './recall.ts'
 import { keyText, settle } from './seen.ts'
@@ -92,7 +93,8 @@ export const mapPrincipal = async (
   const seen = { ...c, actor: directory.actor }
   const principal = await c.tx.principal(key)
   if (!unread && principal !== undefined) {
-    const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
+    const plain = await contextFor(c.deps, c.tx, mount, principal, c.now)
+    const context = await withCopies(c.deps, c.tx, principal, sighting, plain)
     const told = { key, sighting, begunMono: c.deps.clock.mono() }
     const { account } = principal
     await settle(seen, mount, recallOf(key.adapter), told, account, observe(account, sighting, context), context)

@@ -7,6 +7,7 @@ import type { Deps, Mount } from './deps.ts'
 import { rebaseGuard } from './guarding.ts'
 import { createJumpWatch, createRecall, restMs } from './recall.ts'
 import { keyText } from './seen.ts'
+import { createCachedLog } from './switchlog.ts'
 import { defer, type Job, jobs, local, pausedKey, read } from './worker.ts'
 import { disable, enable } from './writes.ts'
 
@@ -34,6 +35,13 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   const running = new Set<Promise<void>>()
   const slots = { fresh: 0, retry: 0 }
   const batch = accounts?.batch ?? look
+  const log =
+    accounts?.log &&
+    createCachedLog({
+      log: accounts.log,
+      clock: deps.clock,
+      trustedWriters: () => mount.settings.trustedWriters ?? [],
+    })
   // Stopping waits for what is on the wire (every adapter bounds its calls); given up, it would count as in flight.
   const { signal: never } = new AbortController()
 
@@ -42,6 +50,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     const byMs = jumped()
     if (byMs === 0) return
     recall.doubted = true
+    log?.clear()
     deps.alert(
       'clock-jumped',
       `the wall clock jumped by ${Math.round(byMs / 1000)} s; ${name} resumes nothing before a full pass`,
@@ -131,11 +140,17 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     const { ours, rest } = split(found, (step) => resumes.has(step.do))
     await local(deps, mount, rest)
     if (ours.length === 0) return looked
-    if (recall.doubted || (await deps.store.meta(pausedKey)) !== undefined) {
-      await defer(deps, ours, doubtMs)
-      return looked
-    }
-    const proven = await ask(deps, mount, recall, ours, signal)
+    const paused = (await deps.store.meta(pausedKey)) !== undefined
+    // Proving writes nothing to the directory, and its log does not wait for the end of a pause.
+    const kept = (step: Job['step']) => recall.doubted || (paused && step.do !== 'prove')
+    const deferred = found.filter(({ step }) => resumes.has(step.do) && kept(step))
+    await defer(
+      deps,
+      deferred.map(({ principal }) => principal),
+      doubtMs,
+    )
+    const asked = found.filter(({ step }) => resumes.has(step.do) && !kept(step))
+    const proven = await ask(deps, mount, recall, log, asked, signal)
     for (let at = 0; at < proven.length && !signal.aborted; at += batch) {
       await enable(deps, mount, recall, proven.slice(at, at + batch), never)
     }
@@ -184,6 +199,8 @@ export const createMirror = (deps: Deps, mount: Mount) => {
 
   return {
     recall,
+    /** When the directory's log was last read; undefined where it keeps none. */
+    log: log?.state,
     suspendOnce,
     workOnce,
     /** Runs until the signal aborts; resolves when nothing of ours is on the wire any more. */

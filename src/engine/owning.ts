@@ -5,8 +5,10 @@ import type { Outcome } from '../core/mirror.ts'
 import type { Account, Did, Hold, PrincipalKey } from '../core/types.ts'
 import type { Change } from './change.ts'
 import type { Mount } from './deps.ts'
+import { withdrawCopies } from './following.ts'
 import { guardSeen } from './guarding.ts'
 import { notReleasable, placeHold, unguard } from './placing.ts'
+import { mendText, reasonText } from './reasons.ts'
 import { ownHolds } from './sharing.ts'
 
 /** Somebody else wants it off: each of its DIDs is held for it, and none waits to be approved any more. */
@@ -32,6 +34,7 @@ export const placeOwn = async (
   for (const own of waiting) await offAgain(c, own, guarded)
   for (const did of missing) await placeOwnOn(c, key, did, outcome, guarded, entry)
   if (missing.length === 0) return
+  await withdrawCopies(c, mount, { key, before, since: entry?.at })
   const lag = outcome.account.observedAt
   if (lag !== undefined) {
     c.deps.metrics.observe(
@@ -48,12 +51,12 @@ export const placeOwnOn = async (
   c: Change,
   key: PrincipalKey,
   did: Did,
-  { account, reason = 'disabled' }: Pick<Outcome, 'account' | 'reason'>,
+  { account, evidence, reason = 'disabled' }: Pick<Outcome, 'account' | 'evidence' | 'reason'>,
   guarded: boolean,
   entry?: LogEntry,
 ): Promise<void> => {
   const others = switchesOfOthers(account.switches)
-  await placeHold(c, {
+  const hold = await placeHold(c, {
     did,
     origin: ownOrigin(key.adapter, key.id),
     severity: 'suspend',
@@ -66,19 +69,15 @@ export const placeOwnOn = async (
       switches: account.switches,
       ...(others.length > 0 && { byOthers: others }),
       ...(entry !== undefined && { by: entry.actor, at: entry.at }),
+      ...evidence,
     },
   })
+  if (reason !== 'unproven') return
+  await c.tx.saveHold({ ...hold, evidence: { ...hold.evidence, mend: mendText(hold, key) } })
 }
 
 /** Off again before anyone released it: what was kept back may have to be kept back no longer. */
 const offAgain = async (c: Change, own: Hold, guarded: boolean): Promise<void> => {
   await notReleasable(c, own)
   if (own.guarded && !guarded) await unguard(c, { ...own, releasableAt: undefined })
-}
-
-const reasonText = (reason: 'disabled' | 'deleted' | 'unproven', key: PrincipalKey): string => {
-  if (reason === 'deleted') return `The account ${key.id} does not exist in ${key.adapter} any more.`
-  if (reason === 'unproven')
-    return `The account ${key.id} in ${key.adapter} is off and nothing proves that the bridge turned it off.`
-  return `The account ${key.id} is disabled in ${key.adapter}.`
 }

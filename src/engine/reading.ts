@@ -1,8 +1,9 @@
-import { offByUs, switchesOfOthers } from '../core/account.ts'
+import { offByUs, ourSwitch, switchesOfOthers } from '../core/account.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { AccountState, Sighting } from '../core/types.ts'
 import type { Deps } from './deps.ts'
 import { heard } from './echoes.ts'
+import { copiedUntil } from './following.ts'
 
 const timeoutMs = 20_000
 
@@ -12,13 +13,22 @@ export const readOnce = async (deps: Deps, principal: ScheduledPrincipal): Promi
   if (mount === undefined) return 'unknown'
   try {
     const answer = await mount.adapter.lookup([principal], AbortSignal.timeout(timeoutMs))
-    const sighting = answer.get(principal.id)
-    return freeState(principal, sighting && (await heard(deps.store, mount, sighting)))
+    const answered = answer.get(principal.id)
+    const sighting = answered && (await heard(deps.store, mount, answered))
+    const state = freeState(principal, sighting)
+    return state === 'disabled' && (await isCopy(deps, principal, sighting)) ? 'enabled' : state
   } catch (error) {
     deps.log.warn({ adapter: principal.adapter, principal: principal.id, err: error }, 'reading an account failed')
     return 'unknown'
   }
 }
+
+/** Off only because the account that it follows is: whoever approves does not wait for provisioning. */
+const isCopy = async (deps: Deps, principal: ScheduledPrincipal, sighting: Sighting | undefined): Promise<boolean> =>
+  sighting !== undefined &&
+  ourSwitch(sighting.switches) === 'off' &&
+  switchesOfOthers(sighting.switches).length === 0 &&
+  (await copiedUntil(deps, deps.store, principal, deps.clock.now())) !== undefined
 
 /** What the account would be without our own switch-off: enabled when nobody else holds it off. */
 export const freeState = (principal: ScheduledPrincipal, sighting: Sighting | undefined): AccountState => {

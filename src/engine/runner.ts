@@ -3,6 +3,7 @@ import { type Schedule, schedule } from '../lib/schedule.ts'
 import { resumePlans } from './applying.ts'
 import { topics } from './bus.ts'
 import type { Deps, Mount } from './deps.ts'
+import { linkFinding } from './following.ts'
 import { createGroups, type GroupSync } from './groups.ts'
 import { tendGuard } from './guarding.ts'
 import { createMirror, type Mirror } from './mirror.ts'
@@ -88,7 +89,8 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
 
   /** What is missing for this configuration to work, told once at start with the way to mend it. */
   const examine = async (): Promise<void> => {
-    for (const { code, level, text, mend } of await mount.adapter.check(signal)) {
+    const link = linkFinding(mount)
+    for (const { code, level, text, mend } of [...(link ? [link] : []), ...(await mount.adapter.check(signal))]) {
       if (level === 'ok' || signal.aborted) continue
       deps.alert('adapter-check', `${name}: ${text} (${code})${mend === undefined ? '' : `; ${mend}`}`)
     }

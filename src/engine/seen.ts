@@ -8,6 +8,7 @@ import { type Change, change, directory } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
+import { withCopies } from './following.ts'
 import { guardSeen } from './guarding.ts'
 import { noteLegs } from './legs.ts'
 import { placeOwn } from './owning.ts'
@@ -72,8 +73,9 @@ const takeOne = async (c: Change, mount: Mount, recall: Recall, read: Sighting, 
   const key = { adapter: mount.adapter.name, id: read.id }
   const principal = await c.tx.principal(key)
   if (principal === undefined) return
-  const context = await contextFor(c.deps, c.tx, mount, principal, c.now)
   const { sighting, readAt } = await credible(c, mount, principal, await heard(c.tx, mount, read))
+  const plain = await contextFor(c.deps, c.tx, mount, principal, c.now)
+  const context = await withCopies(c.deps, c.tx, principal, sighting, plain)
   const outcome = observe(principal.account, sighting, context)
   const told = wanted(c.deps, outcome.account, sighting)
   const account = readAt === undefined ? told : { ...told, attempts: outcome.account.attempts, readDueAt: readAt }
@@ -203,6 +205,7 @@ const raise = (c: Change, key: PrincipalKey, alert: NonNullable<Outcome['alert']
     drift: `${keyText(key)} was switched on against an open hold; switching it off again`,
     contested: `${keyText(key)} was switched on against an open hold five times in ten minutes; writing pauses`,
     'drift-accepted': `${keyText(key)} was switched on against an open hold and policy.drift leaves it on; the agent stays denied`,
+    'copy-overdue': `${keyText(key)} went off with the account it follows and was not switched on again with it in time; the agent is held`,
   }[alert]
   c.after(() => c.deps.alert(alert, text))
 }

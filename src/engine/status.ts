@@ -41,6 +41,7 @@ const adapterStatus = async (
       fullAt: runner?.sync.state.fullAt,
     },
     groups: { lastOkAt: runner?.groups.state.lastOkAt, lastError: runner?.groups.state.lastError },
+    log: runner?.mirror.log && { ...runner.mirror.log },
     stale: { warn: await store.countStale(name, now - warnMs), deny: await store.countStale(name, now - denyMs) },
     lanes,
     throttledUntil: throttledUntil !== undefined && throttledUntil > now ? throttledUntil : undefined,

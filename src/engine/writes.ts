@@ -9,6 +9,7 @@ import { bridge, type Change, change } from './change.ts'
 import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
+import { withCopies } from './following.ts'
 import { credible, doubtMany } from './quarantine.ts'
 import { noteCall, type Recall } from './recall.ts'
 import { settle } from './seen.ts'
@@ -47,9 +48,10 @@ export const disable = async (
       const answer = results.get(principal.id)
       const row = await c.tx.principal(principal)
       if (row === undefined || answer === undefined) continue
-      const context = await contextFor(deps, c.tx, mount, row, c.now)
       const before = answer.before && (await heard(c.tx, mount, answer.before))
       const result = { ...answer, before: before && (await credible(c, mount, row, before)).sighting }
+      const plain = await contextFor(deps, c.tx, mount, row, c.now)
+      const context = await withCopies(deps, c.tx, row, result.before, plain)
       const outcome = disabled(row.account, result, first, context)
       count(c, mount, 'disable', result, row.account, context)
       const told = { key: keyOf(row), sighting: result.before, begunMono }

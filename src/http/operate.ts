@@ -48,6 +48,10 @@ const adapterStatus = z.object({
     fullAt: nullableTime,
   }),
   groups: z.object({ lastOkAt: nullableTime, lastError: z.string().nullable() }),
+  log: z
+    .object({ readAt: nullableTime, completeUntil: nullableTime })
+    .nullable()
+    .describe('The log of who changed what, as far as it was asked; null where the directory keeps none'),
   stale: z.object({ warn: z.int(), deny: z.int() }),
   lanes: z.array(z.object({ lane: z.enum(['suspend', 'other']), due: z.int() })),
   throttledUntil: nullableTime,
@@ -132,6 +136,10 @@ const adapterBody = (view: AdapterStatus) => ({
     fullAt: timeOrNull(view.accounts.fullAt),
   },
   groups: { lastOkAt: timeOrNull(view.groups.lastOkAt), lastError: view.groups.lastError ?? null },
+  log:
+    view.log === undefined
+      ? null
+      : { readAt: timeOrNull(view.log.readAt), completeUntil: timeOrNull(view.log.completeUntil) },
   stale: { warn: view.stale.warn, deny: view.stale.deny },
   lanes: view.lanes.map(({ lane, due }) => ({ lane, due })),
   throttledUntil: timeOrNull(view.throttledUntil),

@@ -66,6 +66,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_DIRECTORY_THROTTLED: 'A directory asked us to slow down',
   E_DIRECTORY_DOWN: 'A directory is down',
   E_DIRECTORY_ANSWER: 'A directory gave an answer that cannot be understood',
+  E_LOG_LATE: 'The directory log is behind',
   E_DIRECTORY_REFUSED: 'A directory refused the request',
   E_CHECKPOINT_EXPIRED: 'A directory forgot our checkpoint',
   E_JWKS_DOWN: 'The keys of a directory cannot be fetched',

@@ -1,5 +1,5 @@
 import type { Selectable } from 'kysely'
-import type { HeldDid, Idempotent, Lane, LegRecord, Schedule, ScheduledPrincipal } from '../core/store.ts'
+import type { HeldDid, Lane, LegRecord, Schedule, ScheduledPrincipal } from '../core/store.ts'
 import type {
   Account,
   Agent,
@@ -16,7 +16,6 @@ import { flag, maybe, parse } from './columns.ts'
 import type {
   AgentTable,
   HoldTable,
-  IdempotencyTable,
   LegTable,
   PrincipalTable,
   ReleaseTable,
@@ -82,6 +81,9 @@ const toAccount = (row: PrincipalTable): Account => ({
   overriddenAt: maybe(row.overridden_at),
   liftedFrom: maybe(row.lifted_from),
   putBack: row.put_back === 1,
+  offUntil: maybe(row.off_until),
+  examinedUntil: maybe(row.examined_until),
+  copiedAt: maybe(row.copied_at),
   driftAcceptedAt: maybe(row.drift_accepted_at),
   readDueAt: maybe(row.read_due_at),
   readAgainAt: maybe(row.read_again_at),
@@ -121,6 +123,9 @@ export const fromAccount = (account: Account) => ({
   overridden_at: account.overriddenAt ?? null,
   lifted_from: account.liftedFrom ?? null,
   put_back: flag(account.putBack),
+  off_until: account.offUntil ?? null,
+  examined_until: account.examinedUntil ?? null,
+  copied_at: account.copiedAt ?? null,
   drift_accepted_at: account.driftAcceptedAt ?? null,
   read_due_at: account.readDueAt ?? null,
   read_again_at: account.readAgainAt ?? null,
@@ -259,12 +264,6 @@ export const fromSignal = (signal: Omit<Signal, 'seq'>): Omit<SignalTable, 'seq'
   origin: signal.origin ?? null,
   reason: signal.reason ?? null,
   capabilities: signal.capabilities === undefined ? null : JSON.stringify(signal.capabilities),
-})
-
-export const toIdempotent = (row: Pick<IdempotencyTable, 'body_hash' | 'status' | 'ref'>): Idempotent => ({
-  bodyHash: row.body_hash,
-  status: row.status,
-  ref: row.ref,
 })
 
 export const toLeg = (row: LegTable): LegRecord => ({

@@ -79,6 +79,9 @@ export type PrincipalTable = {
   overridden_at: number | null
   lifted_from: number | null
   put_back: number
+  off_until: number | null
+  examined_until: number | null
+  copied_at: number | null
   drift_accepted_at: number | null
   read_due_at: number | null
   read_again_at: number | null

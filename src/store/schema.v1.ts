@@ -35,7 +35,8 @@ create table principals (
   claimed_at integer, sent_at integer, intent text check (intent in ('disable', 'enable')), in_flight_until integer,
   disabled_ack_at integer, enabled_ack_at integer, foreign_seen_at integer, drifts text not null,
   contested integer not null check (contested in (0, 1)), overridden_at integer, lifted_from integer,
-  put_back integer not null check (put_back in (0, 1)), drift_accepted_at integer, read_due_at integer, read_again_at integer,
+  put_back integer not null check (put_back in (0, 1)), off_until integer, examined_until integer, copied_at integer,
+  drift_accepted_at integer, read_due_at integer, read_again_at integer,
   attempts integer not null, last_error text, next_at integer, lane integer not null check (lane in (0, 1, 2, 3)),
   primary key (adapter, id)
 ) strict, without rowid;

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { StoreReads } from '../core/store.ts'
-import { toIdempotent, toSignal } from './rows.ts'
+import { toSignal } from './rows.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
 
 const signals = build.selectFrom('signals')
@@ -43,6 +43,6 @@ export const signalReads = (run: Run): SignalReads => ({
   meta: async (key) => (await run.one(meta, { key }))?.value,
   idempotent: async (client, route, key) => {
     const row = await run.one(idempotent, { client, route, key })
-    return row === undefined ? undefined : toIdempotent(row)
+    return row === undefined ? undefined : { bodyHash: row.body_hash, status: row.status, ref: row.ref }
   },
 })

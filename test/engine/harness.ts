@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MemoryDirectory } from '../../adapters/memory/directory.ts'
 import { memoryConfig, open } from '../../adapters/memory/index.ts'
-import type { Accounts, AdapterSettings } from '../../src/core/adapter.ts'
+import type { Accounts, Adapter, AdapterSettings } from '../../src/core/adapter.ts'
 import type { Lane, Store } from '../../src/core/store.ts'
 import type { Hold } from '../../src/core/types.ts'
 import { type Activity, createActivity } from '../../src/engine/activity.ts'
@@ -58,6 +58,8 @@ export const dave = caller('dave', 'approver')
 
 export interface AdapterOptions {
   readonly settings?: Partial<AdapterSettings>
+  /** Another directory than the one in memory. */
+  readonly adapter?: Adapter
   /** Without the directory's log of changes. */
   readonly logless?: boolean
   readonly never?: readonly string[]
@@ -67,13 +69,16 @@ export interface WorldOptions {
   readonly policy?: Partial<Policy>
   readonly adapters?: Readonly<Record<string, AdapterOptions>>
   readonly random?: () => number
+  /** The clock of a directory that is not in memory. */
+  readonly clock?: ManualClock
 }
 
 /** The death of the process at a probe. */
 export class Death extends Error {}
 
 export const names = ['north', 'south'] as const
-export type Name = (typeof names)[number]
+/** The third directory is there only for worlds that name it in `adapters`. */
+export type Name = (typeof names)[number] | 'east'
 
 /** One daemon without HTTP: real store, two directories in memory, a clock that stands still, loops driven by hand. */
 export class World implements AsyncDisposable {
@@ -104,7 +109,7 @@ export class World implements AsyncDisposable {
   private constructor(options: WorldOptions) {
     this.#options = options
     this.#dir = mkdtempSync(join(tmpdir(), 'idp-engine-'))
-    this.clock = manualClock()
+    this.clock = options.clock ?? manualClock()
     const { clock } = this
     // Real monotonic clocks count in fractions, and so must nothing be stored that was computed from one.
     this.#ticking = {
@@ -115,6 +120,7 @@ export class World implements AsyncDisposable {
     this.directories = {
       north: new MemoryDirectory(clock, { realm: 'north', hookKey: 'bell' }),
       south: new MemoryDirectory(clock, { realm: 'south', hookKey: 'bell' }),
+      east: new MemoryDirectory(clock, { realm: 'east', hookKey: 'bell' }),
     }
     this.policy = policyOf(options.policy)
     const settings = (name: Name): AdapterSettings => ({
@@ -124,7 +130,7 @@ export class World implements AsyncDisposable {
       sync: { accounts: '*/30 * * * * *', groups: '*/5 * * * *', full: '0 3 * * *' },
       ...options.adapters?.[name]?.settings,
     })
-    this.settings = { north: settings('north'), south: settings('south') }
+    this.settings = { north: settings('north'), south: settings('south'), east: settings('east') }
   }
 
   static async open(options: WorldOptions = {}): Promise<World> {
@@ -176,6 +182,7 @@ export class World implements AsyncDisposable {
     }
     const mounts = new Map<string, Mount>()
     for (const name of names) mounts.set(name, this.#mount(name))
+    if (this.#options.adapters?.['east'] !== undefined) mounts.set('east', this.#mount('east'))
     this.metrics = createMetrics()
     const deps: Deps = {
       store,
@@ -219,9 +226,9 @@ export class World implements AsyncDisposable {
   }
 
   #mount(name: Name): Mount {
-    const { logless, never } = this.#options.adapters?.[name] ?? {}
+    const { adapter: given, logless, never } = this.#options.adapters?.[name] ?? {}
     const config = memoryConfig.parse({ kind: 'memory', never: never ?? [] })
-    const adapter = open(name, config, { clock: this.#ticking }, this.directories[name])
+    const adapter = given ?? open(name, config, { clock: this.#ticking }, this.directories[name])
     const { settings } = this
     const { accounts } = adapter
     if (accounts === undefined) throw new Error('the memory adapter writes')

@@ -1,8 +1,18 @@
-import { describe } from 'node:test'
-import { credential, entra, operator, type Row, refuses, TENANT } from './config-fixture.ts'
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { settingsOf } from '../../src/settings.ts'
+import { credential, entra, faultsOf, operator, parse, type Row, refuses, TENANT } from './config-fixture.ts'
 
 const table: Row[] = [
-  ['reserved follows', entra('follows: x'), 'adapters.contoso.follows reserved_key', /later release/],
+  [
+    'an adapter that follows none of the file',
+    entra('follows: contso'),
+    'adapters.contoso.follows bad_value',
+    /mean contoso/,
+  ],
+  ['an adapter that follows itself', entra('follows: contoso'), 'adapters.contoso.follows conflict', /itself/],
+  ['a service by name', entra('trustedWriters: [scim]'), 'adapters.contoso.trustedWriters.0 bad_value', /not a GUID/],
+  ['a follower that waits for ever', entra('followWithin: 90d'), 'adapters.contoso.followWithin bad_value', /7d|long/],
   [
     'an adapter name',
     `version: 1\n${operator}\nadapters: { Bad: { kind: memory } }`,
@@ -119,4 +129,42 @@ const table: Row[] = [
 
 describe('a faulty adapter is refused', () => {
   refuses(table)
+})
+
+const chainOf = (...links: readonly string[]) =>
+  `version: 1\n${operator}\nadapters: { ${links
+    .map((link) => {
+      const [name, follows] = link.split(' > ')
+      return `${name}: { kind: memory${follows === undefined ? '' : `, follows: ${follows}`} }`
+    })
+    .join(', ')} }\n`
+
+describe('adapters that follow others', () => {
+  it('may form a chain', () => {
+    assert.deepEqual(faultsOf(chainOf('a', 'b > a', 'c > b')), [])
+  })
+
+  it('may not form a circle: every link of it is named, and what hangs on it is not', () => {
+    assert.deepEqual(
+      faultsOf(chainOf('a > b', 'b > c', 'c > a', 'd > a')).map(({ path, code }) => `${path} ${code}`),
+      ['adapters.a.follows conflict', 'adapters.b.follows conflict', 'adapters.c.follows conflict'],
+    )
+  })
+
+  it('are told with every other fault of the file', () => {
+    const text = chainOf('a > x', 'b > b').replace('version: 1', 'version: 2')
+    assert.deepEqual(
+      faultsOf(text).map(({ path }) => path),
+      ['version', 'adapters.a.follows', 'adapters.b.follows'],
+    )
+  })
+
+  it('tell the engine whom they follow, for how long, and whom they trust', () => {
+    const config = parse(entra(`trustedWriters: [${TENANT.toUpperCase()}], followWithin: 2h`))
+    const settings = settingsOf(config.adapters['contoso'] ?? assert.fail())
+    assert.deepEqual(
+      [settings.follows, settings.followWithinMs, settings.trustedWriters],
+      [undefined, 7_200_000, [TENANT]],
+    )
+  })
 })
