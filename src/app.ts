@@ -11,6 +11,7 @@ import { createBus } from './engine/bus.ts'
 import { change, bridge as derived } from './engine/change.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { headSigner } from './engine/heads.ts'
+import { finishKills } from './engine/masskill.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
 import { watchStore } from './engine/storewatch.ts'
@@ -174,6 +175,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     stack.defer(() => stopping.abort())
     void every(clock, minuteMs, stopping.signal, log, () => signer.sign())
     void every(clock, minuteMs, stopping.signal, log, () => activity.flush())
+    void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
 
     const server = await createServer({
@@ -245,6 +247,8 @@ const every = async (
   }
 }
 
+/** What a kill that failed in the middle, on a full disk say, left undone. */
+const finishMs = 10_000
 const idempotencyMs = 7 * 86_400_000
 
 const pruneSlices = 72

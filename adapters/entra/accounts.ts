@@ -4,6 +4,7 @@ import type { Sighting, Switch } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { offByOurSwitch } from '../switches.ts'
+import type { WriteLane } from './budget.ts'
 import { abortedError, answerError, malformed } from './errors.ts'
 import { type BatchItem, type BatchResult, type Graph, MAX_BATCH, unclear } from './graph.ts'
 import {
@@ -34,7 +35,7 @@ export interface SwitcherParts {
 }
 
 export interface Switcher {
-  disable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
+  disable(refs: readonly PrincipalRef[], signal: AbortSignal, bulk?: boolean): Promise<WriteResult[]>
   enable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
 }
 
@@ -61,12 +62,23 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     ...(error ? { error } : {}),
   })
 
-  const failed = (target: Target, sent: BatchResult | undefined): WriteResult => {
+  /** Turned away as one too many: the writes below it wait, and all else for a single suspension. */
+  const throttled = (target: Target, error: BridgeError, lane: WriteLane, scope?: string): void => {
+    if (error.code !== 'E_DIRECTORY_THROTTLED') return
+    const ms = error.retryAfterMs ?? LATER_MS
+    graph.budget.pause(ms)
+    if (lane !== 'suspend') return
+    // Readings have a limit of their own.
+    if (scope?.split('/')[1] === 'Write') graph.owed.paid(target.id)
+    else graph.owed.owe(target.id, ms)
+  }
+
+  const failed = (target: Target, sent: BatchResult | undefined, lane: WriteLane): WriteResult => {
     const purpose = writePurpose[target.kind]
     // Answered as a whole, but not for this one: nobody can tell whether it was carried out.
     if (!sent) return result(target, 'lost', malformed(purpose))
     const error = answerError(sent, purpose, clock.now())
-    if (error.code === 'E_DIRECTORY_THROTTLED') graph.budget.pause(error.retryAfterMs ?? LATER_MS)
+    throttled(target, error, lane, sent.scope)
     return result(target, unclear.has(sent.status) ? 'lost' : 'refused', error)
   }
 
@@ -78,8 +90,8 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
   })
 
   /** Sends the writes of one chunk in one parallel batch, each with one fallback to the other spelling of its path. */
-  const write = async (targets: readonly Target[], enabled: boolean, signal: AbortSignal): Promise<WriteResult[]> => {
-    const lane = enabled ? 'write' : 'suspend'
+  const write = async (targets: readonly Target[], lane: WriteLane, signal: AbortSignal): Promise<WriteResult[]> => {
+    const enabled = lane === 'write'
     const send = async (items: readonly BatchItem[], kind: Kind) => {
       try {
         return await graph.writeBatch(items, { purpose: writePurpose[kind], lane, signal })
@@ -92,13 +104,13 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     const items = targets.map((target) => patch(target, enabled))
     const answers = await send(items, first.kind)
     if ('lost' in answers) return targets.map((target) => result(target, 'lost', answers.lost))
-    if ('refused' in answers) return targets.map((target) => unsentOrRefused(target, answers.refused))
+    if ('refused' in answers) return targets.map((target) => unsentOrRefused(target, answers.refused, lane))
     const results: WriteResult[] = []
     for (const target of targets) {
       const sent = answers.get(`w:${target.id}`)
       if (sent && sent.status >= 200 && sent.status <= 299) results.push(result(target, 'done'))
-      else if (sent && misspelled(target, sent)) results.push(await writeOther(target, enabled, signal, sent))
-      else results.push(failed(target, sent))
+      else if (sent && misspelled(target, sent)) results.push(await writeOther(target, lane, signal, sent))
+      else results.push(failed(target, sent, lane))
     }
     return results
   }
@@ -106,24 +118,24 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
   const misspelled = (target: Target, { status }: BatchResult) =>
     target.kind === 'agentIdentity' && target.exists !== false && (status === 400 || status === 404 || status === 405)
 
-  const writeOther = async (target: Target, enabled: boolean, signal: AbortSignal, first: BatchResult) => {
-    const options = { purpose: purposes.writeAgents, lane: enabled ? 'write' : 'suspend', signal } as const
+  const writeOther = async (target: Target, lane: WriteLane, signal: AbortSignal, first: BatchResult) => {
+    const options = { purpose: purposes.writeAgents, lane, signal } as const
     try {
-      const answers = await graph.writeBatch([patch(target, enabled, spelling.other(target.id))], options)
+      const answers = await graph.writeBatch([patch(target, lane === 'write', spelling.other(target.id))], options)
       if ('lost' in answers) return result(target, 'lost', answers.lost)
       const sent = answers.get(`w:${target.id}`)
-      if (!sent || unclear.has(sent.status)) return failed(target, sent)
-      if (sent.status < 200 || sent.status > 299) return failed(target, first)
+      if (!sent || unclear.has(sent.status)) return failed(target, sent, lane)
+      if (sent.status < 200 || sent.status > 299) return failed(target, first, lane)
       spelling.flip()
       return result(target, 'done')
     } catch (error) {
-      return unsentOrRefused(target, asBridgeError(error))
+      return unsentOrRefused(target, asBridgeError(error), lane)
     }
   }
 
   /** The whole batch was turned away: nothing was carried out. Some failures happen before anything is sent. */
-  const unsentOrRefused = (target: Target, error: BridgeError): WriteResult => {
-    if (error.code === 'E_DIRECTORY_THROTTLED') graph.budget.pause(error.retryAfterMs ?? LATER_MS)
+  const unsentOrRefused = (target: Target, error: BridgeError, lane: WriteLane): WriteResult => {
+    throttled(target, error, lane)
     return result(target, error.code === 'E_ABORTED' ? 'unsent' : 'refused', error)
   }
 
@@ -163,24 +175,28 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     try {
       answers = await graph.writeBatch(items, options)
     } catch (error) {
-      return unsentOrRefused(target, asBridgeError(error))
+      return unsentOrRefused(target, asBridgeError(error), 'suspend')
     }
     if ('lost' in answers) return result(target, 'lost', answers.lost)
     prove(target, answers.get(read.id), begunAt)
     const sent = answers.get(`w:${target.id}`)
     if (sent && sent.status >= 200 && sent.status <= 299) return result(target, 'done')
     if (target.before?.state === 'absent' && sent?.status === 424) return result(target, 'unsent')
-    if (sent && misspelled(target, sent)) return writeOther(target, false, signal, sent)
-    if (sent?.status !== 424) return failed(target, sent)
+    if (sent && misspelled(target, sent)) return writeOther(target, 'suspend', signal, sent)
+    if (sent?.status !== 424) return failed(target, sent, 'suspend')
     // The read failed and took the write with it; an unreadable account is written all the same (DESIGN §3, first row).
-    const [alone] = await write([target], false, signal)
+    const [alone] = await write([target], 'suspend', signal)
     return alone ?? result(target, 'lost', malformed(options.purpose))
   }
 
   /** A batch is fully serial or fully parallel, so many are read in one and written in the next. */
-  const disableMany = async (targets: readonly Target[], signal: AbortSignal): Promise<WriteResult[]> => {
+  const disableMany = async (
+    targets: readonly Target[],
+    lane: 'suspend' | 'bulk',
+    signal: AbortSignal,
+  ): Promise<WriteResult[]> => {
     const begunAt = clock.now()
-    const options = { purpose: purposes.readAny, lane: 'suspend', signal } as const
+    const options = { purpose: purposes.readAny, lane, signal } as const
     // Not readable is no reason to wait: these reads are not repeated.
     const answers = await graph.writeBatch(targets.map(readItem), options).catch(() => new Map<string, BatchResult>())
     if (!('lost' in answers)) for (const target of targets) prove(target, answers.get(`r:${target.id}`), begunAt)
@@ -188,10 +204,7 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
       target.before?.state === 'absent' || (target.before && offByOurSwitch(target.before.switches))
     const left = targets.filter((target) => !needless(target))
     graph.budget.giveBack(targets.length - left.length)
-    return [
-      ...targets.filter(needless).map((target) => result(target, 'unsent')),
-      ...(await write(left, false, signal)),
-    ]
+    return [...targets.filter(needless).map((target) => result(target, 'unsent')), ...(await write(left, lane, signal))]
   }
 
   /** Best effort: the account is off already, this only ends sessions sooner. */
@@ -217,7 +230,7 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
 
   const each = async (
     refs: readonly PrincipalRef[],
-    lane: 'suspend' | 'write',
+    lane: WriteLane,
     signal: AbortSignal,
     run: (targets: readonly Target[]) => Promise<WriteResult[]>,
   ): Promise<WriteResult[]> => {
@@ -259,16 +272,22 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
   }
 
   return {
-    disable: (refs, signal) =>
-      each(refs, 'suspend', signal, async (chunk) => {
+    disable: (refs, signal, bulk = false) =>
+      each(refs, bulk ? 'bulk' : 'suspend', signal, async (chunk) => {
         const [only, ...more] = chunk
-        const many = only === undefined || more.length > 0
-        const results = many ? await disableMany(chunk, signal) : [await disableOne(only, signal)]
+        const alone = only !== undefined && more.length === 0 && !bulk
+        if (!bulk) for (const { id } of chunk) graph.owed.begun(id)
+        const results = alone
+          ? [await disableOne(only, signal)]
+          : await disableMany(chunk, bulk ? 'bulk' : 'suspend', signal)
+        for (const { id, error } of results) {
+          if (error?.code !== 'E_DIRECTORY_THROTTLED') graph.owed.paid(id.toLowerCase())
+        }
         // Not waited for: the account is off, and a slow answer must not keep the next suspension waiting.
         void revoke(results, chunk, signal)
         return results
       }),
-    enable: (refs, signal) => each(refs, 'write', signal, (chunk) => write(chunk, true, signal)),
+    enable: (refs, signal) => each(refs, 'write', signal, (chunk) => write(chunk, 'write', signal)),
   }
 }
 

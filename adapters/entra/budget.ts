@@ -1,8 +1,9 @@
 import type { Clock } from '../../src/lib/clock.ts'
 import { abortedError, live } from './errors.ts'
 
-/** Suspensions first; other writes and reads after; passes over the whole directory last. */
-export type Lane = 'suspend' | 'write' | 'read' | 'sync'
+/** Suspensions first, those of many at once after them; other writes and reads; passes over the whole directory last. */
+export type Lane = 'suspend' | 'bulk' | 'write' | 'read' | 'sync'
+export type WriteLane = 'suspend' | 'bulk' | 'write'
 
 export interface BudgetLimits {
   readonly writes: number
@@ -12,15 +13,17 @@ export interface BudgetLimits {
 /** 3,000 writes per 150 s for one app in one tenant (Graph throttling-limits.md, read 2026-11), less a tenth. */
 export const publishedLimits: BudgetLimits = { writes: 2700, windowMs: 150_000 }
 
-/** This share of the bucket only suspensions may spend. */
-const RESERVED = 0.2
+/** The share of the bucket that a lane leaves to those above it. */
+const RESERVED: Readonly<Record<WriteLane, number>> = { suspend: 0, bulk: 0.05, write: 0.2 }
 /** A suspension waits this long at most for its turn; past it the caller is told when to come back. */
-const MAX_WAIT_MS = 10_000
+const MAX_WAIT_MS: Readonly<Record<WriteLane, number>> = { suspend: 10_000, bulk: 15_000, write: 0 }
 
 /**
  * The writes that may still be sent to one tenant: a token bucket that suspensions may run into debt, waiting until it is
  * paid off, while every other write is turned away at once (a hold may be placed while an enable waits, so enables do
- * not). Durations on the monotonic clock.
+ * not). Those of many wait for each other, down to a reserve that a single one finds untouched. When the directory asked
+ * for silence, a single suspension is tried all the same: it is one request, and the silence may be over, or meant for
+ * other calls. Durations on the monotonic clock.
  */
 export class WriteBudget {
   readonly #clock: Clock
@@ -29,6 +32,8 @@ export class WriteBudget {
   #at: number
   #pausedUntil = 0
   #pressure = 0
+  /** What suspensions of many wait for, one behind the other. */
+  #promised = 0
 
   constructor(clock: Clock, limits: BudgetLimits = publishedLimits) {
     this.#clock = clock
@@ -38,25 +43,31 @@ export class WriteBudget {
   }
 
   /** Resolves to 0 when `count` writes may be sent now, else to the milliseconds after which to try again. */
-  async take(count: number, lane: 'suspend' | 'write', signal: AbortSignal): Promise<number> {
+  async take(count: number, lane: WriteLane, signal: AbortSignal): Promise<number> {
     live(signal)
     this.#refill()
-    const reserve = lane === 'suspend' ? 0 : this.#limits.writes * RESERVED
-    const missing = Math.max(0, count + reserve - this.#tokens)
-    const paused = Math.max(0, this.#pausedUntil - this.#clock.mono())
-    const waitMs = Math.max(paused, (missing * this.#limits.windowMs) / this.#limits.writes)
-    if (waitMs === 0 && (lane === 'suspend' || this.#pressure < 1)) {
+    const before = lane === 'bulk' ? this.#promised : 0
+    const missing = Math.max(0, count + before + this.#limits.writes * RESERVED[lane] - this.#tokens)
+    const paused = lane === 'suspend' ? 0 : Math.max(0, this.#pausedUntil - this.#clock.mono())
+    const refillMs = (missing * this.#limits.windowMs) / this.#limits.writes
+    const waitMs = Math.max(paused, refillMs, lane === 'bulk' ? this.#slowMs(10_000) : 0)
+    if (waitMs === 0 && (lane !== 'write' || this.#pressure < 1)) {
       this.#tokens -= count
       return 0
     }
-    if (lane !== 'suspend' || waitMs > MAX_WAIT_MS) return Math.max(1000, Math.ceil(waitMs))
-    this.#tokens -= count
+    if (lane === 'write' || waitMs > MAX_WAIT_MS[lane]) return Math.max(1000, Math.ceil(waitMs))
+    if (lane === 'suspend') this.#tokens -= count
+    else this.#promised += count
     try {
       await this.#clock.sleep(waitMs, signal)
     } catch {
-      this.giveBack(count)
+      if (lane === 'suspend') this.giveBack(count)
+      else this.#promised -= count
       throw abortedError(signal)
     }
+    if (lane === 'suspend') return 0
+    this.#promised -= count
+    this.#tokens -= count
     return 0
   }
 
@@ -78,8 +89,13 @@ export class WriteBudget {
 
   /** How long a request of this lane should be held back to stay below the limits; suspensions never are. */
   delayMs(lane: Lane): number {
-    if (lane === 'suspend' || this.#pressure <= 0.8) return 0
-    return (this.#pressure - 0.8) * (lane === 'sync' ? 5000 : 1000)
+    // Those of many are slowed before their proving read, not between it and the write.
+    if (lane === 'suspend' || lane === 'bulk') return 0
+    return this.#slowMs(lane === 'sync' ? 5000 : 1000)
+  }
+
+  #slowMs(scale: number): number {
+    return Math.max(0, this.#pressure - 0.8) * scale
   }
 
   #refill(): void {
@@ -95,9 +111,9 @@ interface Waiter {
   readonly start: () => void
 }
 
-const order: Readonly<Record<Lane, number>> = { suspend: 0, write: 1, read: 2, sync: 3 }
+const order: Readonly<Record<Lane, number>> = { suspend: 0, bulk: 1, write: 2, read: 3, sync: 4 }
 /** How many requests may be open before a request of this lane has to wait: the rest is kept for those above it. */
-const ceilings: Readonly<Record<Lane, number>> = { suspend: 16, write: 12, read: 10, sync: 6 }
+const ceilings: Readonly<Record<Lane, number>> = { suspend: 16, bulk: 12, write: 12, read: 10, sync: 6 }
 
 /** Bounds the requests open at once; a waiting suspension goes before everything else. */
 export class Slots {

@@ -7,6 +7,7 @@ import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import type { Lane, Slots, WriteBudget } from './budget.ts'
 import type { Credential } from './credential.ts'
 import { abortedError, type Purpose, retryAfterOf, transportError } from './errors.ts'
+import type { Owed } from './owed.ts'
 
 /** What one call is, carried through the library to our middleware: it hands on options by class. */
 export class Call implements MiddlewareOptions {
@@ -39,6 +40,7 @@ export interface ChainParts {
   readonly random: () => number
   readonly slots: Slots
   readonly budget: WriteBudget
+  readonly owed: Owed
 }
 
 type Step = (context: Context, call: Call, next: () => Promise<void>) => Promise<void>
@@ -126,10 +128,11 @@ export async function pause(clock: Clock, ms: number, signal: AbortSignal): Prom
 }
 
 const slot =
-  ({ slots, budget, clock }: ChainParts): Step =>
+  ({ slots, budget, clock, owed }: ChainParts): Step =>
   async (_context, call, next) => {
     const delayMs = budget.delayMs(call.lane)
     if (delayMs > 0) await pause(clock, delayMs, call.signal)
+    if (call.lane !== 'suspend') await owed.clear(call.signal)
     const leave = await slots.enter(call.lane, call.signal)
     try {
       await next()
@@ -161,10 +164,16 @@ const token =
     if (claims !== undefined) await send(claims)
   }
 
-const priorities: Readonly<Record<Lane, string>> = { suspend: 'High', write: 'Normal', read: 'Normal', sync: 'Low' }
+const priorities: Readonly<Record<Lane, string>> = {
+  suspend: 'High',
+  bulk: 'High',
+  write: 'Normal',
+  read: 'Normal',
+  sync: 'Low',
+}
 
 const transport =
-  ({ fetch, budget }: ChainParts): Step =>
+  ({ fetch, budget, owed }: ChainParts): Step =>
   async (context, call) => {
     const headers = new Headers(context.options?.headers)
     // What the library says of itself and of this machine is nobody's business.
@@ -175,5 +184,6 @@ const transport =
     call.sent = true
     const text = typeof body === 'string' ? body : undefined
     context.response = await fetch(String(context.request), { method, headers, body: text, signal: call.signal })
+    if (context.response.status === 429) owed.refused()
     budget.heed(context.response.headers.get('x-ms-throttle-limit-percentage'))
   }

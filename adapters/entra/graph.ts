@@ -5,6 +5,7 @@ import { backoffMs } from '../../src/lib/backoff.ts'
 import type { Lane, WriteBudget } from './budget.ts'
 import { Call, type ChainParts, chain, pause } from './chain.ts'
 import { answerError, malformed, type Purpose, retryAfterOf } from './errors.ts'
+import type { Owed } from './owed.ts'
 import { batchAnswer } from './wire.ts'
 
 export interface CallOptions {
@@ -25,6 +26,8 @@ export interface BatchItem {
 export interface BatchResult {
   readonly status: number
   readonly retryAfter: string | undefined
+  /** `x-ms-throttle-scope` of a 429: which calls are too many. */
+  readonly scope?: string | undefined
   readonly body: unknown
 }
 
@@ -45,6 +48,8 @@ export interface Graph {
   /** The moment of the server's last answer by its own `Date`, less ours, ms; undefined before the first. */
   skewMs(): number | undefined
   readonly budget: WriteBudget
+  /** Suspensions turned away, for which everything below them waits. */
+  readonly owed: Owed
   readonly origin: string
 }
 
@@ -61,7 +66,7 @@ const transient = new Set([429, 500, 502, 503, 504])
 export const unclear = new Set([500, 502, 504])
 
 export function openGraph(parts: ChainParts): Graph {
-  const { clock, random, origin, budget } = parts
+  const { clock, random, origin, budget, owed } = parts
   const client = Client.initWithMiddleware({ middleware: chain(parts), baseUrl: `${origin}/`, defaultVersion: 'v1.0' })
   let skew: number | undefined
 
@@ -129,7 +134,8 @@ export function openGraph(parts: ChainParts): Graph {
       answer.responses.map(({ id, status, headers, body }): [string, BatchResult] => {
         const of = (name: string) => Object.entries(headers ?? {}).find(([key]) => key.toLowerCase() === name)?.[1]
         budget.heed(of('x-ms-throttle-limit-percentage'))
-        return [id, { status, retryAfter: of('retry-after'), body }]
+        if (status === 429) owed.refused()
+        return [id, { status, retryAfter: of('retry-after'), scope: of('x-ms-throttle-scope'), body }]
       }),
     )
   }
@@ -170,6 +176,7 @@ export function openGraph(parts: ChainParts): Graph {
   return {
     origin,
     budget,
+    owed,
     skewMs: () => skew,
     get: (path, schema, options) => read(path, schema, options),
     follow: (link, schema, options) => read('/', schema, options, link),

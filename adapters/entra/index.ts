@@ -15,6 +15,7 @@ import { openHooks } from './hooks.ts'
 import { Spelling } from './kinds.ts'
 import { openReader } from './lookup.ts'
 import { openManaged } from './managed.ts'
+import { Owed } from './owed.ts'
 import { identify, issuersOf } from './tokens.ts'
 
 export { type EntraConfig, entraConfig } from './config.ts'
@@ -43,6 +44,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     random,
     slots: new Slots(),
     budget: new WriteBudget(clock),
+    owed: new Owed(clock),
   })
   const spelling = new Spelling()
 

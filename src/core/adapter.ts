@@ -95,8 +95,11 @@ export interface SwitchLog {
 
 /** Switching accounts off and on. Every call is idempotent and answers for every id given, in any order. Never throws for a single id. */
 export interface Accounts {
-  /** Reads each by id, then switches it off unless that read said disabled by our own switch or absent. */
-  disable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
+  /**
+   * Reads each by id, then switches it off unless that read said disabled by our own switch or absent. `bulk`: some of
+   * many at once; they leave room for single ones within the limits of the directory.
+   */
+  disable(refs: readonly PrincipalRef[], signal: AbortSignal, bulk?: boolean): Promise<WriteResult[]>
   enable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
   /** How many ids one call should carry. */
   readonly batch: number

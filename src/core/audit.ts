@@ -41,20 +41,24 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 /** Digest of one erasable text; the salt (hex, stored beside the text) stops guessing after erasure. */
 export const digestText = (salt: string, text: string): string => sha256(`${salt}\n${text}`)
 
-const hashed = (entry: Omit<AuditEntry, 'hash'>): string => {
+const bodyOf = (entry: Omit<AuditEntry, 'hash'>): string => {
   const { text: _beside, ...covered } = entry
-  return sha256(canonical(covered))
+  return canonical(covered)
 }
 
-/** The next entry of the chain. */
-export const chain = (
+/** The next entry of the chain, and the canonical JSON that its hash covers. */
+export const link = (
   head: { readonly seq: number; readonly hash: string },
   event: AuditEvent,
   digests: Readonly<Record<string, string>>,
-): AuditEntry => {
+): { readonly entry: AuditEntry; readonly body: string } => {
   const entry = { ...event, seq: head.seq + 1, digests, prev: head.hash }
-  return { ...entry, hash: hashed(entry) }
+  const body = bodyOf(entry)
+  return { entry: { ...entry, hash: sha256(body) }, body }
 }
+
+/** The next entry of the chain. */
+export const chain = (...given: Parameters<typeof link>): AuditEntry => link(...given).entry
 
 export type ChainFault = { readonly seq: number; readonly fault: 'sequence' | 'prev' | 'hash' }
 
@@ -68,7 +72,7 @@ export const verifyChain = (
     if (entry.seq !== head.seq + 1) return { head, fault: { seq: entry.seq, fault: 'sequence' } }
     if (entry.prev !== head.hash) return { head, fault: { seq: entry.seq, fault: 'prev' } }
     const { hash, ...rest } = entry
-    if (hashed(rest) !== hash) return { head, fault: { seq: entry.seq, fault: 'hash' } }
+    if (sha256(bodyOf(rest)) !== hash) return { head, fault: { seq: entry.seq, fault: 'hash' } }
     head = { seq: entry.seq, hash }
   }
   return { head, fault: undefined }

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditEvent } from './audit.ts'
+import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegVerdict } from './receipts.ts'
 import type {
   Account,
@@ -15,8 +16,8 @@ import type {
   Signal,
 } from './types.ts'
 
-/** 0 suspends, 1 reads, 2 suspends again what failed, 3 resumes: a suspension overtakes (DESIGN §3 rule 9). */
-export type Lane = 0 | 1 | 2 | 3
+/** 0 suspends, 1 reads, 2 suspends again what failed, 3 resumes, 4 suspends many: a suspension overtakes (DESIGN §3 rule 9). */
+export type Lane = 0 | 1 | 2 | 3 | 4
 
 export interface Schedule {
   /** When a worker should look at the principal again; undefined: nothing to do. */
@@ -31,6 +32,8 @@ export interface ScheduledPrincipal extends Principal {
 export interface AgentFilter {
   readonly status?: 'active' | 'suspended' | 'decommissioned' | undefined
   readonly sponsor?: string | undefined
+  readonly blueprint?: string | undefined
+  readonly parentDid?: Did | undefined
   readonly adapter?: string | undefined
   readonly label?: { readonly key: string; readonly value: string } | undefined
   /** Substring of DID or name, case-insensitive. */
@@ -93,7 +96,7 @@ export interface Absence {
 }
 
 /** Reads, always of committed state. */
-export interface StoreReads {
+export interface StoreReads extends BulkReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -180,7 +183,7 @@ export interface StoreReads {
 export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
 
 /** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
-export interface StoreTx extends StoreReads {
+export interface StoreTx extends StoreReads, BulkWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>
@@ -255,7 +258,7 @@ export interface StoreTx extends StoreReads {
   appendAudit(event: AuditEvent): Promise<AuditEntry>
   /**
    * Drops what is past retention, except audit; returns rows dropped. `receipts`: acknowledgements and legs of holds
-   * that were released before it.
+   * that were released before it, and kills of many that were done before it.
    */
   prune(before: {
     signals: number

@@ -14,6 +14,7 @@ import type {
   Sponsor,
   Switch,
 } from '../core/types.ts'
+import type { KillProgress, MassKills } from './killapi.ts'
 import type { Receipts } from './receiptviews.ts'
 
 /**
@@ -193,6 +194,7 @@ export interface StatusView {
   readonly holds: { readonly open: number; readonly agents: number }
   readonly signals: { readonly head: number; readonly clients: number }
   readonly adapters: readonly AdapterStatus[]
+  readonly kills: readonly KillProgress[]
   readonly alerts: readonly { readonly at: number; readonly code: string; readonly text: string }[]
 }
 
@@ -202,7 +204,7 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge extends Receipts {
+export interface Bridge extends MassKills, Receipts {
   register(input: AgentInput, caller: Caller): Promise<{ agent: AgentView; created: boolean }>
   replace(
     did: string,

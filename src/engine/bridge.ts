@@ -11,6 +11,8 @@ import type { Alert, Deps } from './deps.ts'
 import { approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
+import { killPage } from './killview.ts'
+import { findTargets, killMany } from './masskill.ts'
 import { mergePatch } from './patching.ts'
 import { createRecall } from './recall.ts'
 import { createReceipts, type ReceiptSettings } from './receipts.ts'
@@ -107,6 +109,13 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     release: (did, holdId, reason, caller) => holding.release(deps, parseDid(did), holdId, reason, caller),
     approve: (releaseId, caller) => holding.approve(deps, releaseId, caller),
     kill: (input, caller) => holding.kill(deps, input, caller, spendKill),
+    killMany: async (input, limit, caller) =>
+      killPage(deps, await killMany(deps, input, caller, spendKill), undefined, limit, caller),
+    previewKill: async (targets, caller) => {
+      const { dids, agents } = await findTargets(deps, targets, caller)
+      return dids.map((did) => ({ did, known: agents.has(did) }))
+    },
+    killed: (id, cursor, limit, caller) => killPage(deps, id, cursor, limit, caller),
 
     decide: decider.decide,
     verify: decider.verify,

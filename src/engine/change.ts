@@ -41,9 +41,13 @@ export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => 
       entries += 1
       return tx.appendAudit(event)
     }
+    const appendAudits: StoreTx['appendAudits'] = (events) => {
+      entries += events.length
+      return tx.appendAudits(events)
+    }
     return work({
       deps,
-      tx: { ...tx, appendAudit },
+      tx: { ...tx, appendAudit, appendAudits },
       now: deps.clock.now(),
       actor: who.actor,
       requestId: who.requestId,

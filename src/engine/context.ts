@@ -1,7 +1,8 @@
-import type { Context } from '../core/account.ts'
+import { type Context, driving } from '../core/account.ts'
 import { ownOrigin } from '../core/holds.ts'
+import { isBulk } from '../core/masskill.ts'
 import { next } from '../core/next.ts'
-import type { Schedule, StoreReads } from '../core/store.ts'
+import type { Lane, Schedule, StoreReads } from '../core/store.ts'
 import type { Account, Hold, Principal } from '../core/types.ts'
 import type { Deps, Mount } from './deps.ts'
 import { sharedHoldsOf } from './sharing.ts'
@@ -63,6 +64,9 @@ export const retryIn = (deps: Deps, attempts: number, floorMs = 0): number => {
   return Math.ceil(Math.max(floorMs, ceiling / 2 + (ceiling / 2) * deps.random()))
 }
 
+/** A suspension that was one too many is tried again within 8 s, or when the directory said: the throttling may be over. */
+const throttledAttempts = 4
+
 /** Steps that wait for the directory's log or switch something on: in a lane of their own, for nothing may wait for them. */
 export const resumes: ReadonlySet<string> = new Set([
   'attribute',
@@ -72,14 +76,26 @@ export const resumes: ReadonlySet<string> = new Set([
   'check-copy',
 ])
 
+/**
+ * The lane of a suspension. One that only holds of many ask for goes among the many, also when it failed before: a
+ * single kill never waits behind them.
+ */
+const suspendLane = (account: Account, context: Context): Lane => {
+  const drives = driving(context)
+  if (drives.length > 0 && drives.every(isBulk)) return 4
+  return account.attempts === 0 ? 0 : 2
+}
+
 /** When and in which lane a worker should look at the principal again. */
 export const scheduleOf = (deps: Deps, account: Account, context: Context, floorMs = 0): Schedule => {
   const step = next(account, context)
   if (step.do === 'rest') return { nextAt: step.until, lane: 1 }
   // Claiming is local: failures before it delay nothing.
-  if (step.do === 'claim') return { nextAt: context.now, lane: 0 }
-  const nextAt = context.now + retryIn(deps, account.attempts, floorMs)
+  if (step.do === 'claim') return { nextAt: context.now, lane: suspendLane({ ...account, attempts: 0 }, context) }
+  const throttled = step.do === 'disable' && account.lastError === 'E_DIRECTORY_THROTTLED'
+  const attempts = throttled ? Math.min(account.attempts, throttledAttempts) : account.attempts
+  const nextAt = context.now + retryIn(deps, attempts, floorMs)
   if (resumes.has(step.do)) return { nextAt, lane: 3 }
   if (step.do !== 'disable') return { nextAt, lane: 1 }
-  return { nextAt, lane: account.attempts === 0 ? 0 : 2 }
+  return { nextAt, lane: suspendLane(account, context) }
 }

@@ -12,11 +12,13 @@ import { agentView, checkBounds, requireAgent, unknownAgent } from './views.ts'
 
 const who = (caller: Caller, onBehalfOf?: string) => ({ actor: caller.name, requestId: caller.requestId, onBehalfOf })
 
+/** May hold any agent, by selector too. */
+export const isPerson = (caller: Caller): boolean =>
+  caller.roles.some((role) => role === 'responder' || role === 'operator')
+
 /** A caller that is only a runtime speaks as one; everyone else as an operator. */
-const originOf = (caller: Caller): Origin => {
-  const person = caller.roles.some((role) => role === 'responder' || role === 'operator')
-  return caller.roles.includes('runtime') && !person ? `runtime:${caller.name}` : `operator:${caller.name}`
-}
+export const originOf = (caller: Caller): Origin =>
+  caller.roles.includes('runtime') && !isPerson(caller) ? `runtime:${caller.name}` : `operator:${caller.name}`
 
 export interface HoldInput {
   readonly severity: Severity

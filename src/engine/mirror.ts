@@ -5,7 +5,7 @@ import { bridge, change } from './change.ts'
 import { resumes } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { rebaseGuard } from './guarding.ts'
-import { createJumpWatch, createRecall, restMs } from './recall.ts'
+import { createJumpWatch, createRecall, restMs, retryRestMs } from './recall.ts'
 import { keyText } from './seen.ts'
 import { createCachedLog } from './switchlog.ts'
 import { defer, type Job, jobs, local, pausedKey, read } from './worker.ts'
@@ -13,19 +13,24 @@ import { disable, enable } from './writes.ts'
 
 const look = 200
 const idleMs = 5_000
+/** With calls on the wire: one that failed may be due before another ends. */
+const busyMs = 1_000
 const faultMs = 1_000
 const doubtMs = 30_000
-const freshSlots = 4
-const retrySlots = 2
+/** Calls open at once, by what they carry. Those for many leave the others theirs. */
+const widths = { fresh: 4, retry: 2, bulk: 2 } as const
+type Slot = keyof typeof widths
+const lanesOf: Readonly<Record<Slot, Lane>> = { fresh: 0, retry: 2, bulk: 4 }
+const slotNames = ['fresh', 'retry', 'bulk'] as const
 
 /** What a look found: more to do at once, nothing before the next due time, or nothing before somebody wakes us. */
 type Looked = 'more' | 'due' | 'wake'
 
 /**
- * The workers of one adapter. Three loops, so that nothing delays a suspension (rule 9): the suspend lane picks up
- * claims and disables the moment they are committed, several calls at once, with slots and a lane apart for those that
- * keep failing; the second reads; the third asks the log and enables. All compare what is wanted with what is known:
- * they can be stopped anywhere and started again.
+ * The workers of one adapter. Three loops, so that nothing delays a suspension (rule 9): the first picks up claims and
+ * disables the moment they are committed, several calls at once, with slots and a lane apart for those that keep failing
+ * and for those of many agents at once; the second reads; the third asks the log and enables. All compare what is
+ * wanted with what is known: they can be stopped anywhere and started again.
  */
 export const createMirror = (deps: Deps, mount: Mount) => {
   const { name, accounts } = mount.adapter
@@ -33,7 +38,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   const jumped = createJumpWatch(deps.clock)
   const busy = new Set<string>()
   const running = new Set<Promise<void>>()
-  const slots = { fresh: 0, retry: 0 }
+  const slots: Record<Slot, number> = { fresh: 0, retry: 0, bulk: 0 }
   const batch = accounts?.batch ?? look
   const log =
     accounts?.log &&
@@ -68,37 +73,38 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   const suspendOnce = async (_signal?: AbortSignal): Promise<Looked> => {
     await checkClock()
     const now = deps.clock.now()
-    const fresh = slots.fresh < freshSlots ? await deps.store.due(name, 0, now, look) : []
-    const rests = restMs(recall, deps.clock) > 0
-    const retry = slots.retry < retrySlots && !rests ? await deps.store.due(name, 2, now, look) : []
-    const due = [...fresh, ...retry].filter((one) => !busy.has(keyText(one)))
-    const full = slots.fresh >= freshSlots || slots.retry >= retrySlots
-    if (due.length === 0) return full || fresh.length + retry.length > 0 ? 'wake' : 'due'
+    const seen: ScheduledPrincipal[] = []
+    for (const slot of slotNames) {
+      if (!hasRoom(slot) || restOf(lanesOf[slot]) > 0) continue
+      seen.push(...(await deps.store.due(name, lanesOf[slot], now, look)))
+    }
+    const due = seen.filter((one) => !busy.has(keyText(one)))
+    if (due.length === 0) return seen.length > 0 ? 'wake' : 'due'
     if ((await deps.store.meta(pausedKey)) !== undefined) return 'wake'
     const found = await jobs(deps, mount, due)
     const of = (disables: boolean) =>
       found.filter(({ step }) => (step.do === 'disable') === disables).map(({ principal }) => principal)
     await local(deps, mount, of(false))
-    const writes = of(true)
-    start(
-      'fresh',
-      freshSlots,
-      writes.filter(({ account }) => account.attempts === 0),
-    )
-    start(
-      'retry',
-      retrySlots,
-      writes.filter(({ account }) => account.attempts > 0),
-    )
+    const writes = Map.groupBy(of(true), slotOf)
+    for (const slot of slotNames) start(slot, writes.get(slot) ?? [])
     return 'wake'
   }
 
-  const start = (slot: 'fresh' | 'retry', most: number, list: readonly ScheduledPrincipal[]): void => {
-    for (let at = 0; at < list.length && slots[slot] < most; at += batch) {
+  const hasRoom = (slot: Slot): boolean => slots[slot] < widths[slot]
+  /** Whoever ends a call wakes the loop: only what could be sent now has a time to wait for. */
+  const sendable = (): Lane[] => slotNames.filter(hasRoom).map((slot) => lanesOf[slot])
+
+  const slotOf = ({ schedule, account }: ScheduledPrincipal): Slot => {
+    if (schedule.lane === lanesOf.bulk) return 'bulk'
+    return account.attempts === 0 ? 'fresh' : 'retry'
+  }
+
+  const start = (slot: Slot, list: readonly ScheduledPrincipal[]): void => {
+    for (let at = 0; at < list.length && hasRoom(slot); at += batch) {
       const part = list.slice(at, at + batch)
       slots[slot] += 1
       for (const one of part) busy.add(keyText(one))
-      const task = disable(deps, mount, recall, part, never)
+      const task = disable(deps, mount, recall, part, never, slot === 'bulk')
         .catch((error: unknown) => failed('disable', error))
         .finally(() => {
           slots[slot] -= 1
@@ -168,18 +174,23 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     if (deps.isFatal(error)) deps.fatal(error)
   }
 
-  /** A resting directory is not asked for what is due; fresh suspensions are tried all the same. */
+  /** A resting directory is tried by what is new and single only; one that throttles by single suspensions. */
+  const restOf = (lane: Lane): number => {
+    if (lane === 0) return 0
+    return lane === 2 ? retryRestMs(recall, deps.clock) : restMs(recall, deps.clock)
+  }
+
   const untilDue = async (lanes: readonly Lane[]): Promise<number> => {
     const waits = lanes.map(async (lane) => {
       const ms = ((await deps.store.nextDue(name, lane)) ?? Number.POSITIVE_INFINITY) - deps.clock.now()
-      return lane === 0 ? ms : Math.max(ms, restMs(recall, deps.clock))
+      return Math.max(ms, restOf(lane))
     })
     return Math.min(idleMs, Math.max(1, Math.min(...(await Promise.all(waits)))))
   }
 
   const loop = async (
     topic: string,
-    lanes: readonly Lane[],
+    lanes: () => readonly Lane[],
     once: (s: AbortSignal) => Promise<Looked>,
     signal: AbortSignal,
   ) => {
@@ -189,7 +200,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
       try {
         const looked = await once(signal)
         if (looked === 'more') continue
-        wait = looked === 'wake' ? idleMs : await untilDue(lanes)
+        wait = looked === 'wake' ? busyMs : await untilDue(lanes())
       } catch (error) {
         if (!signal.aborted) failed(topic, error)
       }
@@ -206,9 +217,9 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     /** Runs until the signal aborts; resolves when nothing of ours is on the wire any more. */
     run: async (signal: AbortSignal): Promise<void> => {
       await Promise.all([
-        loop(topics.suspend(name), [0, 2], suspendOnce, signal),
-        loop(topics.work(name), [1], readOnce, signal),
-        loop(topics.work(name), [3], resumeOnce, signal),
+        loop(topics.suspend(name), sendable, suspendOnce, signal),
+        loop(topics.work(name), () => [1], readOnce, signal),
+        loop(topics.work(name), () => [3], resumeOnce, signal),
       ])
       await Promise.allSettled(running)
     },

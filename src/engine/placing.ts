@@ -1,12 +1,15 @@
-import { claimed, highestSeverity } from '../core/account.ts'
+import { highestSeverity } from '../core/account.ts'
 import { cascadeOrigin, isOwn } from '../core/holds.ts'
-import { next } from '../core/next.ts'
-import type { Agent, Did, Hold, Origin, Principal, PrincipalKey, Severity } from '../core/types.ts'
+import { bulkFrom, isBulk } from '../core/masskill.ts'
+import type { Agent, Did, Hold, Origin, PrincipalKey, Severity } from '../core/types.ts'
 import type { Change } from './change.ts'
-import { contextFor, scheduleOf } from './context.ts'
+import { claimAll, claimMany, didsOf, type Open, openOf } from './claiming.ts'
+import { auditHold, holdEvent, signalOf } from './holdaudit.ts'
 import { endLegs } from './legs.ts'
 
 export interface NewHold {
+  /** Given beforehand; otherwise a new one. */
+  readonly id?: string
   readonly did: Did
   readonly origin: Origin
   readonly severity: Severity
@@ -24,60 +27,79 @@ const isSingle = (origin: Origin): boolean => /^(adapter|cascade|policy):/.test(
  * entry, the signal and the holds of its descendants. The calls go out after the commit.
  */
 export const placeHold = async (change: Change, input: NewHold): Promise<Hold> => {
-  const { tx, now } = change
-  if (isSingle(input.origin)) {
-    const present = await tx.openHoldOfOrigin(input.did, input.origin)
-    if (present !== undefined) return present
-  }
-  const hold: Hold = {
-    id: change.deps.newId(),
-    did: input.did,
-    origin: input.origin,
-    severity: input.severity,
-    reason: input.reason,
-    publicReason: input.publicReason,
-    actor: change.actor,
-    onBehalfOf: change.onBehalfOf,
-    placedAt: now,
-    releasedAt: undefined,
-    releasableAt: undefined,
-    guarded: input.guarded ?? false,
-    evidence: input.evidence ?? {},
-  }
-  await tx.insertHold(hold)
-  const claims = await claimAll(change, hold.did)
-  await auditHold(change, 'hold.placed', hold, { claimed: claims })
-  await signalHold(change, hold)
-  if (isOwn(hold)) await cascade(change, hold.did)
+  const [hold] = await placeHolds(change, [input])
+  if (hold === undefined) throw new TypeError('no hold was placed')
   return hold
 }
 
-/** Claims every account of the DID that a driving hold now wants off. */
-export const claimAll = async (change: Change, did: Did): Promise<PrincipalKey[]> => {
+/** The same for many at once, with statements by the set: each input's hold, in their order. */
+export const placeHolds = async (change: Change, inputs: readonly NewHold[]): Promise<Hold[]> => {
   const { tx } = change
-  const open = await tx.openHolds(did)
-  const claims: PrincipalKey[] = []
-  for (const principal of await tx.principalsOf(did)) claims.push(...(await claimOne(change, principal, open)))
-  return claims
+  const open = await openOf(change, inputs)
+  const placed: Hold[] = []
+  const holds = inputs.map((input) => {
+    const beside = open.get(input.did) ?? []
+    const present = isSingle(input.origin) ? beside.find(({ origin }) => origin === input.origin) : undefined
+    if (present !== undefined) return present
+    const hold = newHold(change, input)
+    open.set(input.did, [...beside, hold])
+    placed.push(hold)
+    return hold
+  })
+  await tx.insertHolds(placed)
+  await record(change, 'hold.placed', placed, open, {})
+  await cascadeAll(change, didsOf(placed.filter(isOwn)))
+  return holds
 }
 
-/** Claims one account, if a driving hold now wants it off. */
-export const claimOne = async (
+const newHold = ({ deps, actor, onBehalfOf, now }: Change, input: NewHold): Hold => ({
+  id: input.id ?? deps.newId(),
+  did: input.did,
+  origin: input.origin,
+  severity: input.severity,
+  reason: input.reason,
+  publicReason: input.publicReason,
+  actor,
+  onBehalfOf,
+  placedAt: now,
+  releasedAt: undefined,
+  releasableAt: undefined,
+  guarded: input.guarded ?? false,
+  evidence: input.evidence ?? {},
+})
+
+/** Claims, audit entries and signals of holds that were just placed or changed. */
+const record = async (
   change: Change,
-  principal: Principal,
-  open?: readonly Hold[],
-): Promise<PrincipalKey[]> => {
-  const { deps, tx, now } = change
-  const { adapter, id } = principal
-  const mount = deps.mounts().get(adapter)
-  if (mount === undefined) return []
-  const context = await contextFor(deps, tx, mount, principal, now, open)
-  const claims = next(principal.account, context).do === 'claim'
-  if (claims) await tx.saveAccount(principal, claimed(principal.account, now), { nextAt: now, lane: 0 })
-  else await tx.saveAccount(principal, principal.account, scheduleOf(deps, principal.account, context))
-  change.wakeSuspend(adapter)
-  change.wakeWork(adapter)
-  return claims ? [{ adapter, id }] : []
+  type: string,
+  holds: readonly Hold[],
+  open: Open,
+  details: Readonly<Record<string, unknown>>,
+): Promise<void> => {
+  const { tx } = change
+  const dids = didsOf(holds)
+  const claims = await claimMany(change, dids, open)
+  const agents = new Map((await tx.agentsByDid(dids)).map((agent) => [agent.did, agent]))
+  const principals = Map.groupBy(await tx.principalsByDid(dids), ({ did }) => did)
+  // Of several holds of one DID, the first that drives made the claims.
+  const claiming = new Map(
+    holds
+      .filter(({ guarded }) => !guarded)
+      .map((hold) => [hold.did, hold] as const)
+      .reverse(),
+  )
+  await tx.appendAudits(
+    holds.map((hold) => {
+      const { did } = hold
+      const first = claiming.get(did) ?? hold
+      const claimed = first === hold ? (claims.get(did) ?? []) : []
+      const of = { agent: agents.get(did), principals: principals.get(did) ?? [], open: open.get(did) ?? [] }
+      return holdEvent(change, type, hold, of, { ...details, claimed })
+    }),
+  )
+  const signals = holds.map((hold) => signalOf(change, hold)).filter((signal) => signal !== undefined)
+  await tx.appendSignals(signals)
+  if (signals.length > 0) change.wakeSignals()
 }
 
 /** One entry for claims that no hold's own entry lists (I7). */
@@ -93,19 +115,9 @@ export const auditClaims = async (change: Change, did: Did, claims: readonly Pri
 }
 
 export const signalHold = async (change: Change, hold: Hold): Promise<void> => {
-  if (hold.guarded) return
-  const { did, severity, origin, reason } = hold
-  const at = change.now
-  await change.tx.appendSignal({
-    type: 'suspended',
-    did,
-    at,
-    holdId: hold.id,
-    severity,
-    origin,
-    reason,
-    capabilities: undefined,
-  })
+  const signal = signalOf(change, hold)
+  if (signal === undefined) return
+  await change.tx.appendSignal(signal)
   change.wakeSignals()
 }
 
@@ -153,46 +165,70 @@ const resumed = async (change: Change, hold: Hold): Promise<void> => {
  * Rule 10: every descendant is held while this DID has an open hold of its own. Derived anew from the holds, in the
  * transaction that changed them.
  */
-export const cascade = async (change: Change, did: Did): Promise<void> => {
-  const own = (await change.tx.openHolds(did)).filter(isOwn)
-  for (const descendant of await change.tx.descendants(did)) await deriveCascade(change, did, own, descendant)
+export const cascade = (change: Change, did: Did): Promise<void> => cascadeAll(change, [did])
+
+const cascadeAll = async (change: Change, dids: readonly Did[]): Promise<void> => {
+  const families = Map.groupBy(await change.tx.families(dids), ({ ancestor }) => ancestor)
+  const parents = [...families.keys()].map((did) => ({ did }))
+  if (parents.length === 0) return
+  const own = await openOf(change, parents)
+  for (const [ancestor, family] of families)
+    await derive(change, ancestor, (own.get(ancestor) ?? []).filter(isOwn), didsOf(family))
 }
 
 /** The holds of every ancestor, applied to one DID: for a registration or a new parent. */
 export const inheritCascade = async (change: Change, agent: Agent): Promise<void> => {
   const seen = new Set<Did>([agent.did])
+  const family = [agent.did, ...(await change.tx.descendants(agent.did))]
   let parent = agent.parentDid
   while (parent !== undefined && !seen.has(parent)) {
     seen.add(parent)
     const ancestor = parent
     const own = (await change.tx.openHolds(ancestor)).filter(isOwn)
-    for (const did of [agent.did, ...(await change.tx.descendants(agent.did))])
-      await deriveCascade(change, ancestor, own, did)
+    await derive(change, ancestor, own, family)
     parent = (await change.tx.agent(ancestor))?.parentDid
   }
 }
 
-const deriveCascade = async (change: Change, ancestor: Did, own: readonly Hold[], did: Did): Promise<void> => {
+/** What the ancestor's own holds ask of these DIDs: a hold, another one, or none any more. */
+const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids: readonly Did[]): Promise<void> => {
   const origin = cascadeOrigin(ancestor)
-  const present = await change.tx.openHoldOfOrigin(did, origin)
+  const open = await openOf(
+    change,
+    dids.map((did) => ({ did })),
+  )
+  const presentOf = (did: Did) => open.get(did)?.find((hold) => hold.origin === origin)
   const top = highestSeverity(own)
   if (top === undefined) {
-    if (present !== undefined) await releaseHold(change, present, { derived: true })
+    for (const did of dids) {
+      const present = presentOf(did)
+      if (present !== undefined) await releaseHold(change, present, { derived: true })
+    }
     return
   }
   const severity = top === 'decommission' ? 'disable' : top
   const guarded = own.every((hold) => hold.guarded)
   const reason = `An ancestor is held: ${ancestor}`
-  if (present === undefined) {
-    await placeHold(change, { did, origin, severity, reason, guarded, evidence: { ancestor } })
-    return
+  const many = dids.length > bulkFrom || own.every(isBulk)
+  const evidence = { ancestor, ...(many && { bulk: true }) }
+  const missing = dids.filter((did) => presentOf(did) === undefined)
+  await placeHolds(
+    change,
+    missing.map((did) => ({ did, origin, severity, reason, guarded, evidence })),
+  )
+  const changed = dids
+    .map(presentOf)
+    .filter((hold) => hold !== undefined)
+    .filter((hold) => hold.severity !== severity || hold.guarded !== guarded)
+    .map((hold): Hold => ({ ...hold, severity, guarded }))
+  for (const hold of changed) {
+    await change.tx.saveHold(hold)
+    open.set(
+      hold.did,
+      (open.get(hold.did) ?? []).map((one) => (one.id === hold.id ? hold : one)),
+    )
   }
-  if (present.severity === severity && present.guarded === guarded) return
-  const changed = { ...present, severity, guarded }
-  await change.tx.saveHold(changed)
-  const claims = guarded ? [] : await claimAll(change, did)
-  await auditHold(change, 'hold.changed', changed, { derived: true, claimed: claims })
-  await signalHold(change, changed)
+  if (changed.length > 0) await record(change, 'hold.changed', changed, open, { derived: true })
 }
 
 /** The guard let it pass: now it is written and signalled like any other. */
@@ -209,36 +245,4 @@ export const unguard = async (change: Change, hold: Hold): Promise<void> => {
 export const notReleasable = async ({ actor, now, tx }: Change, hold: Hold): Promise<void> => {
   await tx.saveHold({ ...hold, releasableAt: undefined })
   await tx.appendAudit({ time: now, type: 'hold.not-releasable', did: hold.did, actor, hold: hold.id })
-}
-
-export const auditHold = async (
-  change: Change,
-  type: string,
-  hold: Hold,
-  details: Readonly<Record<string, unknown>>,
-): Promise<void> => {
-  const { tx, now, actor, requestId } = change
-  const agent = await tx.agent(hold.did)
-  const principals = (await tx.principalsOf(hold.did)).map(({ adapter, id }) => {
-    const realm = change.deps.mounts().get(adapter)?.adapter.realm
-    return { adapter, id, ...(realm !== undefined && { realm }) }
-  })
-  const open = await tx.openHolds(hold.did)
-  await tx.appendAudit({
-    time: now,
-    type,
-    did: hold.did,
-    principals,
-    sponsor: agent?.sponsor?.objectId,
-    status: agent?.decommissioned ? 'decommissioned' : open.length > 0 ? 'suspended' : 'active',
-    actor,
-    hold: hold.id,
-    requestId,
-    details: { origin: hold.origin, severity: hold.severity, guarded: hold.guarded, ...details },
-    text: {
-      reason: hold.reason,
-      ...(hold.onBehalfOf !== undefined && { onBehalfOf: hold.onBehalfOf }),
-      ...(agent?.sponsor?.email !== undefined && { sponsorEmail: agent.sponsor.email }),
-    },
-  })
 }

@@ -18,6 +18,8 @@ export interface Recall {
   restUntil: number | undefined
   /** Approved guard plans being applied: one run each at a time. */
   readonly applying: Map<GuardDirection, Promise<Applied>>
+  /** The last of those calls was one too many: suspensions that it turned away go on at their own times. */
+  throttled: boolean
 }
 
 /** What came of a guard plan. `dropped`: rows that were no longer true. */
@@ -33,6 +35,7 @@ export const createRecall = (): Recall => ({
   outages: 0,
   restUntil: undefined,
   applying: new Map(),
+  throttled: false,
 })
 
 /** Remembers how long the directory asked us to wait. */
@@ -58,15 +61,17 @@ export const noteCall = (recall: Recall, error: unknown, deps: Pick<Deps, 'clock
   if (error === undefined) {
     recall.outages = 0
     recall.restUntil = undefined
+    recall.throttled = false
   } else if (error instanceof BridgeError && outages.has(error.code)) {
     recall.outages += 1
     const ceiling = Math.min(restCeilingMs, restBaseMs * 2 ** Math.min(recall.outages - 1, 10))
     const restMs = Math.max(error.retryAfterMs ?? 0, ceiling * (0.5 + deps.random() / 2))
     recall.restUntil = deps.clock.mono() + restMs
+    recall.throttled = error.code === 'E_DIRECTORY_THROTTLED'
   }
 }
 
-/** Milliseconds until the directory is tried again; 0 when it may be now. */
+/** Milliseconds until readings, resumes and suspensions of many are tried again; 0 when they may be now. */
 export const restMs = (recall: Recall, clock: Pick<Clock, 'mono'>): number =>
   Math.max(0, Math.ceil((recall.restUntil ?? 0) - clock.mono()))
 
@@ -83,3 +88,7 @@ export const createJumpWatch = (clock: Pick<Clock, 'now' | 'mono'>): (() => numb
     return jumped
   }
 }
+
+/** The same for single suspensions that failed before. */
+export const retryRestMs = (recall: Recall, clock: Pick<Clock, 'mono'>): number =>
+  recall.throttled ? 0 : restMs(recall, clock)

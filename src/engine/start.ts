@@ -3,6 +3,7 @@ import type { Moment } from '../core/restore.ts'
 import { bridge, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { rebaseGuard } from './guarding.ts'
+import { finishKills } from './masskill.ts'
 import { settleRestore, unread } from './restored.ts'
 import { generationKey } from './signals.ts'
 
@@ -10,8 +11,9 @@ const realmKey = (adapter: string): string => `realm:${adapter}`
 
 /**
  * What must hold before anything runs: every adapter that has holds or marks is configured and points where it did
- * (rule 12); the signals have a generation; every account that something is wanted of is looked at again. `lost`: an
- * entry of the chain that the store does not have any more. Returns the adapters that resume nothing before a full pass.
+ * (rule 12); the signals have a generation; every account that something is wanted of is looked at again; a kill of many
+ * that was recorded holds all of them. `lost`: an entry of the chain that the store does not have any more. Returns the
+ * adapters that resume nothing before a full pass.
  */
 export const begin = async (deps: Deps, newGeneration: () => string, lost?: Moment): Promise<ReadonlySet<string>> => {
   const faults: string[] = []
@@ -32,7 +34,7 @@ export const begin = async (deps: Deps, newGeneration: () => string, lost?: Mome
       details: faults,
     })
   }
-  return change(deps, bridge, async (c) => {
+  const unreadYet = await change(deps, bridge, async (c) => {
     await settleRestore(c, lost, newGeneration)
     if ((await c.tx.meta(generationKey)) === undefined) await c.tx.putMeta(generationKey, newGeneration())
     for (const [name, { adapter }] of deps.mounts()) {
@@ -50,6 +52,8 @@ export const begin = async (deps: Deps, newGeneration: () => string, lost?: Mome
     })
     return unread(c.tx, deps.mounts().keys())
   })
+  await finishKills(deps)
+  return unreadYet
 }
 
 /** Which settings a reload put into force, by path; values stand in no entry. */

@@ -1,10 +1,12 @@
 import type { Adapter } from '../core/adapter.ts'
 import { codeOf } from '../core/errors.ts'
 import { doubts } from '../core/guard.ts'
+import type { Lane } from '../core/store.ts'
 import type { Severity } from '../core/types.ts'
 import type { AdapterStatus, StatusView } from './api.ts'
 import type { Alert, Deps } from './deps.ts'
 import { directions, trippedSince } from './guarding.ts'
+import { recentKills } from './killview.ts'
 import { quarantineOf } from './quarantine.ts'
 import type { Runner } from './runner.ts'
 import { pausedKey } from './worker.ts'
@@ -54,11 +56,13 @@ const adapterStatus = async (
   }
 }
 
-/** Suspensions, tried or failed before, and everything else. */
+const suspendLanes: ReadonlySet<Lane> = new Set([0, 2, 4])
+
+/** Suspensions, alone or among many, tried or failed before, and everything else. */
 const laneDepths = async (deps: Deps, adapter: string): Promise<AdapterStatus['lanes']> => {
   const depth = await deps.store.laneDepth(adapter)
   const of = (suspend: boolean) =>
-    depth.filter(({ lane }) => (lane === 0 || lane === 2) === suspend).reduce((sum, { due }) => sum + due, 0)
+    depth.filter(({ lane }) => suspendLanes.has(lane) === suspend).reduce((sum, { due }) => sum + due, 0)
   return [
     { lane: 'suspend', due: of(true) },
     { lane: 'other', due: of(false) },
@@ -104,6 +108,7 @@ export const statusView = async (deps: Deps, input: StatusInput): Promise<Status
     holds: { open, agents: await deps.store.countHeldDids() },
     signals: { head: (await deps.store.signalRange()).head, clients: input.signalClients() },
     adapters,
+    kills: await recentKills(deps),
     alerts: input.alerts,
   }
 }

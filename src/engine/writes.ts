@@ -1,5 +1,5 @@
 import type { Context } from '../core/account.ts'
-import type { Accounts, PrincipalRef, WriteResult } from '../core/adapter.ts'
+import type { PrincipalRef, WriteResult } from '../core/adapter.ts'
 import { BridgeError } from '../core/errors.ts'
 import { disabled, enabled, sending } from '../core/mirror.ts'
 import { next } from '../core/next.ts'
@@ -26,6 +26,7 @@ export const disable = async (
   recall: Recall,
   list: readonly ScheduledPrincipal[],
   signal: AbortSignal,
+  bulk = false,
 ): Promise<void> => {
   const { accounts } = mount.adapter
   if (accounts === undefined) return
@@ -34,10 +35,8 @@ export const disable = async (
   deps.probe?.('disable.recorded')
   const begunMono = deps.clock.mono()
   const results = await call(
-    accounts,
-    'disable',
     begun.map(({ principal }) => refOf(principal)),
-    signal,
+    (refs) => accounts.disable(refs, signal, bulk),
   )
   deps.probe?.('disable.answered')
   noteResults(recall, results, deps)
@@ -122,14 +121,12 @@ const fail = async (c: Change, principal: ScheduledPrincipal, account: Account, 
 
 /** Every id gets a result; a call that throws as a whole may have landed anywhere. */
 const call = async (
-  accounts: Accounts,
-  intent: 'disable' | 'enable',
   refs: readonly PrincipalRef[],
-  signal: AbortSignal,
+  write: (refs: readonly PrincipalRef[]) => Promise<WriteResult[]>,
 ): Promise<Map<string, WriteResult>> => {
   if (refs.length === 0) return new Map()
   try {
-    const results = new Map((await accounts[intent](refs, signal)).map((result) => [result.id, result]))
+    const results = new Map((await write(refs)).map((result) => [result.id, result]))
     const silent = new BridgeError('E_DIRECTORY_ANSWER', 'The adapter gave no result for this account.')
     for (const { id } of refs) {
       if (!results.has(id)) results.set(id, { id, before: undefined, outcome: 'lost', error: silent })
@@ -187,10 +184,8 @@ export const enable = async (
   }
   const free = begun.filter(({ principal }) => !kept.has(principal.id))
   const results = await call(
-    accounts,
-    'enable',
     free.map(({ principal }) => refOf(principal)),
-    signal,
+    (refs) => accounts.enable(refs, signal),
   )
   for (const id of kept) results.set(id, { id, before: undefined, outcome: 'unsent' })
   deps.probe?.('enable.answered')

@@ -4,6 +4,7 @@ import { type App, answers, type Context } from './context.ts'
 import { stillOpen } from './holds.ts'
 import { respond } from './idempotency.ts'
 import { parseKill } from './killbody.ts'
+import { killingMany, killPageSchema, killProgressRoute, parseKillMany, previewSchema } from './killmany.ts'
 import { exampleDid } from './schemas.ts'
 import { receiptPath } from './views.ts'
 
@@ -13,6 +14,13 @@ const killBody = z
     reason: z.unknown().describe('Any vocabulary; also as Reason, details, detail or message'),
     action: z.unknown().describe('What the agent was doing'),
     killedAt: z.unknown().describe('RFC 3339; also as timestamp, Timestamp or timestamp_secs'),
+    agentIds: z
+      .unknown()
+      .describe('Instead of agentId: up to 10,000 DIDs, held all or none; also as agent_ids or AgentIds'),
+    selector: z
+      .unknown()
+      .describe('Instead of agentId: { sponsor, blueprint, parent, adapter }; all given must match. Not for runtimes'),
+    dryRun: z.unknown().describe('With agentIds or selector: true answers whom it would hold, and holds nobody'),
     inResponseTo: z.unknown().describe('A hold of ours that this kill answers: acknowledges it and places none'),
   })
   .partial()
@@ -32,6 +40,7 @@ const killBody = z
         terminated: true,
         details: '',
       },
+      { selector: { sponsor: 'alice@contoso.com' }, reason: 'sponsor left', dryRun: true },
       { AgentId: exampleDid, Reason: 'PolicyViolation', Detail: 'egress', Timestamp: '2026-11-21T10:00:00+00:00' },
       {
         scope: { kind: 'agent', value: exampleDid },
@@ -51,7 +60,9 @@ const killed = z
   .meta({ id: 'Killed' })
 
 /** Takes what a runtime's kill switch reports (DESIGN §3 rules 13 and 14, §7). */
-export const killRoutes = (app: App, { bridge, once }: Context): void => {
+export const killRoutes = (app: App, context: Context): void => {
+  const { bridge, once } = context
+  killProgressRoute(app, context)
   app.route({
     method: 'POST',
     url: '/v1/kill',
@@ -59,17 +70,22 @@ export const killRoutes = (app: App, { bridge, once }: Context): void => {
     config: {
       access: ['runtime', 'responder'],
       mendText: true,
-      errors: ['E_DID', 'E_BUDGET', 'E_IDEMPOTENCY_RELEASED'],
+      errors: ['E_DID', 'E_BUDGET', 'E_AGENT_UNKNOWN', 'E_ADAPTER_UNKNOWN', 'E_IDEMPOTENCY_RELEASED'],
     },
     schema: {
       operationId: 'kill',
-      summary: 'Report a kill: stops the agent everywhere',
-      description: 'Answered once the hold is durable; from then on every decision for the agent is deny.',
+      summary: 'Report a kill: stops the agent, or many, everywhere',
+      description: 'Answered once every hold is durable; from then on every decision for these agents is deny.',
       tags: ['holds'],
       body: killBody,
-      response: { 202: answers('The hold is durable', killed) },
+      response: {
+        200: answers('Dry run: whom it would hold', previewSchema),
+        202: answers('Every hold is durable', z.union([killed, killPageSchema])),
+      },
     },
     handler: async (request, reply) => {
+      const many = parseKillMany(request.body)
+      if (many !== undefined) return respond(reply, await once(request, killingMany(bridge, many, request)))
       const answer = await once(request, {
         run: async () => {
           const { did, holdId, status, known } = await bridge.kill(parseKill(request.body), callerOf(request))

@@ -2,9 +2,9 @@ import { canonical } from '../core/canonical.ts'
 import type { KillInput } from '../engine/api.ts'
 import { invalid } from './validation.ts'
 
-type Members = Readonly<Record<string, unknown>>
+export type Members = Readonly<Record<string, unknown>>
 
-const didNames = ['agentId', 'agent_did', 'AgentId', 'agentDid', 'AgentDid', 'did', 'agent_id', 'agent']
+export const didNames = ['agentId', 'agent_did', 'AgentId', 'agentDid', 'AgentDid', 'did', 'agent_id', 'agent']
 const reasonNames = ['reason', 'Reason']
 const wordsNames = ['details', 'Details', 'detail', 'Detail', 'message', 'Message']
 const actionNames = ['action', 'Action']
@@ -20,10 +20,10 @@ const MAX_OMITTED = 10
 /** Of MAX_DETAILS, kept free for the names of what did not fit. */
 const OMITTED_BYTES = 1024
 
-const isMembers = (value: unknown): value is Members =>
+export const isMembers = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const refuse = (pointer: string, code: string, hint: string) => invalid('body', [{ pointer, code }], hint)
+export const refuse = (pointer: string, code: string, hint: string) => invalid('body', [{ pointer, code }], hint)
 
 /** Every value given under one of the names; null counts as not given. */
 const given = (from: Members, names: readonly string[]): { name: string; value: unknown }[] =>
@@ -38,7 +38,7 @@ const firstText = (from: Members, names: readonly string[]): string | undefined 
   return undefined
 }
 
-const scopeHint = 'The bridge stops agents one by one: send one kill with the DID of each.'
+const scopeHint = 'Name one agent; for several send agentIds or a selector.'
 
 /** Go writes `{ kind, value }`, Rust `"global"`, `{ agent }` or `{ capability }`. */
 const scopeDid = (scope: unknown): string | undefined => {
@@ -95,15 +95,13 @@ const bounded = (rest: Members): Members | undefined => {
 const without = (from: Members, names: readonly string[]): Members =>
   Object.fromEntries(Object.entries(from).filter(([name]) => !names.includes(name)))
 
-/**
- * One kill, as any AGT SDK spells its result: TypeScript `KillSwitchResult`, Python `KillResult`, .NET `KillEvent`, Go
- * and Rust history items `{ scope, event }`. What it does not know is kept as `details`, up to 8 KiB.
- * @throws BridgeError E_VALIDATION no DID, two DIDs, a scope that is not one agent, or a switch being cleared
- */
-export const parseKill = (body: Members): KillInput => {
+/** What is said of a kill beside its target. */
+export type Report = Omit<KillInput, 'did'>
+
+/** @throws BridgeError E_VALIDATION a switch being cleared */
+export const parseReport = (body: Members, targets: readonly string[]): Report => {
   const nested = body.event ?? body.Event
   const event = isMembers(nested) ? nested : {}
-  const did = didOf(body)
   if (body.active === false || event.active === false) {
     const hint = 'A cleared switch is no kill. Release the hold with POST /v1/agents/{did}/holds/{holdId}/release.'
     throw refuse(body.active === false ? '/active' : '/event/active', 'invalid_value', hint)
@@ -118,11 +116,10 @@ export const parseKill = (body: Members): KillInput => {
     .map(({ name, value }) => ({ name, at: timeOf(value) }))
     .find(({ at }) => at !== undefined)
 
-  const used = [...didNames, ...reasonNames, ...actionNames, ...answerNames, 'active']
+  const used = [...targets, ...reasonNames, ...actionNames, ...answerNames, 'active']
   const spoken = wordsNames.filter((name) => typeof all[name] === 'string' || all[name] === null)
   const details = bounded(without(all, [...used, ...spoken, ...(time === undefined ? [] : [time.name])]))
   return {
-    did,
     reason: (said ?? 'no reason given').slice(0, MAX_REASON),
     ...(action === undefined ? {} : { action: action.slice(0, MAX_REASON) }),
     ...(time?.at === undefined ? {} : { killedAt: time.at }),
@@ -130,3 +127,13 @@ export const parseKill = (body: Members): KillInput => {
     ...(details === undefined ? {} : { details }),
   }
 }
+
+/**
+ * One kill, as any AGT SDK spells its result: TypeScript `KillSwitchResult`, Python `KillResult`, .NET `KillEvent`, Go
+ * and Rust history items `{ scope, event }`. What it does not know is kept as `details`, up to 8 KiB.
+ * @throws BridgeError E_VALIDATION no DID, two DIDs, a scope that is not one agent, or a switch being cleared
+ */
+export const parseKill = (body: Members): KillInput => ({
+  did: didOf(body),
+  ...parseReport(body, didNames),
+})

@@ -4,6 +4,7 @@ import type { AdapterStatus, GuardDirectionView } from '../engine/api.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
+import { progressBody, progressSchema } from './killmany.ts'
 import { adapterPath, reason } from './schemas.ts'
 import { time, timeOrNull } from './views.ts'
 
@@ -71,6 +72,7 @@ const statusSchema = z
     holds: z.object({ open: z.int(), agents: z.int() }),
     signals: z.object({ head: z.int(), clients: z.int() }),
     adapters: z.array(adapterStatus),
+    kills: z.array(progressSchema).describe('Of many agents: the latest of a day, and those not done yet'),
     alerts: z.array(z.object({ at: z.string(), code: z.string(), text: z.string() })),
   })
   .meta({ id: 'Status' })
@@ -162,7 +164,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
       response: { 200: answers('Checkpoints, lanes, throttling, alerts', statusSchema) },
     },
     handler: async () => {
-      const { version, startedAt, paused, holds, signals, adapters, alerts } = await bridge.status()
+      const { version, startedAt, paused, holds, signals, adapters, kills, alerts } = await bridge.status()
       return {
         version,
         startedAt: time(startedAt),
@@ -170,6 +172,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
         holds: { open: holds.open, agents: holds.agents },
         signals: { head: signals.head, clients: signals.clients },
         adapters: adapters.map(adapterBody),
+        kills: kills.map(progressBody),
         alerts: alerts.map(({ at, code, text }) => ({ at: time(at), code, text })),
       }
     },

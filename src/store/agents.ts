@@ -78,7 +78,7 @@ const search = (eb: Where, q: string) => {
 
 const matching = (filter: AgentFilter, after: Did) => {
   let query = build.selectFrom('agents').selectAll().where('did', '>', after).orderBy('did')
-  const { adapter, label, q, sponsor } = filter
+  const { adapter, blueprint, label, parentDid, q, sponsor } = filter
   if (filter.status !== undefined) {
     const wanted = filter.status
     query = query.where((eb) => status(eb, wanted))
@@ -98,6 +98,8 @@ const matching = (filter: AgentFilter, after: Did) => {
         .union(eb.selectFrom('agents as i').select('i.did').where('i.sponsor_id', '=', sponsor))
     query = query.where('did', 'in', ids)
   }
+  if (blueprint !== undefined) query = query.where('blueprint', '=', blueprint)
+  if (parentDid !== undefined) query = query.where('parent_did', '=', parentDid)
   if (label !== undefined) {
     const labelled = (eb: Where) =>
       eb
@@ -116,7 +118,11 @@ const matching = (filter: AgentFilter, after: Did) => {
 const wantsHeld = (filter: AgentFilter): boolean => filter.status === 'suspended'
 /** An index leads straight to the few that match. */
 const selective = (filter: AgentFilter): boolean =>
-  filter.sponsor !== undefined || filter.label !== undefined || wantsHeld(filter)
+  filter.sponsor !== undefined ||
+  filter.blueprint !== undefined ||
+  filter.parentDid !== undefined ||
+  filter.label !== undefined ||
+  wantsHeld(filter)
 
 /** Rows looked at in one go where no index helps: some milliseconds, then other work gets its turn. */
 const windowRows = 4000

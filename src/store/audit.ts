@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import { type AuditEntry, type AuditEvent, chain, digestText, genesis } from '../core/audit.ts'
-import { canonical } from '../core/canonical.ts'
+import { type AuditEntry, type AuditEvent, digestText, genesis, link } from '../core/audit.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { AuditFilter, StoreReads } from '../core/store.ts'
 import { breathe } from './breathe.ts'
@@ -20,9 +19,6 @@ const textsOf = statement(
 )
 const entryWriter = rowWriter('audit', ['seq'])
 const textWriter = rowWriter('audit_text', ['seq', 'field'])
-
-/** The one member of an entry that stands beside the chain. */
-const covered = ({ text: _beside, hash: _own, ...rest }: AuditEntry) => rest
 
 const query = (filter: AuditFilter) => {
   const { actor, did, from, hold, to } = filter
@@ -90,28 +86,58 @@ export const auditReads = (run: Run): Pick<StoreReads, 'audit' | 'auditHead'> =>
   auditHead: () => head(run),
 })
 
-/** Appends to the chain. The one writing connection is in a transaction, so nobody moves the head meanwhile. */
-export const append = async (run: Run, event: AuditEvent): Promise<AuditEntry> => {
+interface Linked {
+  readonly entry: AuditEntry
+  readonly body: string
+  readonly texts: readonly TextRow[]
+}
+
+const linkTo = (before: { readonly seq: number; readonly hash: string }, event: AuditEvent): Linked => {
   const texts = Object.entries(event.text ?? {}).map(([field, value]) => {
     const salt = randomBytes(16).toString('hex')
     return { field, salt, text: value, digest: digestText(salt, value) }
   })
-  const digests = Object.fromEntries(texts.map((t) => [t.field, t.digest]))
-  const entry = chain(await head(run), event, digests)
-  const row = {
-    seq: entry.seq,
-    time: entry.time,
-    type: entry.type,
-    did: entry.did ?? null,
-    hold_id: entry.hold ?? null,
-    actor: entry.actor,
-    body: canonical(covered(entry)),
-    hash: entry.hash,
+  const { entry, body } = link(before, event, Object.fromEntries(texts.map((t) => [t.field, t.digest])))
+  return { entry, body, texts: texts.map(({ field, salt, text }) => ({ seq: entry.seq, field, salt, text })) }
+}
+
+const rowOf = ({ entry, body }: Linked) => ({
+  seq: entry.seq,
+  time: entry.time,
+  type: entry.type,
+  did: entry.did ?? null,
+  hold_id: entry.hold ?? null,
+  actor: entry.actor,
+  body,
+  hash: entry.hash,
+})
+
+const placeholder = { seq: 0, field: '', salt: '', text: '' }
+
+/** Appends to the chain. The one writing connection is in a transaction, so nobody moves the head meanwhile. */
+export const appendAll = async (run: Run, events: readonly AuditEvent[]): Promise<AuditEntry[]> => {
+  const [first] = events
+  if (first === undefined) return []
+  let before = await head(run)
+  const linked: Linked[] = []
+  for (const event of events) {
+    const one = linkTo(before, event)
+    before = one.entry
+    linked.push(one)
   }
-  await run.change(entryWriter.insert(row), row)
-  for (const t of texts) {
-    const beside = { seq: entry.seq, field: t.field, salt: t.salt, text: t.text }
-    await run.change(textWriter.insert(beside), beside)
-  }
+  const rows = linked.map(rowOf)
+  const [row] = rows
+  if (row !== undefined) await run.each(entryWriter.insert(row), rows)
+  await run.each(
+    textWriter.insert(placeholder),
+    linked.flatMap(({ texts }) => texts.map((t) => ({ ...t }))),
+  )
+  return linked.map(({ entry }) => entry)
+}
+
+/** One entry. */
+export const append = async (run: Run, event: AuditEvent): Promise<AuditEntry> => {
+  const [entry] = await appendAll(run, [event])
+  if (entry === undefined) throw new TypeError('nothing was appended')
   return entry
 }

@@ -114,7 +114,8 @@ export interface Connection {
 const statementCapacity = 256
 
 export const connection = (raw: Raw): Connection => {
-  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: statements(raw, statementCapacity) }) })
+  const prepared = statements(raw, statementCapacity)
+  const db = new Kysely<Schema>({ dialect: new SqliteDialect({ database: prepared }) })
   const execute: typeof db.executeQuery = async (query) => {
     try {
       return await db.executeQuery(query)
@@ -126,6 +127,16 @@ export const connection = (raw: Raw): Connection => {
     all: async (statement, values = {}) => (await execute(statement.fill(values))).rows,
     one: async (statement, values = {}) => (await execute(statement.fill(values))).rows[0],
     change: async (statement, values = {}) => Number((await execute(statement.fill(values))).numAffectedRows ?? 0),
+    each: async (statement, rows) => {
+      try {
+        for (const row of rows) {
+          const { sql, parameters } = statement.fill(row)
+          prepared.prepare(sql).run(parameters)
+        }
+      } catch (error) {
+        throw storeError(error)
+      }
+    },
     query: async (query) => (await execute(query)).rows,
   }
   return {

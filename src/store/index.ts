@@ -91,6 +91,7 @@ const guarded = (run: Run, { check, fail }: Pick<ReturnType<typeof lifeOf>, 'che
     all: (statement, values) => read(() => run.all(statement, values)),
     one: (statement, values) => read(() => run.one(statement, values)),
     change: (statement, values) => read(() => run.change(statement, values)),
+    each: (statement, rows) => read(() => run.each(statement, rows)),
     query: (query) => read(() => run.query(query)),
   }
 }

@@ -77,7 +77,7 @@ const ownHold = statement(
     .limit(1),
 )
 
-const lanes: readonly Lane[] = [0, 1, 2, 3]
+const lanes: readonly Lane[] = [0, 1, 2, 3, 4]
 
 type PrincipalReads = Pick<
   StoreReads,

@@ -1,6 +1,7 @@
 import type { StoreReads } from '../core/store.ts'
 import { agentReads } from './agents.ts'
 import { auditReads } from './audit.ts'
+import { bulkReads } from './bulk.ts'
 import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
 import { principalReads } from './principals.ts'
@@ -21,4 +22,5 @@ export const reads = (run: Run): StoreReads => ({
   ...guardReads(run),
   ...auditReads(run),
   ...receiptReads(run),
+  ...bulkReads(run),
 })

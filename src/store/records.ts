@@ -84,6 +84,13 @@ const pruneHoldAcks = statement(
   ),
 )
 
+const oldKills = build.selectFrom('kills').select('kills.id').where('done_at', '<', number('before'))
+/** How far a kill of many is, is told for as long as its receipts are; its holds stay. */
+const pruneKills = [
+  statement(build.deleteFrom('kill_items').where('kill_id', 'in', oldKills)),
+  statement(build.deleteFrom('kills').where('done_at', '<', number('before'))),
+]
+
 type RecordWrites = Pick<
   StoreTx,
   | 'putSource'
@@ -152,6 +159,7 @@ export const recordWrites = (run: Run): RecordWrites => ({
     dropped += await run.change(pruned.inbox, { before: before.inbox })
     dropped += await run.change(pruned.idempotency, { before: before.idempotency })
     dropped += await run.change(pruned.guard, { before: before.guard })
+    for (const pruning of pruneKills) dropped += await run.change(pruning, { before: before.receipts })
     dropped += await run.change(pruneHoldAcks, { before: before.receipts, none: '' })
     dropped += await run.change(pruneLegs, { before: before.receipts })
     dropped += await run.change(pruned.absences, { before: before.guard })

@@ -15,6 +15,8 @@ export type Schema = {
   principal_counts: { adapter: string; n: number }
   capability_sources: { did: string; capability: string; source: string; kind: string; confirmed_at: number }
   holds: HoldTable
+  kills: KillTable
+  kill_items: { kill_id: string; n: number; did: string; hold_id: string }
   releases: ReleaseTable
   checkpoints: { adapter: string; feed: string; value: string; at: number }
   hook_inbox: { adapter: string; delivery: string; at: number }
@@ -116,6 +118,20 @@ export type HoldTable = {
   releasable_at: number | null
   guarded: number
   evidence: string
+}
+
+export type KillTable = {
+  id: string
+  at: number
+  actor: string
+  origin: string
+  request_id: string | null
+  reason: string
+  evidence: string
+  selector: string | null
+  agents: number
+  placed: number
+  done_at: number | null
 }
 
 export type ReleaseTable = {

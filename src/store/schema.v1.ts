@@ -18,6 +18,7 @@ create table agents (
   updated_at integer not null, revision integer not null, last_activity integer, resumed_at integer
 ) strict, without rowid;
 create index agents_parent on agents (parent_did) where parent_did is not null;
+create index agents_blueprint on agents (blueprint) where blueprint is not null;
 create index agents_sponsor_email on agents (sponsor_email) where sponsor_email is not null;
 create index agents_sponsor_id on agents (sponsor_id) where sponsor_id is not null;
 
@@ -37,7 +38,7 @@ create table principals (
   contested integer not null check (contested in (0, 1)), overridden_at integer, lifted_from integer,
   put_back integer not null check (put_back in (0, 1)), off_until integer, examined_until integer, copied_at integer,
   drift_accepted_at integer, read_due_at integer, read_again_at integer,
-  attempts integer not null, last_error text, next_at integer, lane integer not null check (lane in (0, 1, 2, 3)),
+  attempts integer not null, last_error text, next_at integer, lane integer not null check (lane in (0, 1, 2, 3, 4)),
   primary key (adapter, id)
 ) strict, without rowid;
 create index principals_did on principals (did);
@@ -83,6 +84,21 @@ create unique index holds_one on holds (did, origin)
   where released_at is null and origin_kind in ('adapter', 'cascade', 'policy');
 create index holds_origin on holds (origin, id) where released_at is null;
 create index holds_cascades on holds (origin, did, placed_at) where origin_kind = 'cascade';
+
+create table kills (
+  id text not null primary key, at integer not null, actor text not null, origin text not null, request_id text,
+  reason text not null, evidence text not null, selector text, agents integer not null, placed integer not null,
+  done_at integer
+) strict, without rowid;
+create index kills_at on kills (at);
+create index kills_done on kills (done_at) where done_at is not null;
+create index kills_unfinished on kills (at) where done_at is null;
+
+-- A target's hold id is given before its hold exists, and its DID may be nobody's yet.
+create table kill_items (
+  kill_id text not null references kills (id), n integer not null, did text not null, hold_id text not null,
+  primary key (kill_id, n)
+) strict, without rowid;
 
 create table releases (
   id text not null primary key, hold_id text not null references holds (id), did text not null,

@@ -71,11 +71,14 @@ export interface Run {
   one<R>(statement: Statement<R>, values?: Values): Promise<R | undefined>
   /** Rows changed. */
   change(statement: Statement<unknown>, values?: Values): Promise<number>
+  /** The same statement with each of the values, in order; one that fails leaves those before it. */
+  each(statement: Statement<unknown>, rows: readonly Values[]): Promise<void>
   /** A query that could not be compiled beforehand. */
   query<R>(query: Compilable<R>): Promise<R[]>
 }
 
-const raw = (query: RawBuilder<unknown>): Statement<unknown> => statement({ compile: () => query.compile(build) })
+/** A query written in SQL. */
+export const raw = <R>(query: RawBuilder<R>): Statement<R> => statement({ compile: () => query.compile(build) })
 
 /** Writes whole rows of one table. The first row fixes the columns: every row of a mapper has them all, in one order. */
 export const rowWriter = <T extends keyof Schema>(table: T, key: readonly (keyof Schema[T] & string)[]) => {

@@ -41,6 +41,7 @@ const bounded = (run: Run): { run: Run; end(): void } => {
       all: async (statement, values) => check().all(statement, values),
       one: async (statement, values) => check().one(statement, values),
       change: async (statement, values) => check().change(statement, values),
+      each: async (statement, rows) => check().each(statement, rows),
       query: async (query) => check().query(query),
     },
     end: () => {

@@ -3,7 +3,8 @@ import { BridgeError, type ErrorCode } from '../core/errors.ts'
 import type { Lane, StoreTx } from '../core/store.ts'
 import type { Agent, PrincipalKey } from '../core/types.ts'
 import { append } from './audit.ts'
-import { sqliteCode } from './database.ts'
+import { bulkWrites } from './bulk.ts'
+import { inserting } from './constraints.ts'
 import { guardWrites } from './guard.ts'
 import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
@@ -69,23 +70,9 @@ const closeHold = statement(
 )
 const holdExists = statement(build.selectFrom('holds').select('id').where('id', '=', text('id')))
 
-const constraints: Readonly<Record<string, 'duplicate' | 'dangling'>> = {
-  SQLITE_CONSTRAINT_PRIMARYKEY: 'duplicate',
-  SQLITE_CONSTRAINT_UNIQUE: 'duplicate',
-  SQLITE_CONSTRAINT_FOREIGNKEY: 'dangling',
-}
-
-/** The constraints of the tables as errors of the port; each failing statement leaves nothing of itself. */
-const insert = async (run: Run, made: Statement<unknown>, row: Values, duplicate: ErrorCode, dangling: ErrorCode) => {
-  try {
-    await run.change(made, row)
-  } catch (cause) {
-    const broken = constraints[sqliteCode(cause) ?? '']
-    if (broken === 'duplicate') throw new BridgeError(duplicate, 'It is there already.', { cause })
-    if (broken === 'dangling') throw new BridgeError(dangling, 'What it belongs to is not there.', { cause })
-    throw cause
-  }
-}
+/** Each failing statement leaves nothing of itself. */
+const insert = (run: Run, made: Statement<unknown>, row: Values, duplicate: ErrorCode, dangling: ErrorCode) =>
+  inserting(() => run.change(made, row), duplicate, dangling)
 
 const update = async (run: Run, made: Statement<unknown>, row: Values, missing: ErrorCode): Promise<void> => {
   if ((await run.change(made, row)) === 0) throw new BridgeError(missing, 'There is no such record to change.')
@@ -214,4 +201,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...recordWrites(run),
   ...receiptWrites(run),
   ...guardWrites(run),
+  ...bulkWrites(run),
 })

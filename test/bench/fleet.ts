@@ -19,6 +19,8 @@ export interface FleetSize {
   readonly identities: number
   readonly users: number
   readonly groups: number
+  /** Registered as the parent of all, without an account. */
+  readonly parent?: string
 }
 
 /** Fills the tenant with agents, spread over groups, and registers them in the store before a daemon opens it. */
@@ -40,6 +42,8 @@ export const createFleet = async (world: World, size: FleetSize): Promise<Fleet>
   tenant.settle()
 
   const store = await openStore({ url: `sqlite:${databaseFile}`, now: Date.now })
+  const { parent } = size
+  if (parent !== undefined) await store.write((tx) => tx.insertAgent(agent(parent)))
   const kinds = [
     ['agentIdentity', identities],
     ['agentUser', users],
@@ -48,7 +52,7 @@ export const createFleet = async (world: World, size: FleetSize): Promise<Fleet>
     for (let at = 0; at < members.length; at += 500) {
       await store.write(async (tx) => {
         for (const { did, id } of members.slice(at, at + 500)) {
-          await tx.insertAgent(agent(did))
+          await tx.insertAgent(agent(did, { parentDid: parent }))
           await tx.insertPrincipal(principal(did, id, { kind, appId: id }), idle)
         }
       })

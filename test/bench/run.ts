@@ -3,6 +3,7 @@ import { argv, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
 import { machine, ms, type Row, spreadText, table, whole } from './figures.ts'
 import { benchHttp } from './http.ts'
+import { benchMassKill } from './masskill.ts'
 import { benchPropagation } from './propagation.ts'
 import { benchStore } from './store.ts'
 
@@ -22,12 +23,23 @@ const groups = 20
 print(`propagation: ${whole(agents)} agents in ${groups} mapped groups …`)
 const { sync, idle, busy } = await benchPropagation({ agents, groups, samples: quick ? 20 : 200 })
 
+const many = quick ? 300 : 5_000
+print(`mass kill: ${whole(many)} agents in one call …`)
+const mass = await benchMassKill(many, quick ? 5 : 60)
+const seconds = (value: number) => `${value.toFixed(1)} s`
+
 const perBare = (perSecond: number) => `${(perSecond / store.holds.barePerSecond).toFixed(2)} × bare`
 const rows: readonly Row[] = [
   ['kill → PATCH on the wire, idle', spreadText(idle.kill)],
   [`kill → PATCH on the wire, syncing ${whole(agents)}`, spreadText(busy.kill)],
   ['flip by hook → signal, idle', spreadText(idle.flip)],
   [`flip by hook → signal, syncing ${whole(agents)}`, spreadText(busy.flip)],
+  [`${whole(many)} agents killed in one call: answered, all denied`, seconds(mass.answer)],
+  ['… first PATCH, half off, last off', [mass.firstPatch, mass.half, mass.last].map(seconds).join(', ')],
+  ['… batches of PATCH; PATCHes refused with 429', `${whole(mass.batches)}; ${whole(mass.refusedWrites)}`],
+  ['… single kill meanwhile → answer', spreadText(mass.singles.answer)],
+  ['… single kill meanwhile → PATCH on the wire', spreadText(mass.singles.patch)],
+  [`kill of a parent of ${whole(mass.cascade.descendants)}`, seconds(mass.cascade.seconds)],
   ['full passes completed meanwhile', whole(busy.passes)],
   [
     `Graph requests, full sync of ${whole(sync.agents)}`,

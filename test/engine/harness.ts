@@ -337,7 +337,7 @@ export class World implements AsyncDisposable {
     const due: unknown[] = []
     if ((await this.store.meta('paused')) !== undefined) return due
     for (const name of this.runners.keys()) {
-      for (const lane of [0, 1, 2, 3] as const) {
+      for (const lane of [0, 1, 2, 3, 4] as const) {
         if (lane !== 0 && this.#restMs(name) > 0) continue
         for (const { id, account } of await this.store.due(name, lane, this.clock.now(), 5))
           due.push({ lane, id, account })
@@ -350,7 +350,7 @@ export class World implements AsyncDisposable {
     const times: number[] = []
     // While paused, suspensions stay due.
     const paused = (await this.store.meta('paused')) !== undefined
-    const lanes: readonly Lane[] = paused ? [1, 3] : [0, 1, 2, 3]
+    const lanes: readonly Lane[] = paused ? [1, 3] : [0, 1, 2, 3, 4]
     for (const name of this.runners.keys()) {
       for (const lane of lanes) {
         const at = await this.store.nextDue(name, lane)

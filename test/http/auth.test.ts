@@ -34,6 +34,7 @@ const table: readonly Row[] = [
   },
   { path: '/v1/releases/release-hold-1/approve', method: 'POST', who: approvers },
   { path: '/v1/kill', body: { agentId: did, reason: 'r' }, who: [...responders, 'runtime'] },
+  { path: '/v1/kills/kill-1', who: [...readers, 'runtime'] },
   { path: '/v1/signals/1/ack', method: 'POST', who: ['runtime'] },
   { path: '/v1/decisions', body: { did }, who: ['gateway'] },
   { path: '/v1/tokens/verify', body: { token: 'good' }, who: ['gateway'] },
@@ -49,6 +50,7 @@ test('each route is for its roles and nobody else', async () => {
   await using server = await listen()
   await server.ask('/v1/agents', { as: 'registrar', body: { did, name: 'a' } })
   await server.ask(`/v1/agents/${did}/holds`, { as: 'responder', body: { severity: 'suspend', reason: 'r' } })
+  await server.ask('/v1/kill', { as: 'responder', body: { agentIds: [did], reason: 'r' } })
   for (const { path, who, ...ask } of table) {
     const label = `${ask.method ?? (ask.body === undefined ? 'GET' : 'POST')} ${path}`
     const none = await server.ask(path, ask)
@@ -75,6 +77,7 @@ test('the table of roles names every route of the API', async () => {
       .replace('release-hold-1', '{releaseId}')
       .replace('hold-1', '{holdId}')
       .replace('contoso', '{adapter}')
+      .replace('kill-1', '{killId}')
       .replace('/1/', '/{seq}/')
     return `${(method ?? (body === undefined ? 'GET' : 'POST')).toLowerCase()} ${template}`
   })

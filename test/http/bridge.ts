@@ -3,6 +3,7 @@ import { BridgeError } from '../../src/core/errors.ts'
 import type { Hold } from '../../src/core/types.ts'
 import type { AgentInput, AgentView, Caller, SignalFrame } from '../../src/engine/api.ts'
 import type { Calls, Double } from './double.ts'
+import { createKills } from './doublekills.ts'
 
 export const start = Date.UTC(2026, 10, 21, 10)
 
@@ -105,7 +106,16 @@ export const createDouble = (): Double => {
   }
   const seen = (caller: Caller) => calls.callers.push(caller)
 
+  const kills = createKills(
+    start,
+    (did) => agents.has(did),
+    (did, reason, by) => place(did, 'kill', reason, undefined, by).id,
+    (holdId) => openHold(holdId).releasedAt !== undefined,
+    seen,
+  )
+
   const double: Double = {
+    ...kills,
     calls,
     holdsById,
     stored,
@@ -251,6 +261,7 @@ export const createDouble = (): Double => {
         holds: { open: 0, agents: 0 },
         signals: { head: 0, clients: 0 },
         adapters: [],
+        kills: [],
         alerts: [{ at: start, code: 'A_TEST', text: 'a test' }],
       }
     },

@@ -1,5 +1,6 @@
 import type { Hold } from '../../src/core/types.ts'
 import type { Bridge, Caller, KillInput, SignalFrame } from '../../src/engine/api.ts'
+import type { MassKillInput } from '../../src/engine/killapi.ts'
 
 /** What the double remembers of the calls it got. */
 export interface Calls {
@@ -14,6 +15,7 @@ export interface Calls {
 }
 
 export interface Double extends Bridge {
+  readonly masses: readonly MassKillInput[]
   readonly calls: Calls
   readonly holdsById: Map<string, Hold>
   readonly stored: Map<string, { bodyHash: string; status: number; ref: string }>

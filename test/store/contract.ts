@@ -2,6 +2,7 @@ import { describe, test } from 'node:test'
 import type { Store } from '../../src/core/store.ts'
 import { agentContract } from './agents.ts'
 import { auditContract } from './audit.ts'
+import { bulkContract } from './bulk.ts'
 import { guardContract } from './guard.ts'
 import { holdContract } from './holds.ts'
 import { principalContract } from './principals.ts'
@@ -41,6 +42,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: receipts`, () => receiptContract(storeTest))
   describe(`${name} store: guard`, () => guardContract(storeTest))
   describe(`${name} store: audit`, () => auditContract(storeTest))
+  describe(`${name} store: sets and kills of many`, () => bulkContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))
 }

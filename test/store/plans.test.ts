@@ -41,6 +41,9 @@ const plansOf = async (call: (run: Run) => Promise<unknown>): Promise<string[]> 
       seen(statement.fill(values))
       return 1
     },
+    each: async (statement, rows) => {
+      for (const row of rows.slice(0, 1)) seen(statement.fill(row))
+    },
     query: (query) => {
       seen(query.compile())
       return on.run.query(query)
@@ -50,9 +53,11 @@ const plansOf = async (call: (run: Run) => Promise<unknown>): Promise<string[]> 
   return lines
 }
 
-/** Tables of which every row would be read. json_each, the subqueries of a plan and the queue of a recursion are no tables. */
+/** Tables of which every row would be read. json_each, subqueries, recursions and the index of what is unfinished are no tables. */
 const scans = (plan: readonly string[]): string[] =>
-  plan.filter((line) => /^SCAN (?!json_each|\(|CONSTANT|sqlite_sequence|lease|below)/.test(line))
+  plan.filter((line) =>
+    /^SCAN (?!json_each|family|below|kills USING INDEX kills_unfinished|\(|CONSTANT|sqlite_sequence|lease)/.test(line),
+  )
 
 const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> = {
   agent: (s) => s.agent('d'),
@@ -60,8 +65,16 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   'agents with a label': (s) => s.agents({ ...filter, label: { key: 'k', value: 'v' } }),
   'agents suspended': (s) => s.agents({ ...filter, status: 'suspended' }),
   'agents, a page': (s) => s.agents({ ...filter, after: 'd', q: 'x', adapter: 'contoso', status: 'active' }),
-  children: (s) => s.children('d'),
+  'agents of a blueprint': (s) => s.agents({ ...filter, blueprint: 'x' }),
+  'agents of a parent': (s) => s.agents({ ...filter, parentDid: 'd' }),
   descendants: (s) => s.descendants('d'),
+  kill: (s) => s.kill('k'),
+  killItems: (s) => s.killItems('k', 1, 5),
+  killAccounts: (s) => s.killAccounts('k'),
+  killReleased: (s) => s.killReleased('k'),
+  recentKills: (s) => s.recentKills(1, 5),
+  unfinishedKills: (s) => s.unfinishedKills(),
+  children: (s) => s.children('d'),
   principal: (s) => s.principal(key),
   principalsOf: (s) => s.principalsOf('d'),
   sharersOf: (s) => s.sharersOf(key),
@@ -134,6 +147,8 @@ const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
       reopenedAt: undefined,
       ended: undefined,
     }),
+  saveAccounts: (tx) => tx.saveAccounts([{ key, account: account(), schedule: { nextAt: 1, lane: 4 } }]),
+  advanceKill: (tx) => tx.advanceKill('k', 1, undefined),
   closeHold: (tx) => tx.closeHold('h', 1),
   confirmSources: (tx) => tx.confirmSources('group:a', 1),
   clearGuardEvents: (tx) => tx.clearGuardEvents('contoso', 'resume'),

@@ -126,12 +126,14 @@ export const principalContract = (test: StoreTest): void => {
       { lane: 1, due: 1 },
       { lane: 2, due: 0 },
       { lane: 3, due: 0 },
+      { lane: 4, due: 0 },
     ])
     assert.deepEqual(await store.laneDepth('okta'), [
       { lane: 0, due: 0 },
       { lane: 1, due: 0 },
       { lane: 2, due: 0 },
       { lane: 3, due: 0 },
+      { lane: 4, due: 0 },
     ])
   })
 
