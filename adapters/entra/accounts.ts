@@ -36,7 +36,7 @@ export interface SwitcherParts {
 
 export interface Switcher {
   disable(refs: readonly PrincipalRef[], signal: AbortSignal, bulk?: boolean): Promise<WriteResult[]>
-  enable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
+  enable(refs: readonly PrincipalRef[], signal: AbortSignal, stillWanted?: () => Promise<void>): Promise<WriteResult[]>
 }
 
 interface Target {
@@ -90,11 +90,16 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
   })
 
   /** Sends the writes of one chunk in one parallel batch, each with one fallback to the other spelling of its path. */
-  const write = async (targets: readonly Target[], lane: WriteLane, signal: AbortSignal): Promise<WriteResult[]> => {
+  const write = async (
+    targets: readonly Target[],
+    lane: WriteLane,
+    signal: AbortSignal,
+    stillWanted?: () => Promise<void>,
+  ): Promise<WriteResult[]> => {
     const enabled = lane === 'write'
     const send = async (items: readonly BatchItem[], kind: Kind) => {
       try {
-        return await graph.writeBatch(items, { purpose: writePurpose[kind], lane, signal })
+        return await graph.writeBatch(items, { purpose: writePurpose[kind], lane, signal, stillWanted })
       } catch (error) {
         return { refused: asBridgeError(error) }
       }
@@ -109,7 +114,7 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     for (const target of targets) {
       const sent = answers.get(`w:${target.id}`)
       if (sent && sent.status >= 200 && sent.status <= 299) results.push(result(target, 'done'))
-      else if (sent && misspelled(target, sent)) results.push(await writeOther(target, lane, signal, sent))
+      else if (sent && misspelled(target, sent)) results.push(await writeOther(target, lane, signal, sent, stillWanted))
       else results.push(failed(target, sent, lane))
     }
     return results
@@ -118,8 +123,14 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
   const misspelled = (target: Target, { status }: BatchResult) =>
     target.kind === 'agentIdentity' && target.exists !== false && (status === 400 || status === 404 || status === 405)
 
-  const writeOther = async (target: Target, lane: WriteLane, signal: AbortSignal, first: BatchResult) => {
-    const options = { purpose: purposes.writeAgents, lane, signal } as const
+  const writeOther = async (
+    target: Target,
+    lane: WriteLane,
+    signal: AbortSignal,
+    first: BatchResult,
+    stillWanted?: () => Promise<void>,
+  ) => {
+    const options = { purpose: purposes.writeAgents, lane, signal, stillWanted } as const
     try {
       const answers = await graph.writeBatch([patch(target, lane === 'write', spelling.other(target.id))], options)
       if ('lost' in answers) return result(target, 'lost', answers.lost)
@@ -287,7 +298,8 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
         void revoke(results, chunk, signal)
         return results
       }),
-    enable: (refs, signal) => each(refs, 'write', signal, (chunk) => write(chunk, 'write', signal)),
+    enable: (refs, signal, stillWanted) =>
+      each(refs, 'write', signal, (chunk) => write(chunk, 'write', signal, stillWanted)),
   }
 }
 

@@ -18,17 +18,22 @@ export class Call implements MiddlewareOptions {
   readonly repeatable: boolean
   /** Sent as it is instead of what the library makes of it: it regroups the query of opaque links. */
   readonly exactUrl: string | undefined
+  /** Awaited right before the first byte; nothing is sent when it rejects. */
+  readonly stillWanted: (() => Promise<void>) | undefined
   /** The library wraps what middleware throws and loses it; kept here instead. */
   failure: unknown
   /** Whether a byte of it may be on the wire. */
   sent = false
 
-  constructor(options: Pick<Call, 'purpose' | 'lane' | 'signal' | 'repeatable'> & { exactUrl?: string }) {
+  constructor(
+    options: Pick<Call, 'purpose' | 'lane' | 'signal' | 'repeatable'> & Partial<Pick<Call, 'exactUrl' | 'stillWanted'>>,
+  ) {
     this.purpose = options.purpose
     this.lane = options.lane
     this.signal = options.signal
     this.repeatable = options.repeatable
     this.exactUrl = options.exactUrl
+    this.stillWanted = options.stillWanted
   }
 }
 
@@ -156,12 +161,15 @@ const token =
       headers.set('authorization', `Bearer ${bearer}`)
       context.options = { ...context.options, headers }
       await next()
+      return bearer
     }
-    await send(undefined)
+    const bearer = await send(undefined)
     if (context.response?.status !== 401) return
     const claims = challenge(context.response.headers.get('www-authenticate'))
+    // Not valid yet, or of a key that was withdrawn: until it expired every call would meet the same.
+    if (claims === undefined) credential.refused(bearer)
     // A refused token proves that nothing was done, so this one repetition is safe for writes too.
-    if (claims !== undefined) await send(claims)
+    await send(claims)
   }
 
 const priorities: Readonly<Record<Lane, string>> = {
@@ -181,6 +189,12 @@ const transport =
     headers.set('client-request-id', randomUUID())
     headers.set('x-ms-throttle-priority', priorities[call.lane])
     const { method = 'GET', body } = context.options ?? {}
+    try {
+      await call.stillWanted?.()
+    } catch (error) {
+      call.failure = error
+      throw error
+    }
     call.sent = true
     const text = typeof body === 'string' ? body : undefined
     context.response = await fetch(String(context.request), { method, headers, body: text, signal: call.signal })

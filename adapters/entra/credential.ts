@@ -31,6 +31,8 @@ export interface Credential {
    * @throws BridgeError E_DIRECTORY_AUTH, E_DIRECTORY_DOWN, E_SECRET, E_ABORTED
    */
   token(signal: AbortSignal, claims?: string): Promise<string>
+  /** The directory does not accept this token: it is not given out again. */
+  refused(token: string): void
   /** Undefined before the first token, or when it cannot be read. */
   self(): Self | undefined
   close(): void
@@ -61,16 +63,28 @@ export function openCredential({ config, cloud, fetch, clock }: CredentialOption
   let fresh: Fresh | undefined
   let self: Self | undefined
   let inFlight: Promise<Fresh> | undefined
+  let last: Response | undefined
+  const noted: PinnedFetch = Object.assign(
+    async (...given: Parameters<PinnedFetch>) => {
+      last = undefined
+      last = await fetch(...given)
+      return last
+    },
+    { origins: fetch.origins, limits: fetch.limits },
+  )
 
   const renew = async (claims: string | undefined): Promise<Fresh> => {
     try {
-      get ??= source(config, cloud, pipelineClient(fetch, closed.signal), clock)
+      get ??= source(config, cloud, pipelineClient(noted, closed.signal), clock)
       const next = await get(closed.signal, claims)
       self = readSelf(next.token, config.tenantId)
       fresh = next
       return next
     } catch (error) {
-      throw authError(error)
+      const isDown = last !== undefined && last.status >= 500
+      // After a 5xx the library answers from memory for a minute. Who asks backs off already, and a suspension may wait.
+      if (isDown && !last?.headers.has('retry-after')) get = undefined
+      throw isDown ? downError(error) : authError(error)
     }
   }
   const renewOnce = (claims: string | undefined): Promise<Fresh> => {
@@ -86,6 +100,12 @@ export function openCredential({ config, cloud, fetch, clock }: CredentialOption
       if (claims === undefined && fresh && clock.now() < fresh.refreshAt) return fresh.token
       // The renewal is shared, so one caller giving up must not end it for the others.
       return (await orAbort(renewOnce(claims), signal)).token
+    },
+    refused(token) {
+      if (fresh?.token !== token) return
+      fresh = undefined
+      // The library keeps it as well.
+      get = undefined
     },
     self: () => self,
     close: () => closed.abort(),
@@ -173,6 +193,12 @@ function readSelf(token: string, tenantId: string): Self | undefined {
   return { oid, appId: appid ?? azp, roles, scopes: scp.split(' ').filter(Boolean), isAgent }
 }
 
+const downError = (cause: unknown): BridgeError =>
+  new BridgeError('E_DIRECTORY_DOWN', 'the sign-in endpoint of the directory did not answer', {
+    // The library's own error may quote the request.
+    ...(cause instanceof BridgeError ? { cause } : {}),
+  })
+
 /** AADSTS codes about ourselves and what mends them (identity platform error codes, read 2026-11). */
 const signInHints: Readonly<Record<number, string>> = {
   7000112: "the bridge's own application is disabled in this tenant: enable its service principal",
@@ -191,8 +217,7 @@ function authError(error: unknown): BridgeError {
   const code = codeOf(inner)
   if (inner && (code === 'E_ABORTED' || code === 'E_SECRET' || code === 'E_DIRECTORY_AUTH')) return inner
   if (inner) {
-    const text = 'the sign-in endpoint of the directory did not answer'
-    return new BridgeError('E_DIRECTORY_DOWN', text, { cause: inner })
+    return downError(inner)
   }
   const numbers = stsNumbers(error)
   const hint = numbers.map((number) => signInHints[number]).find((each) => each !== undefined)

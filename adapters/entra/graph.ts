@@ -12,6 +12,7 @@ export interface CallOptions {
   readonly purpose: Purpose
   readonly lane: Lane
   readonly signal: AbortSignal
+  readonly stillWanted?: (() => Promise<void>) | undefined
 }
 
 export interface BatchItem {

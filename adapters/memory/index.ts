@@ -155,7 +155,13 @@ export function open(
       await wait(signal)
       return refs.map((ref) => disableOne(ref, signal))
     },
-    async enable(refs, signal) {
+    async enable(refs, signal, stillWanted) {
+      try {
+        await stillWanted?.()
+      } catch (error) {
+        if (!(error instanceof BridgeError)) throw error
+        return refs.map(({ id }) => ({ id, before: undefined, outcome: 'unsent', error }))
+      }
       await wait(signal)
       return refs.map((ref) => enableOne(ref, signal))
     },

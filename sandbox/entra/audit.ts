@@ -51,13 +51,16 @@ const filterable = new Set([
 /** `/auditLogs/directoryAudits`: written with every change, readable only after a delay. */
 export class AuditLog {
   readonly #now: () => number
+  readonly #steady: () => number
   readonly #delayMs: number
   #records: AuditRecord[] = []
   #ordinal = 0
   #settled = 0
 
-  constructor(options: { now: () => number; delayMs: number }) {
+  /** `now` dates the records; the delay runs by `steady`. */
+  constructor(options: { now: () => number; steady: () => number; delayMs: number }) {
     this.#now = options.now
+    this.#steady = options.steady
     this.#delayMs = options.delayMs
   }
 
@@ -90,13 +93,13 @@ export class AuditLog {
       targetResources: targets.map((target) => ({ ...target, groupType: null })),
       additionalDetails: [],
     }
-    this.#records.push({ ordinal, visibleAt: at + this.#delayMs, entry })
+    this.#records.push({ ordinal, visibleAt: this.#steady() + this.#delayMs, entry })
     if (this.#records.length > capacity) this.#records = this.#records.slice(capacity / 2)
   }
 
   /** What a reader may see now, newest first. */
   visible(): readonly AuditRecord[] {
-    const at = this.#now()
+    const at = this.#steady()
     return this.#records.filter((record) => record.ordinal <= this.#settled || record.visibleAt <= at)
   }
 }
@@ -123,7 +126,8 @@ export function readAudit(world: World, call: Call) {
   const rows = ascending
     ? found
     : found.map((record) => ({ ...record, ordinal: Number.MAX_SAFE_INTEGER - record.ordinal })).reverse()
-  const page = readPage(world, call, query, rows, { defaultSize: 999, maxSize: 999 }, (record) => record.entry)
+  const limits = { defaultSize: 999, maxSize: 999, bound: world.logPageSize }
+  const page = readPage(world, call, query, rows, limits, (record) => record.entry)
   return ok(listBody(`${world.origin}/v1.0/$metadata#auditLogs/directoryAudits`, page, undefined))
 }
 

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { staged } from '../faults.ts'
+import { alter } from './alter.ts'
 import { faultAnswer, runCall } from './graph.ts'
 import { type Answer, badRequest, type Call, type Caller, ok } from './wire.ts'
 import type { World } from './world.ts'
@@ -61,7 +63,7 @@ function runItem(world: World, each: Item, caller: Caller, seq: number): Respons
   const header = headerOf(each.headers ?? {})
   const method = each.method.toUpperCase()
   const entry = world.requests.open({
-    at: world.now(),
+    at: world.steady(),
     surface: 'graph',
     method,
     path: each.url,
@@ -72,9 +74,11 @@ function runItem(world: World, each: Item, caller: Caller, seq: number): Respons
   entry.appId = caller.appId
   const target = { method, path: each.url, header }
   const fault = world.faults.take(target, true)
-  const carriedOut = fault === undefined || !('status' in fault) || fault.applied === true
-  let answer = carriedOut ? answerItem(world, each, method, caller, header) : undefined
-  if (fault !== undefined && 'status' in fault) answer = faultAnswer(world, target, fault)
+  const answer = staged<Answer>(fault, {
+    run: () => answerItem(world, each, method, caller, header),
+    refused: (given) => faultAnswer(world, target, given),
+    altered: (how, run) => alter(world, each.url, how, run),
+  })
   if (answer === undefined) throw new Error('a batch item without an answer')
   world.requests.close(entry, answer.status)
   const type = answer.body === undefined ? {} : { 'Content-Type': 'application/json' }

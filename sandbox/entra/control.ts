@@ -45,12 +45,25 @@ const token = z.strictObject({
   lifetimeMs: z.number().exactOptional(),
   claims: z.record(z.string(), z.unknown()).exactOptional(),
 })
-const fault = z.strictObject({
+const strikes = {
   path: z.string(),
-  status: z.int().min(400).max(599),
   times: z.int().min(1).exactOptional(),
-  applied: z.boolean().exactOptional(),
-})
+  share: z.number().min(0).max(1).exactOptional(),
+}
+const fault = z.union([
+  z.strictObject({
+    ...strikes,
+    status: z.int().min(400).max(599),
+    applied: z.boolean().exactOptional(),
+    appliedAfterMs: z.int().min(0).max(600_000).exactOptional(),
+  }),
+  z.strictObject({ ...strikes, altered: z.enum(['empty', 'repeated', 'looping']) }),
+  z.strictObject({ ...strikes, altered: z.literal('stale'), byMs: z.int().min(0) }),
+  z.strictObject({
+    ...strikes,
+    mode: z.enum(['reset', 'reset-after-body', 'hang', 'hang-after-body', 'truncate', 'drip']),
+  }),
+])
 const throttle = z.strictObject({ count: z.int().min(1), retryAfter: z.number().exactOptional() })
 const auth = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('entra'), audience: z.string(), version: z.enum(['v1', 'v2']).exactOptional() }),
@@ -74,7 +87,11 @@ const custom = z.strictObject({
   data: z.json(),
   id: id.exactOptional(),
 })
-const outages = z.strictObject({ jwks: z.boolean().exactOptional(), tokenEndpoint: z.boolean().exactOptional() })
+const outages = z.strictObject({
+  jwks: z.boolean().exactOptional(),
+  tokenEndpoint: z.boolean().exactOptional(),
+  clockOffMs: z.int().exactOptional(),
+})
 const rotation = z.strictObject({ withdraw: z.boolean().exactOptional() })
 const expiry = z.strictObject({ how: z.enum(['gone', 'syncStateNotFound']).exactOptional() })
 const member = z.strictObject({ memberId: id, by: z.string().exactOptional() })
@@ -116,7 +133,8 @@ const posts: Readonly<Record<string, Handler>> = {
   },
   clearFaults: (tenant) => tenant.clearFaults(),
   outages: (tenant, body) => {
-    const { jwks, tokenEndpoint } = outages.parse(body)
+    const { clockOffMs, jwks, tokenEndpoint } = outages.parse(body)
+    if (clockOffMs !== undefined) tenant.setClockOff(clockOffMs)
     if (jwks !== undefined) tenant.setJwksDown(jwks)
     if (tokenEndpoint !== undefined) tenant.setTokenEndpointDown(tokenEndpoint)
   },

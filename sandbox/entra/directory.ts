@@ -33,6 +33,9 @@ export interface Row extends Ordered {
   isProtected: boolean
 }
 
+/** How far behind a replica may be. */
+const historyMs = 60_000
+
 export interface DirectoryOptions {
   readonly now: () => number
   readonly staleMs: number
@@ -49,6 +52,7 @@ export class Directory {
   #ordinal = 0
   #lastVisibleAt = 0
   #settledUntil = Number.NEGATIVE_INFINITY
+  #behindMs = 0
 
   constructor(options: DirectoryOptions) {
     this.#now = options.now
@@ -57,7 +61,17 @@ export class Directory {
 
   /** The moment a read looks at; reads of the search index (`ConsistencyLevel: eventual`) look further back. */
   readAt(eventual = false): number {
-    return Math.max(this.#now() - (eventual ? this.#staleMs : 0), this.#settledUntil)
+    return Math.max(this.#now() - (eventual ? this.#staleMs : 0), this.#settledUntil) - this.#behindMs
+  }
+
+  /** Reads within `run`, which does not wait, come from a replica that is so much further behind. */
+  behind<T>(ms: number, run: () => T): T {
+    this.#behindMs = Math.min(ms, historyMs)
+    try {
+      return run()
+    } finally {
+      this.#behindMs = 0
+    }
   }
 
   /** Replication catches up: everything written so far is visible from now on. */
@@ -172,6 +186,6 @@ export class Directory {
   }
 
   #forgetBefore(): number {
-    return this.#now() - this.#staleMs
+    return this.#now() - this.#staleMs - historyMs
   }
 }

@@ -37,6 +37,9 @@ export interface CustomEvent {
   readonly id?: string
 }
 
+/** At least once, in no order, and sometimes not at all. */
+export type EventDisturbance = 'duplicated' | 'reordered' | 'dropped'
+
 interface Subscription extends SubscribeEventGrid {
   readonly name: string
 }
@@ -57,6 +60,7 @@ export class EventGrid {
   readonly #options: Options
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #sent = new Map<string, GridEvent>()
+  readonly #disturbances: { readonly how: EventDisturbance; readonly kept: GridEvent[] }[] = []
   readonly #closed = new AbortController()
   readonly #running = new Set<Promise<void>>()
   readonly #waiters = new Set<() => void>()
@@ -111,6 +115,19 @@ export class EventGrid {
     this.#publish(event)
   }
 
+  /** Returns what lifts it. */
+  disturb(how: EventDisturbance): () => void {
+    const kept: GridEvent[] = []
+    const disturbance = { how, kept }
+    this.#disturbances.push(disturbance)
+    return () => {
+      const at = this.#disturbances.indexOf(disturbance)
+      if (at < 0) return
+      this.#disturbances.splice(at, 1)
+      for (const event of kept.reverse()) this.#publish(event)
+    }
+  }
+
   /** The first attempt, past or to come, that matches; looked at when it starts and when it ends. */
   wait(matches: (delivery: Delivery) => boolean, timeoutMs: number): Promise<Delivery> {
     return new Promise((resolve, reject) => {
@@ -139,6 +156,14 @@ export class EventGrid {
   #publish(event: GridEvent): void {
     this.#sent.set(event.id, event)
     if (this.#sent.size > 10_000) for (const [oldest] of [...this.#sent].slice(0, 5000)) this.#sent.delete(oldest)
+    const disturbed = this.#disturbances.at(-1)
+    if (disturbed?.how === 'reordered') disturbed.kept.push(event)
+    if (disturbed?.how === 'reordered' || disturbed?.how === 'dropped') return
+    this.#send(event)
+    if (disturbed?.how === 'duplicated') this.#send(event)
+  }
+
+  #send(event: GridEvent): void {
     for (const subscription of this.#subscriptions.values()) {
       const run: Promise<void> = this.#deliver(subscription, event).finally(() => this.#running.delete(run))
       this.#running.add(run)

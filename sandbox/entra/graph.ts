@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import type { StatusFault, Target } from '../faults.ts'
 import { readAudit } from './audit.ts'
 import { readDelta } from './delta.ts'
-import type { Target } from './faults.ts'
 import { checkMemberGroups, getMemberGroups, listRelation, listSponsors, type Relation } from './memberships.ts'
 import { baseKind, type Collection, castKind, type Kind, models } from './model.ts'
 import { getDeleted, getObject, listObjects, patchObject, revokeSessions } from './objects.ts'
@@ -25,17 +25,7 @@ export function runCall(world: World, call: Call): Answer {
 }
 
 /** A fault of kind `status` as an answer; other faults belong to the connection. */
-export function faultAnswer(
-  world: World,
-  target: Target,
-  fault: {
-    status: number
-    code?: string
-    message?: string
-    headers?: Readonly<Record<string, string>>
-    body?: unknown
-  },
-): Answer {
+export function faultAnswer(world: World, target: Target, fault: StatusFault): Answer {
   const requestId = randomUUID()
   const refusal = new Refusal(
     fault.status,

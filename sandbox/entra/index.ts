@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
+import { Faults } from '../faults.ts'
+import { Listener } from '../listener.ts'
+import { seeded } from '../random.ts'
 import { Apps } from './apps.ts'
 import { AuditLog } from './audit.ts'
 import { serveControl } from './control.ts'
 import { Directory } from './directory.ts'
 import { EventGrid } from './eventgrid.ts'
-import { Faults } from './faults.ts'
 import { Keys } from './keys.ts'
 import { Opaque } from './opaque.ts'
 import { graphAppRoles } from './permissions.ts'
@@ -14,13 +16,13 @@ import { serve } from './server.ts'
 import { EntraTenant } from './tenant.ts'
 import { Throttle, type ThrottleLimits } from './throttle.ts'
 import { graphAppId, Tokens } from './tokens.ts'
-import type { World } from './world.ts'
+import type { Switches, World } from './world.ts'
 
+export type { Fault, Match, Target } from '../faults.ts'
 export type { NewAgentIdentity, NewAgentUser, NewGroup, NewObject, NewPrincipal, NewUser } from './additions.ts'
 export type { RegisterApp } from './apps.ts'
 export type { Actor } from './audit.ts'
 export type { CustomEvent, Delivery, EventGridAuth, SubscribeEventGrid } from './eventgrid.ts'
-export type { Fault, Match, Target } from './faults.ts'
 export type { ObjectState } from './population.ts'
 export type { SeenRequest } from './requests.ts'
 export { EntraTenant } from './tenant.ts'
@@ -34,6 +36,8 @@ export interface EntraTenantOptions {
   readonly host?: '127.0.0.1'
   /** Upper bound of every page, below Graph's own. */
   readonly pageSize?: number
+  /** The same for the audit log, which is long; as `pageSize` when absent. */
+  readonly logPageSize?: number
   /** A write becomes visible to reads only after it; reads with `ConsistencyLevel: eventual` lag twice as long. */
   readonly staleMs?: number
   readonly auditDelayMs?: number
@@ -49,6 +53,8 @@ export interface EntraTenantOptions {
   readonly emptyPages?: boolean
   /** Requests kept in the log. */
   readonly requestLogSize?: number
+  /** Which requests a fault with a `share` takes. */
+  readonly faultSeed?: number
 }
 
 /** Event Grid's own app in every tenant of the public cloud, and the role a webhook's app grants it. */
@@ -62,23 +68,12 @@ const eventGridRole = 'AzureEventGridSecureWebhookSubscriber'
 export async function startEntraTenant(options: EntraTenantOptions = {}): Promise<EntraTenant> {
   const server = createServer()
   server.keepAliveTimeout = 60_000
-  const host = options.host ?? '127.0.0.1'
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(options.port ?? 0, host, resolve)
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('the tenant has no port')
-  const origin = `http://${host}:${address.port}`
+  const listener = new Listener(server, options.host ?? '127.0.0.1')
+  await listener.open(options.port ?? 0)
+  const { origin } = listener
   const workloadIssuer = `${origin}/_sandbox/workload`
   const world = createWorld(options, origin, workloadIssuer)
-  const tenant = new EntraTenant(world, workloadIssuer, async () => {
-    await world.eventGrid.close()
-    server.closeAllConnections()
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve())
-    })
-  })
+  const tenant = new EntraTenant(world, workloadIssuer, listener)
   addMicrosoftApps(tenant, world)
   server.on('request', (request, response) => {
     serve(world, (incoming) => serveControl(tenant, world, incoming), request, response).catch((error: unknown) => {
@@ -92,9 +87,18 @@ export async function startEntraTenant(options: EntraTenantOptions = {}): Promis
 }
 
 function createWorld(options: EntraTenantOptions, origin: string, workloadIssuer: string): World {
-  const now = options.now ?? Date.now
+  const steady = options.now ?? Date.now
+  const switches: Switches = {
+    jwksDown: false,
+    tokenEndpointDown: false,
+    deltaGeneration: 0,
+    deltaExpiry: 'gone',
+    deltaReplay: false,
+    clockOffsetMs: 0,
+  }
+  const now = () => steady() + switches.clockOffsetMs
   const tenantId = (options.tenantId ?? randomUUID()).toLowerCase()
-  const directory = new Directory({ now, staleMs: options.staleMs ?? 0 })
+  const directory = new Directory({ now: steady, staleMs: options.staleMs ?? 0 })
   const keys = new Keys()
   const tokens = new Tokens({ keys, directory, tenantId, now })
   const eventGridId = randomUUID()
@@ -102,22 +106,24 @@ function createWorld(options: EntraTenantOptions, origin: string, workloadIssuer
     origin,
     tenantId,
     now,
+    steady,
     pageSize: options.pageSize,
+    logPageSize: options.logPageSize,
     emptyPages: options.emptyPages ?? true,
     deltaHidesAgents: options.deltaHidesAgents ?? false,
     directory,
-    audit: new AuditLog({ now, delayMs: options.auditDelayMs ?? 0 }),
+    audit: new AuditLog({ now, steady, delayMs: options.auditDelayMs ?? 0 }),
     apps: new Apps(directory, workloadIssuer),
     keys,
     tokens,
     opaque: new Opaque(),
     throttle: new Throttle({
-      now,
+      now: steady,
       limits: options.throttle ?? {},
       userCount: () => directory.list('users').length,
       tenantId,
     }),
-    faults: new Faults(),
+    faults: new Faults(seeded(options.faultSeed ?? 1)),
     requests: new RequestLog(options.requestLogSize ?? 20_000),
     eventGrid: new EventGrid({
       tenantId,
@@ -134,13 +140,7 @@ function createWorld(options: EntraTenantOptions, origin: string, workloadIssuer
           isGraph: false,
         }),
     }),
-    switches: {
-      jwksDown: false,
-      tokenEndpointDown: false,
-      deltaGeneration: 0,
-      deltaExpiry: 'gone',
-      deltaReplay: false,
-    },
+    switches,
   }
 }
 

@@ -11,6 +11,8 @@ const pageToken = z.object({ after: z.number(), page: z.number(), query: z.strin
 export interface PageLimits {
   readonly defaultSize: number
   readonly maxSize: number
+  /** Smaller than what the tenant as a whole is bounded to, or larger. */
+  readonly bound?: number | undefined
 }
 
 /** Directory lists; the agent identity list has its own, smaller one. */
@@ -37,7 +39,7 @@ export function readPage<T extends Ordered>(
   if (query.top !== undefined && query.top > limits.maxSize) {
     throw badRequest(`Invalid page size specified: '${query.top}'. Must be between 1 and ${limits.maxSize} inclusive.`)
   }
-  const size = Math.min(query.top ?? limits.defaultSize, world.pageSize ?? Number.POSITIVE_INFINITY)
+  const size = Math.min(query.top ?? limits.defaultSize, limits.bound ?? world.pageSize ?? Number.POSITIVE_INFINITY)
   const fingerprint = fingerprintOf(call)
   const { after, page } = readToken(world, query.skipToken, fingerprint)
   const value: unknown[] = []

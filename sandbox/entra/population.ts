@@ -151,6 +151,11 @@ export class Population {
     return { id: row.id, kind: row.kind, life: state.life, enabled, properties: state.properties }
   }
 
+  /** The true state of a direct membership, whatever readers see. */
+  isMember(groupId: string, memberId: string): boolean {
+    return this.#row(groupId).edgeByMember.get(this.#row(memberId).id)?.present.current === true
+  }
+
   /** How the log names whoever has that object id or app id; the administrator when none is given. */
   actor(by: string = this.admin): Actor {
     const row = this.#world.directory.row(by)

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setTimeout as delay } from 'node:timers/promises'
+import { type Answer, deliver, type Fault, type StatusFault, staged } from '../faults.ts'
+import { alter } from './alter.ts'
 import { runBatch, split } from './batch.ts'
 import { authenticate } from './bearer.ts'
-import type { Fault } from './faults.ts'
 import { faultAnswer, runCall } from './graph.ts'
 import { serveImds } from './imds.ts'
 import { serveLogin } from './login.ts'
 import type { SeenRequest } from './requests.ts'
-import { type Answer, badRequest, Refusal, refusalAnswer } from './wire.ts'
+import { badRequest, Refusal, refusalAnswer } from './wire.ts'
 import type { World } from './world.ts'
 
 const maxBody = 4 * 1024 * 1024
@@ -29,7 +29,7 @@ export async function serve(
 ): Promise<void> {
   const text = await readBody(request)
   if (text === undefined) {
-    send(response, { status: 413, headers: { Connection: 'close' } })
+    await deliver(response, { status: 413, headers: { Connection: 'close' } }, undefined)
     return
   }
   const header = (name: string) => {
@@ -38,7 +38,7 @@ export async function serve(
   }
   const incoming = { method: request.method ?? 'GET', path: request.url ?? '/', text, header }
   if (incoming.path.startsWith('/_sandbox/')) {
-    send(response, await control(incoming))
+    await deliver(response, await control(incoming), undefined)
     return
   }
   await answered(world, incoming, response)
@@ -49,60 +49,51 @@ async function answered(world: World, incoming: Incoming, response: ServerRespon
   const { method, header } = incoming
   const path = surface === 'graph' ? incoming.path.replace(/^\/v1\.0(?=\/)/, '') : incoming.path
   const body = surface === 'graph' ? parseJson(incoming.text) : undefined
-  const entry = world.requests.open({ at: world.now(), surface, method, path, body, header })
+  const entry = world.requests.open({ at: world.steady(), surface, method, path, body, header })
   const target = { method, path, header }
   const fault = world.faults.take(target)
   if (fault !== undefined && 'mode' in fault && fault.mode === 'wait') await fault.until
-  if (fault !== undefined && 'mode' in fault && fault.mode === 'reset') {
-    response.destroy()
-    return
-  }
-  if (fault !== undefined && 'mode' in fault && fault.mode === 'hang') return
-  let answer: Answer | undefined
-  if (fault === undefined || !('status' in fault) || fault.applied === true) {
-    answer = await dispatch(world, incoming, surface, path, body, entry)
-  }
-  if (fault !== undefined && 'status' in fault) {
-    const login = {
-      error: 'temporarily_unavailable',
-      error_description: 'AADSTS90033: A transient error has occurred.',
-    }
-    answer = faultAnswer(world, target, surface === 'graph' ? fault : { body: login, ...fault })
-  }
-  if (answer !== undefined) await finish(world, entry, answer, fault, response)
+  const answer = await answerUnder(world, incoming, { surface, path, body, entry }, fault)
+  if (world.switches.clockOffsetMs !== 0) response.setHeader('Date', new Date(world.now()).toUTCString())
+  const slow = fault !== undefined && 'mode' in fault && fault.mode === 'drip'
+  if (slow && answer !== undefined) world.requests.close(entry, answer.status)
+  const whole = await deliver(response, answer, fault)
+  if (whole && !slow && answer !== undefined) world.requests.close(entry, answer.status)
 }
 
-async function finish(
+interface Parsed {
+  readonly surface: SeenRequest['surface']
+  readonly path: string
+  readonly body: unknown
+  readonly entry: SeenRequest
+}
+
+const busyLogin = {
+  error: 'temporarily_unavailable',
+  error_description: 'AADSTS90033: A transient error has occurred.',
+}
+
+/** Graph answers at once, so that nothing comes between the look at a replica and its answer; the login host may not. */
+function answerUnder(
   world: World,
-  entry: SeenRequest,
-  answer: Answer,
+  incoming: Incoming,
+  { surface, path, body, entry }: Parsed,
   fault: Fault | undefined,
-  response: ServerResponse,
-): Promise<void> {
-  const mode = fault !== undefined && 'mode' in fault ? fault.mode : undefined
-  if (mode === 'hang-after-body') return
-  if (mode === 'reset-after-body') {
-    response.destroy()
-    return
+): Answer | Promise<Answer> | undefined {
+  const { method, header } = incoming
+  const target = { method, path, header }
+  if (surface === 'graph') {
+    return staged<Answer>(fault, {
+      run: () => graph(world, incoming, path, body, entry),
+      refused: (given) => faultAnswer(world, target, given),
+      altered: (how, run) => alter(world, path, how, run),
+    })
   }
-  if (mode === 'truncate') {
-    const text = JSON.stringify(answer.body ?? {})
-    response.writeHead(answer.status, { ...plainHeaders, ...answer.headers, 'Content-Length': Buffer.byteLength(text) })
-    response.write(text.slice(0, text.length / 2), () => response.destroy())
-    return
-  }
-  world.requests.close(entry, answer.status)
-  if (mode === 'drip' && fault !== undefined && 'mode' in fault && fault.mode === 'drip') {
-    response.writeHead(answer.status, { ...plainHeaders, ...answer.headers })
-    for (const character of JSON.stringify(answer.body ?? {})) {
-      if (response.destroyed) return
-      response.write(character)
-      await delay(fault.everyMs ?? 20, undefined, { ref: false })
-    }
-    response.end()
-    return
-  }
-  send(response, answer)
+  return staged<Answer | Promise<Answer>>(fault, {
+    run: () => serveOther(world, incoming, surface, path),
+    refused: (given: StatusFault) => faultAnswer(world, target, { body: busyLogin, ...given }),
+    altered: (_how, run) => run(),
+  })
 }
 
 function surfaceOf(path: string): SeenRequest['surface'] {
@@ -111,19 +102,15 @@ function surfaceOf(path: string): SeenRequest['surface'] {
   return path.includes('/oauth2/') ? 'login' : 'metadata'
 }
 
-async function dispatch(
+function serveOther(
   world: World,
-  incoming: Incoming,
+  { method, header, text }: Incoming,
   surface: SeenRequest['surface'],
   path: string,
-  body: unknown,
-  entry: SeenRequest,
-): Promise<Answer> {
-  const { method, header } = incoming
-  if (surface === 'graph') return graph(world, incoming, path, body, entry)
+): Answer | Promise<Answer> {
   const { segments, search } = split(path)
   if (surface === 'imds') return serveImds(world, { method, search, header })
-  return serveLogin(world, { method, segments, text: incoming.text, header })
+  return serveLogin(world, { method, segments, text, header })
 }
 
 function graph(world: World, incoming: Incoming, path: string, body: unknown, entry: SeenRequest): Answer {
@@ -182,21 +169,4 @@ export function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-const plainHeaders = { 'Content-Type': 'application/json; charset=utf-8' }
-
-function send(response: ServerResponse, answer: Answer): void {
-  if (answer.body === undefined) {
-    response.writeHead(answer.status, { ...answer.headers })
-    response.end()
-    return
-  }
-  const text = typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body)
-  response.writeHead(answer.status, {
-    ...plainHeaders,
-    ...answer.headers,
-    'Content-Length': String(Buffer.byteLength(text)),
-  })
-  response.end(text)
 }

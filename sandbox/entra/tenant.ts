@@ -1,6 +1,7 @@
+import { type Fault, hits, type Match } from '../faults.ts'
+import type { Listener } from '../listener.ts'
 import type { FederatedCredential } from './apps.ts'
-import type { CustomEvent, Delivery, SubscribeEventGrid } from './eventgrid.ts'
-import { type Fault, hits, type Match } from './faults.ts'
+import type { CustomEvent, Delivery, EventDisturbance, SubscribeEventGrid } from './eventgrid.ts'
 import { Population } from './population.ts'
 import type { SeenRequest } from './requests.ts'
 import type { TokenRequest } from './tokens.ts'
@@ -12,13 +13,13 @@ import type { World } from './world.ts'
  */
 export class EntraTenant extends Population implements AsyncDisposable {
   readonly #world: World
-  readonly #stop: () => Promise<void>
+  readonly #listener: Listener
   readonly #workloadIssuer: string
 
-  constructor(world: World, workloadIssuer: string, stop: () => Promise<void>) {
+  constructor(world: World, workloadIssuer: string, listener: Listener) {
     super(world)
     this.#world = world
-    this.#stop = stop
+    this.#listener = listener
     this.#workloadIssuer = workloadIssuer
   }
 
@@ -90,6 +91,25 @@ export class EntraTenant extends Population implements AsyncDisposable {
 
   clearRequests(): void {
     this.#world.requests.clear()
+  }
+
+  /** Connections are refused until `comeBack`. */
+  goAway(): Promise<void> {
+    return this.#listener.down()
+  }
+
+  comeBack(): Promise<void> {
+    return this.#listener.up()
+  }
+
+  /** The tenant's clock is that much off, in tokens, records, events and the `Date` of its answers; 0 sets it right. */
+  setClockOff(ms: number): void {
+    this.#world.switches.clockOffsetMs = ms
+  }
+
+  /** What happens to events from now on, until lifted. Reordered ones are kept until then and sent the last one first. */
+  disturbEvents(how: EventDisturbance): () => void {
+    return this.#world.eventGrid.disturb(how)
   }
 
   /** The first request, past or to come, that matches; looked at when it arrives and when it is answered. */
@@ -172,7 +192,8 @@ export class EntraTenant extends Population implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    await this.#stop()
+    await this.#world.eventGrid.close()
+    await this.#listener.down()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

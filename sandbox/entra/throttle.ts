@@ -1,4 +1,4 @@
-import { hits, type Match, type Target } from './faults.ts'
+import { hits, type Match, type Target } from '../faults.ts'
 import { type Call, Refusal } from './wire.ts'
 
 export interface ThrottleLimits {

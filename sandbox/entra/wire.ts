@@ -1,3 +1,7 @@
+import type { Answer } from '../faults.ts'
+
+export type { Answer } from '../faults.ts'
+
 /** One Graph request as the routes see it: from the socket or out of a `$batch`. */
 export interface Call {
   readonly method: string
@@ -15,13 +19,6 @@ export interface Caller {
   /** Object id of the caller's service principal. */
   readonly oid: string
   readonly roles: ReadonlySet<string>
-}
-
-export interface Answer {
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  /** Sent as JSON; no body when undefined. */
-  readonly body?: unknown
 }
 
 /** A refusal on its way to the caller as an OData error document. */

@@ -1,8 +1,8 @@
+import type { Faults } from '../faults.ts'
 import type { Apps } from './apps.ts'
 import type { AuditLog } from './audit.ts'
 import type { Directory } from './directory.ts'
 import type { EventGrid } from './eventgrid.ts'
-import type { Faults } from './faults.ts'
 import type { Keys } from './keys.ts'
 import type { Opaque } from './opaque.ts'
 import type { RequestLog } from './requests.ts'
@@ -13,8 +13,12 @@ import type { Tokens } from './tokens.ts'
 export interface World {
   readonly origin: string
   readonly tenantId: string
+  /** The tenant's clock, which may be wrong: what it writes into tokens, records and answers. */
   readonly now: () => number
+  /** What its delays run by, whatever the clock says. */
+  readonly steady: () => number
   readonly pageSize: number | undefined
+  readonly logPageSize: number | undefined
   readonly emptyPages: boolean
   readonly deltaHidesAgents: boolean
   readonly directory: Directory
@@ -39,4 +43,6 @@ export interface Switches {
   deltaExpiry: 'gone' | 'syncStateNotFound'
   /** The next delta round starts again from where its predecessor started. */
   deltaReplay: boolean
+  /** How wrong the tenant's clock is. */
+  clockOffsetMs: number
 }

@@ -100,7 +100,11 @@ export interface Accounts {
    * many at once; they leave room for single ones within the limits of the directory.
    */
   disable(refs: readonly PrincipalRef[], signal: AbortSignal, bulk?: boolean): Promise<WriteResult[]>
-  enable(refs: readonly PrincipalRef[], signal: AbortSignal): Promise<WriteResult[]>
+  /**
+   * `stillWanted` is awaited last of all, when the turn on the wire has come and a token is at hand; when it rejects,
+   * nothing of that request is sent and its ids are `unsent`.
+   */
+  enable(refs: readonly PrincipalRef[], signal: AbortSignal, stillWanted?: () => Promise<void>): Promise<WriteResult[]>
   /** How many ids one call should carry. */
   readonly batch: number
   /** Upper bound on how long a write without answer may still land, ms. */

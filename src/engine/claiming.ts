@@ -1,8 +1,9 @@
 import { claimed } from '../core/account.ts'
 import { next } from '../core/next.ts'
-import type { Did, Hold, Principal, PrincipalKey } from '../core/types.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
+import type { Did, Hold, PrincipalKey } from '../core/types.ts'
 import type { Change } from './change.ts'
-import { contextFor, scheduleOf } from './context.ts'
+import { contextFor, keptSchedule, scheduleOf } from './context.ts'
 
 /** Open holds by DID. */
 export type Open = Map<Did, readonly Hold[]>
@@ -17,7 +18,7 @@ export const claimAll = async (change: Change, did: Did): Promise<PrincipalKey[]
   (await claimMany(change, [did], await openOf(change, [{ did }]))).get(did) ?? []
 
 /** Claims one account, if a driving hold now wants it off. */
-export const claimOne = async (change: Change, principal: Principal): Promise<PrincipalKey[]> => {
+export const claimOne = async (change: Change, principal: ScheduledPrincipal): Promise<PrincipalKey[]> => {
   const looked = await look(change, principal, undefined)
   if (looked === undefined) return []
   const { key, account, schedule } = looked.row
@@ -52,7 +53,7 @@ type AccountRow = Parameters<Change['tx']['saveAccounts']>[0][number]
 /** What becomes of one account now; undefined when its directory is not configured. */
 const look = async (
   change: Change,
-  principal: Principal,
+  principal: ScheduledPrincipal,
   open: readonly Hold[] | undefined,
 ): Promise<{ row: AccountRow; claims: boolean } | undefined> => {
   const { deps, tx, now } = change
@@ -61,7 +62,9 @@ const look = async (
   if (mount === undefined) return undefined
   const context = await contextFor(deps, tx, mount, principal, now, open)
   const claims = next(account, context).do === 'claim'
-  const schedule = scheduleOf(deps, account, context)
+  const schedule = claims
+    ? scheduleOf(deps, account, context)
+    : keptSchedule(deps, principal.schedule, account, context)
   change.wakeSuspend(adapter)
   change.wakeWork(adapter)
   return { row: { key: { adapter, id }, account: claims ? claimed(account, now) : account, schedule }, claims }

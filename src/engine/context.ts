@@ -99,3 +99,21 @@ export const scheduleOf = (deps: Deps, account: Account, context: Context, floor
   if (step.do !== 'disable') return { nextAt, lane: 1 }
   return { nextAt, lane: suspendLane(account, context) }
 }
+
+/**
+ * The same where nothing was tried: an account that is read, or gets another hold, more often than its backoff is long
+ * would otherwise be tried never again; and one that waits for the directory's log would ask it at every reading.
+ */
+export const keptSchedule = (
+  deps: Deps,
+  stored: Schedule,
+  account: Account,
+  context: Context,
+  floorMs = 0,
+): Schedule => {
+  const fresh = scheduleOf(deps, account, context, floorMs)
+  if (fresh.lane !== stored.lane || fresh.nextAt === undefined || stored.nextAt === undefined) return fresh
+  if (fresh.lane === 3) return stored
+  const isTriedAgain = fresh.lane === 2 || fresh.lane === 4
+  return isTriedAgain ? { ...fresh, nextAt: Math.min(fresh.nextAt, stored.nextAt) } : fresh
+}

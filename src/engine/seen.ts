@@ -5,7 +5,7 @@ import { type Outcome, observe } from '../core/mirror.ts'
 import { next } from '../core/next.ts'
 import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
-import { contextFor, retryIn, scheduleOf } from './context.ts'
+import { contextFor, keptSchedule, resumes, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
 import { withCopies } from './following.ts'
@@ -121,9 +121,16 @@ export const settle = async (
   const readAt = outcome.readAt ?? (outcome.own === 'place' && sighting === undefined ? c.now : undefined)
   if (readAt !== undefined) account = { ...account, readDueAt: Math.min(account.readDueAt ?? readAt, readAt) }
 
+  const step = next(account, context).do
+  const isUntried = account.attempts === before.attempts && next(before, context).do === step
+  const waits = isUntried && (step === 'disable' || resumes.has(step))
+  const stored = waits ? (await c.tx.principal(key))?.schedule : undefined
   const schedule = (present: Account, within: Context) => {
     const again = sighting?.byId === true && next(present, within).do === 'read'
-    return scheduleOf(c.deps, present, within, again ? Math.max(floorMs, rereadMs) : floorMs)
+    const waitMs = again ? Math.max(floorMs, rereadMs) : floorMs
+    return stored === undefined
+      ? scheduleOf(c.deps, present, within, waitMs)
+      : keptSchedule(c.deps, stored, present, within, waitMs)
   }
   // The account first: placing or releasing looks at every account of the DID, this one included.
   await c.tx.saveAccount(key, account, schedule(account, context))

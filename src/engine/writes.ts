@@ -177,15 +177,20 @@ export const enable = async (
   const begun = await begin(deps, mount, list, 'enable')
   if (begun.length === 0) return
   deps.probe?.('enable.recorded')
-  // A hold may have been committed together with the intent: nothing may lie between this look and the wire (I2).
+  // A hold may have been committed together with the intent.
   const kept = new Set<string>()
-  for (const { principal } of begun) {
-    if (await keptOff(deps.store, principal)) kept.add(principal.id)
-  }
+  for (const { principal } of begun) if (await keptOff(deps.store, principal)) kept.add(principal.id)
   const free = begun.filter(({ principal }) => !kept.has(principal.id))
+  // Or since, while the adapter waited for a token or its turn: nothing may lie between this look and the wire (I2).
+  const stillWanted = async () => {
+    for (const { principal } of free) {
+      if (await keptOff(deps.store, principal))
+        throw new BridgeError('E_ABORTED', 'A hold came before the enable was sent.')
+    }
+  }
   const results = await call(
     free.map(({ principal }) => refOf(principal)),
-    (refs) => accounts.enable(refs, signal),
+    (refs) => accounts.enable(refs, signal, stillWanted),
   )
   for (const id of kept) results.set(id, { id, before: undefined, outcome: 'unsent' })
   deps.probe?.('enable.answered')

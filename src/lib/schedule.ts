@@ -1,5 +1,5 @@
 import { createTask } from 'node-cron'
-import type { Clock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 
 export interface ScheduleOptions {
   /** 5 or 6 fields. */
@@ -25,6 +25,8 @@ export interface Schedule {
   /** Wall time of the next run, milliseconds since 1970. */
   nextAt(): number | undefined
 }
+
+const watchMs = 1_000
 
 /** Runs a task on a cron schedule, one run at a time: a run that falls due during another is left out. */
 export function schedule(options: ScheduleOptions): Schedule {
@@ -60,11 +62,23 @@ export function schedule(options: ScheduleOptions): Schedule {
   })
   cron.start()
 
+  // The library goes by the system's wall clock and only ever forwards: set back, nothing would run until it caught up.
+  const offset = () => systemClock.now() - systemClock.mono()
+  let before = offset()
+  const watch = setInterval(() => {
+    const now = offset()
+    if (Math.abs(now - before) < watchMs) return
+    before = now
+    void Promise.resolve(cron.stop()).then(() => (signal.aborted ? undefined : cron.start()))
+  }, watchMs)
+  watch.unref()
+
   return {
     run: () => begin(0),
     nextAt: () => (signal.aborted ? undefined : cron.getNextRun()?.getTime()),
     async stop() {
       stopping.abort()
+      clearInterval(watch)
       await cron.destroy()
       await present
     },

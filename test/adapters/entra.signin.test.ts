@@ -113,6 +113,23 @@ describe('entra sign-in', () => {
     assert.equal(error.code, 'E_DIRECTORY_AUTH')
   })
 
+  it('a token that the directory refuses is not used again', async () => {
+    await using it = await bench()
+    const id = it.tenant.addServicePrincipal({ displayName: 'a' })
+    const refs = [{ id, kind: 'servicePrincipal' }]
+    it.tenant.setClockOff(600_000)
+    assert.equal((await it.adapter.lookup(refs, signal())).get(id)?.state, 'enabled')
+    // The clock is right again: what it issued is not valid yet, for ten minutes.
+    it.tenant.setClockOff(0)
+    assert.equal((await it.adapter.lookup(refs, signal())).get(id)?.state, 'enabled')
+    const signIns = () =>
+      it.tenant.requests.filter(({ method, surface }) => surface === 'login' && method === 'POST').length
+    assert.equal(signIns(), 2)
+    it.tenant.fail('/$batch', { status: 401, times: Number.POSITIVE_INFINITY })
+    await assert.rejects(it.adapter.lookup(refs, signal()), { code: 'E_DIRECTORY_AUTH' })
+    assert.equal(signIns(), 3, 'once for each call that is refused')
+  })
+
   it('says so when its own application is disabled, and what mends it', async () => {
     await using it = await bench()
     it.tenant.setEnabled(it.bridge.servicePrincipalId, false)

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import type { EntraTenant, SeenRequest } from '../../sandbox/entra/index.ts'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import type { PrincipalRef, WriteResult } from '../../src/core/adapter.ts'
+import { BridgeError } from '../../src/core/errors.ts'
 import { until } from '../e2e/until.ts'
 import { bench, never, signal } from './tenant.ts'
 
@@ -158,6 +159,37 @@ describe('entra writes', () => {
     assert.ok((second?.error?.retryAfterMs ?? 0) > 0)
     assert.equal(writes(it.tenant).length, 1)
     assert.equal((await it.accounts.disable(it.refs, signal()))[0]?.outcome, 'done')
+  })
+
+  it('an enable asks whether it is still wanted when its turn on the wire has come, not before', async () => {
+    await using it = await agents(14)
+    const [enabling = { id: '', kind: '' }, ...others] = it.refs
+    await it.accounts.enable([enabling], signal())
+    const sent = writes(it.tenant).length
+    // Every turn that an enable may have is taken: by reads, and by suspensions.
+    const held = it.tenant.hold('/$batch')
+    const before = batches(it.tenant).length
+    const reads = others.slice(0, 10).map((ref) => it.adapter.lookup([ref], signal()))
+    await until('ten reads are open', () => batches(it.tenant).length === before + 10)
+    const suspensions = others.slice(10, 12).map((ref) => it.accounts.disable([ref], signal()))
+    await until('twelve requests are open', () => batches(it.tenant).length === before + 12)
+    let asked = 0
+    let wanted = true
+    const waiting = it.accounts.enable([enabling], signal(), async () => {
+      asked += 1
+      if (!wanted) throw new BridgeError('E_ABORTED', 'not any more')
+    })
+    await it.adapter.lookup([], signal())
+    assert.equal(asked, 0)
+    wanted = false
+    held.release()
+    assert.deepEqual(
+      (await waiting).map(({ outcome, error }) => [outcome, error?.code]),
+      [['unsent', 'E_ABORTED']],
+    )
+    await Promise.all([...reads, ...suspensions])
+    assert.equal(asked, 1)
+    assert.equal(writes(it.tenant).length, sent + 2, 'the two suspensions, and no enable')
   })
 
   it('never writes itself, a never-listed account, another kind or a malformed id', async () => {

@@ -236,10 +236,11 @@ export class World implements AsyncDisposable {
     const checked: Accounts = {
       ...rest,
       ...(log !== undefined && !logless && { log }),
-      enable: async (refs, signal) => {
-        for (const { id } of refs) await this.#checkEnable(name, id)
-        return accounts.enable(refs, signal)
-      },
+      enable: (refs, signal, stillWanted) =>
+        accounts.enable(refs, signal, async () => {
+          await stillWanted?.()
+          for (const { id } of refs) await this.#checkEnable(name, id)
+        }),
     }
     return {
       adapter: { ...adapter, accounts: checked },

@@ -38,3 +38,85 @@ test('a resume that waits for the log of its directory delays no reading: what i
     await running
   }
 })
+
+test('what is tried again after a failure is not put off by readings that come faster than its backoff', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  world.north.writes.add({ mode: 'refused' })
+  await world.kill(did)
+  await world.run(10 * minute)
+  world.north.writes.clear()
+  for (let times = 0; times < 90 && world.north.enabled('a'); times++) {
+    await world.full()
+    await world.kill(did)
+    await world.run(10_000)
+  }
+  assert.equal(world.north.enabled('a'), false, 'read every ten seconds for a quarter of an hour')
+})
+
+test('a release that waits for a log that fails is not put off by readings either', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  const hold = await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
+  await world.run(30 * minute)
+  world.north.logFaults.add({ mode: 'down' })
+  await world.bridge.release(did, hold.id, 'r', soc)
+  await world.run(10 * minute)
+  world.north.logFaults.clear()
+  assert.equal(world.north.enabled('a'), false)
+  for (let times = 0; times < 90 && !world.north.enabled('a'); times++) {
+    await world.full()
+    await world.run(10_000)
+  }
+  assert.equal(world.north.enabled('a'), true)
+})
+
+test('a hold that comes while an enable waits for its turn on the wire keeps it from being sent', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  const hold = await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
+  await world.run(30 * minute)
+  const { accounts } = world.runner('north').mount.adapter
+  assert.ok(accounts !== undefined)
+  const { enable } = accounts
+  let late: string | undefined
+  Object.assign(accounts, {
+    enable: async (...given: Parameters<typeof enable>) => {
+      if (late === undefined) late = (await world.kill(did)).holdId
+      return enable(...given)
+    },
+  })
+  await world.bridge.release(did, hold.id, 'r', soc)
+  await world.run(30 * minute)
+  assert.ok(late !== undefined, 'the enable was about to be sent')
+  assert.deepEqual(world.writes('north', 'a'), ['disable'])
+  assert.equal(world.north.enabled('a'), false)
+  await world.releaseByTwo(did, late)
+  await world.run(30 * minute)
+  assert.equal(world.north.enabled('a'), true)
+})
+
+test('readings do not make what waits for the log of the directory ask it more often', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', {}, ['north'])
+  world.north.set('a', false)
+  await world.settleAll(minute)
+  const [own] = await world.open(did)
+  assert.ok(own !== undefined)
+  await world.releaseByTwo(did, own.id)
+  const log = world.runner('north').mount.adapter.accounts?.log
+  assert.ok(log !== undefined)
+  const { read } = log
+  let asked = 0
+  Object.assign(log, {
+    read: (...given: Parameters<typeof read>) => {
+      asked += 1
+      return read(...given)
+    },
+  })
+  for (let times = 0; times < 60; times++) {
+    await world.full()
+    await world.run(10_000)
+  }
+  assert.ok(asked > 0 && asked <= 4, `asked ${asked} times in ten minutes, once in five is enough`)
+})

@@ -111,6 +111,31 @@ describe('a schedule', () => {
     assert.equal(tokyo.nextAt(), undefined)
   })
 
+  it('goes on when the wall clock is set back, and does not wait for it to catch up', {
+    timeout: 60_000,
+  }, async (t) => {
+    const [wall, mono] = [Date.now(), performance.now()]
+    let offMs = 600_000
+    let runs = 0
+    const tell = () => t.mock.timers.setTime(wall + performance.now() - mono + offMs)
+    t.mock.timers.enable({ apis: ['Date'], now: wall + offMs })
+    const ticking = setInterval(tell, 20)
+    const running = schedule({ ...yearly, expression: '* * * * * *', clock: systemClock, task: () => void runs++ })
+    t.after(async () => {
+      clearInterval(ticking)
+      await running.stop()
+    })
+    const again = async () => {
+      const before = runs
+      while (runs < before + 2) await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await again()
+    offMs = 0
+    await again()
+    offMs = 600_000
+    await again()
+  })
+
   it('runs one at a time', async () => {
     const gate = Promise.withResolvers<void>()
     let runs = 0

@@ -58,7 +58,13 @@ test('an override of one DID is watched in the log while the own hold of another
     others: [],
     ...part,
   })
-  const overridden: Account = { ...freshAccount, observed: 'disabled', observedAt: 990, offReadAt: 990, overriddenAt: 950 }
+  const overridden: Account = {
+    ...freshAccount,
+    observed: 'disabled',
+    observedAt: 990,
+    offReadAt: 990,
+    overriddenAt: 950,
+  }
   assert.deepEqual(next(overridden, context({ ownMissing: true })), { do: 'check-override' })
   assert.deepEqual(next(overridden, context({ ownMissing: false })), { do: 'rest' })
   assert.deepEqual(next(overridden, context({})), { do: 'rest' })

@@ -1,0 +1,139 @@
+import { at } from '../e2e/json.ts'
+import type { Account, Member, Tenancies } from './fleet.ts'
+import type { Journal } from './journal.ts'
+
+interface Moment {
+  readonly at: number
+  readonly on: boolean
+  /** The account's own switch is off by an administrator: the bridge must not have done it, nor may it undo it. */
+  readonly foreign: boolean
+}
+
+/** What really is so in the tenants, and since when; readers of a tenant may see it later. */
+export class Truth {
+  readonly #tenancies: Tenancies
+  readonly #journal: Journal
+  readonly #history = new Map<string, Moment[]>()
+  /** Accounts whose own switch an administrator turned off last. */
+  readonly #foreign = new Set<string>()
+  readonly #seen = new Map<string, number>()
+  readonly members: Member[]
+  /** Was gone for a while, and with it every claim of the bridge. */
+  readonly deleted = new Set<string>()
+  /** Switched on by the bridge over an administrator's disable, and neither put back nor enabled by one since. */
+  readonly overruled = new Set<string>()
+  readonly flips = new Map<string, number>()
+  /** Changes that the bridge really made, by account. */
+  readonly written = new Map<string, number>()
+
+  constructor(tenancies: Tenancies, journal: Journal, members: Member[]) {
+    this.#tenancies = tenancies
+    this.#journal = journal
+    this.members = members
+  }
+
+  /** Every switch of the account together. */
+  isOn({ adapter, id }: Pick<Account, 'adapter' | 'id'>): boolean {
+    const { tenant, blueprint } = this.#tenancies[adapter]
+    const state = tenant.get(id)
+    if (state === undefined || state.life !== 'live' || !state.enabled) return false
+    const { isDisabled, disabledByMicrosoftStatus: microsoft, identityParentId } = state.properties
+    if (isDisabled === true || (typeof microsoft === 'string' && microsoft !== 'NotDisabled')) return false
+    if (typeof identityParentId === 'string') return this.isOn({ adapter, id: identityParentId })
+    return state.kind !== 'agentIdentity' || tenant.get(blueprint.id)?.enabled === true
+  }
+
+  /** Somebody other than the bridge keeps it off, by any switch. */
+  isForeign({ adapter, id }: Pick<Account, 'adapter' | 'id'>): boolean {
+    if (this.isOn({ adapter, id })) return false
+    const { tenant, blueprint } = this.#tenancies[adapter]
+    const state = tenant.get(id)
+    if (state === undefined || state.life !== 'live' || this.#foreign.has(id)) return true
+    if (state.properties.isDisabled === true) return true
+    const { identityParentId } = state.properties
+    if (typeof identityParentId === 'string') return this.isForeign({ adapter, id: identityParentId })
+    return state.kind === 'agentIdentity' && tenant.get(blueprint.id)?.enabled !== true
+  }
+
+  /** An administrator's doing, noted with what it changed. */
+  admin(account: Account, member: Member, what: string, change: () => void): void {
+    this.look()
+    const { tenant } = this.#tenancies[account.adapter]
+    const before = tenant.get(account.id)?.properties.accountEnabled !== false
+    change()
+    if (tenant.get(account.id)?.life !== 'live') this.deleted.add(account.id)
+    const after = tenant.get(account.id)?.properties.accountEnabled !== false
+    if (before && !after) this.#foreign.add(account.id)
+    if (after) this.#foreign.delete(account.id)
+    this.overruled.delete(account.id)
+    this.flips.set(account.id, (this.flips.get(account.id) ?? 0) + 1)
+    this.#journal.count(`admin ${what}`)
+    this.#journal.note('admin', [member.did, account.id], `${what} ${account.adapter}/${account.kind} ${account.id}`)
+    this.look()
+  }
+
+  /** Takes in what changed since the last look: what no administrator did was the bridge. */
+  look(): void {
+    this.#requests()
+    const now = Date.now()
+    for (const { did, accounts } of this.members) {
+      for (const account of accounts) {
+        const history = this.#history.get(account.id) ?? []
+        if (history.length === 0) this.#history.set(account.id, history)
+        const last = history.at(-1)
+        this.#overrule(account)
+        const [on, foreign] = [this.isOn(account), this.isForeign(account)]
+        if (last !== undefined && last.on === on && last.foreign === foreign) continue
+        history.push({ at: now, on, foreign })
+        if (history.length > 1)
+          this.#journal.note(
+            'truth',
+            [did, account.id],
+            `${account.adapter}/${account.id} is ${on ? 'on' : foreign ? 'off by others' : 'off by us'}`,
+          )
+      }
+    }
+  }
+
+  #overrule({ adapter, id }: Account): void {
+    if (this.#tenancies[adapter].tenant.get(id)?.properties.accountEnabled === false) this.overruled.delete(id)
+    else if (this.#foreign.delete(id)) this.overruled.add(id)
+  }
+
+  /** The writes of the bridge as the tenants received them. */
+  #requests(): void {
+    for (const { name, tenant, bridge } of Object.values(this.#tenancies)) {
+      const after = this.#seen.get(name) ?? 0
+      const { requests } = tenant
+      for (let index = requests.length - 1; index >= 0; index--) {
+        const seen = requests[index]
+        if (seen === undefined || seen.seq <= after) break
+        if (seen.method !== 'PATCH' || seen.appId !== bridge.appId) continue
+        const id = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(seen.path)?.[0]
+        const enabled = at(seen.body, 'accountEnabled')
+        if (id === undefined || typeof enabled !== 'boolean') continue
+        this.written.set(id, (this.written.get(id) ?? 0) + 1)
+        this.#journal.note(
+          'wire',
+          [id],
+          `${name} received ${enabled ? 'ENABLE' : 'disable'} of ${id} at ${new Date(seen.at).toISOString()}, answered ${seen.status ?? 'nothing'}`,
+        )
+        if (enabled) this.onEnable?.(name, id, seen.at)
+      }
+      this.#seen.set(name, requests.at(-1)?.seq ?? after)
+    }
+  }
+
+  /** Told of each enable that arrives. */
+  onEnable: ((adapter: string, id: string, atMs: number) => void) | undefined
+
+  /** Whether somebody else held it off, or nobody else did, at some moment of the window. */
+  was(id: string, what: 'free' | 'foreign', from: number, until: number): boolean {
+    const history = this.#history.get(id) ?? []
+    return history.some((moment, index) => {
+      const end = history[index + 1]?.at ?? Number.POSITIVE_INFINITY
+      const isSo = what === 'foreign' ? moment.foreign : !moment.foreign
+      return isSo && moment.at <= until && end >= from
+    })
+  }
+}
