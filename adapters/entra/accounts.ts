@@ -5,7 +5,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { offByOurSwitch } from '../switches.ts'
 import type { WriteLane } from './budget.ts'
-import { abortedError, answerError, malformed } from './errors.ts'
+import { abortedError, answerError, laterError, malformed } from './errors.ts'
 import { type BatchItem, type BatchResult, type Graph, MAX_BATCH, unclear } from './graph.ts'
 import {
   isKind,
@@ -23,6 +23,7 @@ import {
   writePurpose,
 } from './kinds.ts'
 import { foundOf } from './lookup.ts'
+import { createRevoker } from './sessions.ts'
 
 export interface SwitcherParts {
   readonly graph: Graph
@@ -39,6 +40,12 @@ export interface Switcher {
   enable(refs: readonly PrincipalRef[], signal: AbortSignal, stillWanted?: () => Promise<void>): Promise<WriteResult[]>
 }
 
+interface Sending {
+  readonly lane: WriteLane
+  readonly signal: AbortSignal
+  readonly stillWanted?: (() => Promise<void>) | undefined
+}
+
 interface Target {
   readonly ref: PrincipalRef
   readonly id: string
@@ -53,7 +60,7 @@ export const BATCH = 100
 const LATER_MS = 1000
 
 export function openSwitcher({ graph, clock, log, spelling, vet, ready }: SwitcherParts): Switcher {
-  let revokeRefused = false
+  const revoke = createRevoker({ graph, clock, log })
 
   const result = (target: Target, outcome: WriteResult['outcome'], error?: BridgeError): WriteResult => ({
     id: target.ref.id,
@@ -90,16 +97,12 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
   })
 
   /** Sends the writes of one chunk in one parallel batch, each with one fallback to the other spelling of its path. */
-  const write = async (
-    targets: readonly Target[],
-    lane: WriteLane,
-    signal: AbortSignal,
-    stillWanted?: () => Promise<void>,
-  ): Promise<WriteResult[]> => {
+  const write = async (targets: readonly Target[], sending: Sending): Promise<WriteResult[]> => {
+    const { lane } = sending
     const enabled = lane === 'write'
     const send = async (items: readonly BatchItem[], kind: Kind) => {
       try {
-        return await graph.writeBatch(items, { purpose: writePurpose[kind], lane, signal, stillWanted })
+        return await graph.writeBatch(items, { ...sending, purpose: writePurpose[kind] })
       } catch (error) {
         return { refused: asBridgeError(error) }
       }
@@ -114,7 +117,7 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     for (const target of targets) {
       const sent = answers.get(`w:${target.id}`)
       if (sent && sent.status >= 200 && sent.status <= 299) results.push(result(target, 'done'))
-      else if (sent && misspelled(target, sent)) results.push(await writeOther(target, lane, signal, sent, stillWanted))
+      else if (sent && misspelled(target, sent)) results.push(await writeOther(target, sent, sending))
       else results.push(failed(target, sent, lane))
     }
     return results
@@ -123,14 +126,9 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
   const misspelled = (target: Target, { status }: BatchResult) =>
     target.kind === 'agentIdentity' && target.exists !== false && (status === 400 || status === 404 || status === 405)
 
-  const writeOther = async (
-    target: Target,
-    lane: WriteLane,
-    signal: AbortSignal,
-    first: BatchResult,
-    stillWanted?: () => Promise<void>,
-  ) => {
-    const options = { purpose: purposes.writeAgents, lane, signal, stillWanted } as const
+  const writeOther = async (target: Target, first: BatchResult, sending: Sending) => {
+    const { lane } = sending
+    const options = { ...sending, purpose: purposes.writeAgents }
     try {
       const answers = await graph.writeBatch([patch(target, lane === 'write', spelling.other(target.id))], options)
       if ('lost' in answers) return result(target, 'lost', answers.lost)
@@ -193,10 +191,10 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
     const sent = answers.get(`w:${target.id}`)
     if (sent && sent.status >= 200 && sent.status <= 299) return result(target, 'done')
     if (target.before?.state === 'absent' && sent?.status === 424) return result(target, 'unsent')
-    if (sent && misspelled(target, sent)) return writeOther(target, 'suspend', signal, sent)
+    if (sent && misspelled(target, sent)) return writeOther(target, sent, { lane: 'suspend', signal })
     if (sent?.status !== 424) return failed(target, sent, 'suspend')
     // The read failed and took the write with it; an unreadable account is written all the same (DESIGN §3, first row).
-    const [alone] = await write([target], 'suspend', signal)
+    const [alone] = await write([target], { lane: 'suspend', signal })
     return alone ?? result(target, 'lost', malformed(options.purpose))
   }
 
@@ -215,28 +213,10 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
       target.before?.state === 'absent' || (target.before && offByOurSwitch(target.before.switches))
     const left = targets.filter((target) => !needless(target))
     graph.budget.giveBack(targets.length - left.length)
-    return [...targets.filter(needless).map((target) => result(target, 'unsent')), ...(await write(left, lane, signal))]
-  }
-
-  /** Best effort: the account is off already, this only ends sessions sooner. */
-  const revoke = async (results: readonly WriteResult[], targets: readonly Target[], signal: AbortSignal) => {
-    const done = new Set(results.filter((each) => each.outcome === 'done').map((each) => each.id))
-    const users = targets.filter(({ ref, kind }) => done.has(ref.id) && (kind === 'user' || kind === 'agentUser'))
-    if (users.length === 0 || revokeRefused) return
-    const items = users.map(({ id }): BatchItem => ({ id, method: 'POST', url: `/users/${id}/revokeSignInSessions` }))
-    const options = { purpose: purposes.revokeSessions, lane: 'write', signal } as const
-    try {
-      const waitMs = await graph.budget.take(items.length, 'write', signal)
-      if (waitMs > 0) throw laterError(waitMs)
-      const answers = await graph.writeBatch(items, options)
-      if ('lost' in answers) throw answers.lost
-      const bad = [...answers.values()].find(({ status }) => status < 200 || status > 299)
-      if (!bad) return
-      revokeRefused = bad.status === 403
-      throw answerError(bad, purposes.revokeSessions, clock.now())
-    } catch (error) {
-      log.warn({ err: error }, 'sign-in sessions of a switched-off user were not revoked')
-    }
+    return [
+      ...targets.filter(needless).map((target) => result(target, 'unsent')),
+      ...(await write(left, { lane, signal })),
+    ]
   }
 
   const each = async (
@@ -295,16 +275,21 @@ export function openSwitcher({ graph, clock, log, spelling, vet, ready }: Switch
           if (error?.code !== 'E_DIRECTORY_THROTTLED') graph.owed.paid(id.toLowerCase())
         }
         // Not waited for: the account is off, and a slow answer must not keep the next suspension waiting.
-        void revoke(results, chunk, signal)
+        void revoke(revocable(results, chunk), signal)
         return results
       }),
     enable: (refs, signal, stillWanted) =>
-      each(refs, 'write', signal, (chunk) => write(chunk, 'write', signal, stillWanted)),
+      each(refs, 'write', signal, (chunk) => write(chunk, { lane: 'write', signal, stillWanted })),
   }
 }
 
-const laterError = (retryAfterMs: number): BridgeError =>
-  new BridgeError('E_DIRECTORY_THROTTLED', 'the write limit of the directory is used up for now', { retryAfterMs })
+/** Users that were switched off just now; agents have no sessions. */
+const revocable = (results: readonly WriteResult[], targets: readonly Target[]): string[] => {
+  const done = new Set(results.filter((each) => each.outcome === 'done').map((each) => each.id))
+  return targets
+    .filter(({ ref, kind }) => done.has(ref.id) && (kind === 'user' || kind === 'agentUser'))
+    .map(({ id }) => id)
+}
 
 const asBridgeError = (error: unknown): BridgeError =>
   error instanceof BridgeError ? error : new BridgeError('E_BUG', 'a directory write failed', { cause: error })

@@ -101,3 +101,7 @@ export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Prom
     signal.removeEventListener('abort', abort)
   }
 }
+
+/** Our own share of the directory's write limit is used up. */
+export const laterError = (retryAfterMs: number): BridgeError =>
+  new BridgeError('E_DIRECTORY_THROTTLED', 'the write limit of the directory is used up for now', { retryAfterMs })

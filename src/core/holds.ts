@@ -1,5 +1,6 @@
+import { highestSeverity } from './account.ts'
 import { BridgeError } from './errors.ts'
-import type { Hold, Origin } from './types.ts'
+import type { Hold, Origin, Severity } from './types.ts'
 
 export const ownOrigin = (adapter: string, id: string): Origin => `adapter:${adapter}/${id}`
 export const cascadeOrigin = (ancestor: string): Origin => `cascade:${ancestor}`
@@ -8,6 +9,13 @@ export const cascadeOrigin = (ancestor: string): Origin => `cascade:${ancestor}`
 export const isOwn = (hold: Pick<Hold, 'origin'>): boolean => !hold.origin.startsWith('cascade:')
 
 export const isDirectory = (hold: Pick<Hold, 'origin'>): boolean => hold.origin.startsWith('adapter:')
+
+/** Rule 10: what a descendant's hold is while an ancestor has these holds of its own; undefined: there is none. */
+export const derivedFrom = (own: readonly Hold[]): { severity: Severity; guarded: boolean } | undefined => {
+  const top = highestSeverity(own)
+  if (top === undefined) return undefined
+  return { severity: top === 'decommission' ? 'disable' : top, guarded: own.every((hold) => hold.guarded) }
+}
 
 /** Who asks for a release: a verified client and its roles. */
 export interface Person {

@@ -30,6 +30,11 @@ import type { Account, Sighting } from './types.ts'
  * | read: enabled, no hold open                      | none     | claimed, ours    | mark none                                   |
  * | read: enabled, after settle, a hold open         | none     | claimed, ours    | drift: claim anew                           |
  * | read: contradicts our own write within settle    | any      | any              | unknown: nothing                            |
+ * | read: enabled, our enable in flight, within      | none     | ours             | unknown: nothing                            |
+ * |   settle of our disable                          |          |                  |                                             |
+ * | read: enabled, then disabled within settle       | none     | claimed, ours    | unknown: nothing                            |
+ * | our first disable refused, or never sent         | none     | claimed          | claimed, unsent: what read "off" is theirs  |
+ * | our disable on somebody else's behalf            | open     | none             | mark none, whatever was read meanwhile      |
  * | read: someone else's switch off                  | none     | any              | own hold; mark none when our switch is on   |
  * | read failed                                      | any      | any              | unknown: nothing                            |
  */
@@ -59,7 +64,9 @@ const contradicts = (account: Account, sighting: Sighting, context: Context, sta
   if (until !== undefined && sighting.begunAt <= until) {
     // Begun before the disable was sent: the adapter's own read, right before the write, tells what was there.
     const before = sighting.begunAt < until - context.settleMs - context.writeTimeoutMs
-    return account.intent === 'disable' ? state === 'on' || before : state === 'off'
+    if (account.intent === 'disable') return state === 'on' || before
+    // On: our enable has landed, unless the read may still show what was before our disable.
+    return state === 'off' || within(account.disabledAckAt)
   }
   if (state === 'off') return !offByUs(account) && within(account.enabledAckAt)
   return (account.mark === 'claimed' || account.mark === 'ours') && within(account.disabledAckAt)
@@ -71,12 +78,18 @@ const place = (account: Account, context: Context, begunAt: number, reason: 'dis
   return { account: seen, own: 'place', reason }
 }
 
+/** No claim of ours. While a write on somebody else's behalf is under way its answer must not count as one either. */
+const freed = (account: Account): Account => ({
+  ...unmarked(account),
+  putBack: account.putBack && account.inFlightUntil !== undefined,
+})
+
 /**
  * Off though no claim of ours says so: somebody else's doing, unless it copies what the account follows. An own hold
  * that only waits for people is not taken back for a copy: the account it follows would never be freed.
  */
 const foreign = (account: Account, stored: Account, context: Context, begunAt: number): Outcome => {
-  const free = { ...unmarked(account), putBack: false }
+  const free = freed(account)
   const isCopy = context.copied && context.inbound && !isTheirs(context) && account.overriddenAt === undefined
   if (isCopy) {
     return { account: { ...free, ...copyOf(stored, begunAt) }, own: 'keep', echo: true }
@@ -105,7 +118,7 @@ export const observe = (stored: Account, sighting: Sighting, context: Context): 
   const seen = settled(saw(account, sighting), sighting, context)
   if (ours === 'off') return off(seen, account, others, sighting, context)
   if (others.length > 0) {
-    const freed = ours === 'on' ? unmarked(onAgain(seen, sighting)) : unsentDropped(seen)
+    const freed = ours === 'on' ? unmarked(onAgain(seen, context)) : unsentDropped(seen)
     return place(freed, context, sighting.begunAt, 'disabled')
   }
   return ours === 'on' ? on(seen, sighting, context) : keep(seen)
@@ -132,7 +145,7 @@ const settled = (account: Account, sighting: Sighting, context: Context): Accoun
     ...answered,
     mark: 'lifted',
     liftedFrom: context.hasLog ? (account.examinedUntil ?? account.claimedAt ?? account.sentAt) : account.liftedFrom,
-    enabledAckAt: sighting.begunAt,
+    enabledAckAt: context.now,
   }
 }
 
@@ -153,13 +166,14 @@ const off = (
     return { account: calm, own: context.own === undefined ? 'keep' : 'cleared', echo: true }
   }
   if (others.length === 0) return foreign(account, stored, context, sighting.begunAt)
-  return place({ ...unmarked(account), putBack: false }, context, sighting.begunAt, 'disabled')
+  return place(freed(account), context, sighting.begunAt, 'disabled')
 }
 
-/** Our switch is on after we had turned it off: reads of the old state may still come. */
-const onAgain = (account: Account, sighting: Sighting): Account => ({
+/** Our switch is on after we had turned it off, or may have: reads of the old state may still come. */
+const onAgain = (account: Account, context: Context): Account => ({
   ...account,
-  enabledAckAt: account.disabledAckAt === undefined ? account.enabledAckAt : sighting.begunAt,
+  // Not the begin of the read: it may have been switched on since.
+  enabledAckAt: offByUs(account) || account.disabledAckAt !== undefined ? context.now : account.enabledAckAt,
 })
 
 const on = (account: Account, sighting: Sighting, context: Context): Outcome => {
@@ -167,7 +181,7 @@ const on = (account: Account, sighting: Sighting, context: Context): Outcome => 
   if (account.putBack && context.writes) return keep(account)
   const own = context.own ? 'cleared' : 'keep'
   const free = {
-    ...onAgain(account, sighting),
+    ...onAgain(account, context),
     putBack: false,
     overriddenAt: undefined,
     copiedAt: undefined,
@@ -208,18 +222,26 @@ export const sending = (account: Account, intent: 'disable' | 'enable', context:
   inFlightUntil: context.now + context.writeTimeoutMs + context.settleMs,
 })
 
+/** Sent some time between the record and now: how long it may still land counts from now. */
+const unanswered = (account: Account, result: WriteResult, context: Context): Account => ({
+  ...account,
+  attempts: account.attempts + 1,
+  lastError: result.error?.code,
+  inFlightUntil: context.now + context.writeTimeoutMs + context.settleMs,
+})
+
 /**
  * The answer to our disable. `first`: nothing had been sent under this claim before it, so that a proving read that
  * says disabled is somebody else's doing.
  */
 export const disabled = (account: Account, result: WriteResult, first: boolean, context: Context): Outcome => {
   const answered = { ...account, intent: undefined, inFlightUntil: undefined }
-  if (result.outcome === 'lost')
-    return keep({ ...account, attempts: account.attempts + 1, lastError: result.error?.code })
+  if (result.outcome === 'lost') return keep(unanswered(account, result, context))
   if (result.outcome !== 'done') {
     const failed = {
       ...answered,
-      sentAt: first ? undefined : account.sentAt,
+      // A reading of "off" meanwhile told of somebody else's doing, not of ours.
+      ...(first && { sentAt: undefined, disabledAckAt: undefined }),
       attempts: account.attempts + 1,
       lastError: result.error?.code,
     }
@@ -252,13 +274,13 @@ export const disabled = (account: Account, result: WriteResult, first: boolean, 
 
 /** The answer to our enable. */
 export const enabled = (account: Account, result: WriteResult, context: Context): Outcome => {
-  if (result.outcome === 'lost')
-    return keep({ ...account, attempts: account.attempts + 1, lastError: result.error?.code })
+  if (result.outcome === 'lost') return keep(unanswered(account, result, context))
   const answered = { ...account, intent: undefined, inFlightUntil: undefined }
   if (result.outcome !== 'done') {
     return keep({ ...answered, attempts: account.attempts + 1, lastError: result.error?.code })
   }
-  const from = account.examinedUntil ?? account.claimedAt ?? account.sentAt ?? context.now
+  // Kept when a read told of it before the answer came.
+  const from = account.liftedFrom ?? account.examinedUntil ?? account.claimedAt ?? account.sentAt ?? context.now
   return keep({
     ...unmarked(answered),
     mark: 'lifted',

@@ -253,12 +253,15 @@ export const attribute = (
   return unproven(account, whole ? 'not-in-log' : 'before-log', log.from)
 }
 
-/** After our enable: a foreign disable between our disable and our enable was switched on by mistake. */
+/**
+ * After our enable: a foreign disable between our disable and our enable was switched on by mistake. One of ours since
+ * then, for another hold, does not make up for it.
+ */
 export const checkLift = (account: Account, log: LogReading): 'clean' | 'wait' | JudgedEntry => {
   const from = (account.liftedFrom ?? 0) - logSkewMs
   const until = account.enabledAckAt ?? 0
-  const last = latestDisable(log.entries, from)
-  if (last !== undefined && !last.ours && last.at <= until + logSkewMs) return last
+  const last = latest(log.entries, ({ ours, trusted }) => !ours && !trusted)
+  if (last?.action === 'disable' && last.at >= from && last.at <= until + logSkewMs) return last
   return log.completeUntil <= until ? 'wait' : 'clean'
 }
 

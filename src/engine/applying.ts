@@ -1,5 +1,6 @@
 import { BridgeError } from '../core/errors.ts'
 import type { FrozenPlan, GuardDirection, PlanRow } from '../core/guard.ts'
+import { freeState } from '../core/reads.ts'
 import type { AccountState, Hold } from '../core/types.ts'
 import { type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
@@ -8,7 +9,6 @@ import { dropPlan, frozenPlan, frozenRows, savePlan } from './frozen.ts'
 import { anyWaits, clearGuard, directions } from './guarding.ts'
 import { principalOf } from './holding.ts'
 import { notReleasable, releaseHold, unguard } from './placing.ts'
-import { freeState } from './reading.ts'
 import type { Applied, Recall } from './recall.ts'
 
 /** Rows read in one call and applied in one transaction: a suspension that comes meanwhile waits for no more. */
@@ -87,7 +87,7 @@ const readRows = async (
   const sightings = await mount.adapter.lookup(principals, signal)
   for (const one of principals) {
     const sighting = sightings.get(one.id)
-    states.set(one.id, freeState(one, sighting && (await heard(deps.store, mount, sighting))))
+    states.set(one.id, freeState(one.account, sighting && (await heard(deps.store, mount, sighting))))
   }
   return states
 }

@@ -1,5 +1,4 @@
-import { highestSeverity } from '../core/account.ts'
-import { cascadeOrigin, isOwn } from '../core/holds.ts'
+import { cascadeOrigin, derivedFrom, isOwn } from '../core/holds.ts'
 import { bulkFrom, isBulk } from '../core/masskill.ts'
 import type { Agent, Did, Hold, Origin, PrincipalKey, Severity } from '../core/types.ts'
 import type { Change } from './change.ts'
@@ -198,16 +197,15 @@ const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids:
     dids.map((did) => ({ did })),
   )
   const presentOf = (did: Did) => open.get(did)?.find((hold) => hold.origin === origin)
-  const top = highestSeverity(own)
-  if (top === undefined) {
+  const derived = derivedFrom(own)
+  if (derived === undefined) {
     for (const did of dids) {
       const present = presentOf(did)
       if (present !== undefined) await releaseHold(change, present, { derived: true })
     }
     return
   }
-  const severity = top === 'decommission' ? 'disable' : top
-  const guarded = own.every((hold) => hold.guarded)
+  const { severity, guarded } = derived
   const reason = `An ancestor is held: ${ancestor}`
   const many = dids.length > bulkFrom || own.every(isBulk)
   const evidence = { ancestor, ...(many && { bulk: true }) }

@@ -1,4 +1,5 @@
-import { offByUs, ourSwitch, switchesOfOthers } from '../core/account.ts'
+import { ourSwitch, switchesOfOthers } from '../core/account.ts'
+import { freeState } from '../core/reads.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { AccountState, Sighting } from '../core/types.ts'
 import type { Deps } from './deps.ts'
@@ -15,7 +16,7 @@ export const readOnce = async (deps: Deps, principal: ScheduledPrincipal): Promi
     const answer = await mount.adapter.lookup([principal], AbortSignal.timeout(timeoutMs))
     const answered = answer.get(principal.id)
     const sighting = answered && (await heard(deps.store, mount, answered))
-    const state = freeState(principal, sighting)
+    const state = freeState(principal.account, sighting)
     return state === 'disabled' && (await isCopy(deps, principal, sighting)) ? 'enabled' : state
   } catch (error) {
     deps.log.warn({ adapter: principal.adapter, principal: principal.id, err: error }, 'reading an account failed')
@@ -29,10 +30,3 @@ const isCopy = async (deps: Deps, principal: ScheduledPrincipal, sighting: Sight
   ourSwitch(sighting.switches) === 'off' &&
   switchesOfOthers(sighting.switches).length === 0 &&
   (await copiedUntil(deps, deps.store, principal, deps.clock.now())) !== undefined
-
-/** What the account would be without our own switch-off: enabled when nobody else holds it off. */
-export const freeState = (principal: ScheduledPrincipal, sighting: Sighting | undefined): AccountState => {
-  if (sighting === undefined) return 'unknown'
-  if (sighting.state !== 'disabled' || !offByUs(principal.account)) return sighting.state
-  return switchesOfOthers(sighting.switches).length > 0 ? 'disabled' : 'enabled'
-}

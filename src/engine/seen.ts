@@ -3,6 +3,7 @@ import type { LogEntry } from '../core/adapter.ts'
 import { confirm } from '../core/confirm.ts'
 import { type Outcome, observe } from '../core/mirror.ts'
 import { next } from '../core/next.ts'
+import { crossedOff } from '../core/reads.ts'
 import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, keptSchedule, resumes, retryIn, scheduleOf } from './context.ts'
@@ -77,24 +78,9 @@ const takeOne = async (c: Change, mount: Mount, recall: Recall, read: Sighting, 
   const plain = await contextFor(c.deps, c.tx, mount, principal, c.now)
   const context = await withCopies(c.deps, c.tx, principal, sighting, plain)
   const outcome = observe(principal.account, sighting, context)
-  const told = wanted(c.deps, outcome.account, sighting)
+  const told = crossedOff(outcome.account, sighting, (attempts) => retryIn(c.deps, attempts))
   const account = readAt === undefined ? told : { ...told, attempts: outcome.account.attempts, readDueAt: readAt }
   await settle(c, mount, recall, { key, sighting, begunMono }, principal.account, { ...outcome, account }, context)
-}
-
-/** Crosses off the read that was asked for; one that told nothing is asked for again, later and later. */
-const wanted = (deps: Deps, account: Account, sighting: Sighting): Account => {
-  if (!sighting.byId) return account
-  const { readDueAt, readAgainAt } = account
-  const asked = readDueAt !== undefined && sighting.begunAt >= readDueAt
-  if (sighting.state === 'unknown') {
-    const attempts = account.attempts + 1
-    return { ...account, attempts, ...(asked && { readDueAt: sighting.begunAt + retryIn(deps, attempts) }) }
-  }
-  const attempts = account.mark === 'claimed' && account.disabledAckAt === undefined ? account.attempts : 0
-  if (!asked) return { ...account, attempts }
-  const again = readAgainAt !== undefined && readAgainAt > sighting.begunAt ? readAgainAt : undefined
-  return { ...account, attempts, readDueAt: again, readAgainAt: undefined }
 }
 
 /** Applies an outcome of the core: own holds, confirmation, alerts, the account row and its schedule, in one transaction. */

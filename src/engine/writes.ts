@@ -2,11 +2,11 @@ import type { Context } from '../core/account.ts'
 import type { PrincipalRef, WriteResult } from '../core/adapter.ts'
 import { BridgeError } from '../core/errors.ts'
 import { disabled, enabled, sending } from '../core/mirror.ts'
-import { next } from '../core/next.ts'
+import { maySend, stillEnables } from '../core/sending.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Account } from '../core/types.ts'
 import { bridge, type Change, change } from './change.ts'
-import { contextFor, retryIn, scheduleOf } from './context.ts'
+import { contextFor, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
 import { withCopies } from './following.ts'
@@ -91,7 +91,7 @@ const begin = async (
       }
       const refused = mount.adapter.vet(principal)
       if (refused !== undefined) {
-        await fail(c, principal, principal.account, refused)
+        await fail(c, principal, principal.account, context, refused)
         continue
       }
       const account = sending(principal.account, intent, context)
@@ -101,22 +101,16 @@ const begin = async (
     return begun
   })
 
-/** I2: no enable is sent unless the mark is ours and no hold is open. */
-const maySend = (intent: 'disable' | 'enable', account: Account, context: Context): boolean => {
-  if (intent === 'disable') return next(account, context).do === 'disable'
-  return (
-    account.mark === 'ours' &&
-    context.own === undefined &&
-    context.others.length === 0 &&
-    next(account, context).do === 'attribute'
-  )
-}
-
 /** A write we may not send: said so on the account, tried again later in case the configuration changes. */
-const fail = async (c: Change, principal: ScheduledPrincipal, account: Account, error: BridgeError): Promise<void> => {
-  const attempts = account.attempts + 1
-  const failed = { ...account, attempts, lastError: error.code }
-  await c.tx.saveAccount(principal, failed, { nextAt: c.now + retryIn(c.deps, attempts, 30_000), lane: 2 })
+const fail = async (
+  c: Change,
+  principal: ScheduledPrincipal,
+  account: Account,
+  context: Context,
+  error: BridgeError,
+): Promise<void> => {
+  const failed = { ...account, attempts: account.attempts + 1, lastError: error.code }
+  await c.tx.saveAccount(principal, failed, scheduleOf(c.deps, failed, context, 30_000))
 }
 
 /** Every id gets a result; a call that throws as a whole may have landed anywhere. */
@@ -177,15 +171,18 @@ export const enable = async (
   const begun = await begin(deps, mount, list, 'enable')
   if (begun.length === 0) return
   deps.probe?.('enable.recorded')
-  // A hold may have been committed together with the intent.
+  // A hold may have been committed together with the intent, or a reading may have told of somebody else's write.
+  const wanted = async ({ principal }: Begun): Promise<boolean> => {
+    const row = await deps.store.principal(principal)
+    return row !== undefined && stillEnables(row.account, await keptOff(deps.store, row))
+  }
   const kept = new Set<string>()
-  for (const { principal } of begun) if (await keptOff(deps.store, principal)) kept.add(principal.id)
+  for (const one of begun) if (!(await wanted(one))) kept.add(one.principal.id)
   const free = begun.filter(({ principal }) => !kept.has(principal.id))
   // Or since, while the adapter waited for a token or its turn: nothing may lie between this look and the wire (I2).
   const stillWanted = async () => {
-    for (const { principal } of free) {
-      if (await keptOff(deps.store, principal))
-        throw new BridgeError('E_ABORTED', 'A hold came before the enable was sent.')
+    for (const one of free) {
+      if (!(await wanted(one))) throw new BridgeError('E_ABORTED', 'A hold came before the enable was sent.')
     }
   }
   const results = await call(

@@ -71,6 +71,8 @@ export interface WorldOptions {
   readonly random?: () => number
   /** The clock of a directory that is not in memory. */
   readonly clock?: ManualClock
+  /** Another directory in place of the one in memory. */
+  readonly adapter?: (name: Home, clock: Clock) => Adapter
 }
 
 /** The death of the process at a probe. */
@@ -78,7 +80,8 @@ export class Death extends Error {}
 
 export const names = ['north', 'south'] as const
 /** The third directory is there only for worlds that name it in `adapters`. */
-export type Name = (typeof names)[number] | 'east'
+export type Home = (typeof names)[number]
+export type Name = Home | 'east'
 
 /** One daemon without HTTP: real store, two directories in memory, a clock that stands still, loops driven by hand. */
 export class World implements AsyncDisposable {
@@ -228,7 +231,10 @@ export class World implements AsyncDisposable {
   #mount(name: Name): Mount {
     const { adapter: given, logless, never } = this.#options.adapters?.[name] ?? {}
     const config = memoryConfig.parse({ kind: 'memory', never: never ?? [] })
-    const adapter = given ?? open(name, config, { clock: this.#ticking }, this.directories[name])
+    const adapter =
+      given ??
+      (name === 'east' ? undefined : this.#options.adapter?.(name, this.#ticking)) ??
+      open(name, config, { clock: this.#ticking }, this.directories[name])
     const { settings } = this
     const { accounts } = adapter
     if (accounts === undefined) throw new Error('the memory adapter writes')

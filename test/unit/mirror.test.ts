@@ -679,7 +679,7 @@ const answers: readonly Answer[] = [
     first: true,
     own: 'keep',
     mark: 'claimed',
-    also: { inFlightUntil: now + settle, attempts: 1, lastError: 'E_DIRECTORY_DOWN', sentAt: now },
+    also: { inFlightUntil: now + timeout + settle, attempts: 1, lastError: 'E_DIRECTORY_DOWN', sentAt: now },
   },
   {
     when: 'refused: nothing was sent',
@@ -756,7 +756,10 @@ test('enable: done lifts the mark and opens the window that the log is read for'
 
 test('enable: lost stays in flight, refused stays ours', () => {
   const lost = enabled({ ...ours, ...enabling }, result('lost', undefined, failure), context()).account
-  assert.deepEqual([lost.mark, lost.intent, lost.inFlightUntil, lost.attempts], ['ours', 'enable', now + settle, 1])
+  assert.deepEqual(
+    [lost.mark, lost.intent, lost.inFlightUntil, lost.attempts],
+    ['ours', 'enable', now + timeout + settle, 1],
+  )
   const refused = enabled({ ...ours, ...enabling }, result('refused', undefined, failure), context()).account
   assert.deepEqual(
     [refused.mark, refused.intent, refused.attempts, refused.lastError],

@@ -1,0 +1,175 @@
+import { createActions } from './actions.ts'
+import type { Core } from './core.ts'
+import { createCodec } from './encode.ts'
+import { Violation } from './glue.ts'
+import { createVisited, hashOf } from './hash.ts'
+import { createInvariants } from './invariants.ts'
+import { type Config, initial, type State } from './state.ts'
+
+export interface Found {
+  /** The rule that was broken. */
+  readonly what: string
+  /** What happened, in order: the shortest way there. */
+  readonly trace: readonly string[]
+}
+
+export interface Result {
+  readonly config: string
+  readonly states: number
+  readonly transitions: number
+  readonly depth: number
+  readonly seconds: number
+  /** False when the bound on states ended the search before its fixpoint. */
+  readonly complete: boolean
+  /** States from which it was checked how things end. */
+  readonly drained: number
+  readonly found: Found | undefined
+}
+
+export interface Bounds {
+  /** Ends the search after so many states. */
+  readonly states?: number
+  /** One state in so many is played on to its end. */
+  readonly drainOneIn?: number
+}
+
+/** Encoded states of one level, one after another. */
+const createLevel = () => {
+  let bytes = new Uint8Array(1 << 16)
+  let ends = new Uint32Array(1 << 10)
+  let [count, size] = [0, 0]
+  return {
+    get count() {
+      return count
+    },
+    push: (state: Uint8Array): void => {
+      if (size + state.length > bytes.length) {
+        const more = new Uint8Array(bytes.length * 2)
+        more.set(bytes)
+        bytes = more
+      }
+      if (count === ends.length) {
+        const more = new Uint32Array(ends.length * 2)
+        more.set(ends)
+        ends = more
+      }
+      bytes.set(state, size)
+      size += state.length
+      ends[count++] = size
+    },
+    at: (index: number): Uint8Array => bytes.subarray(index === 0 ? 0 : ends[index - 1], ends[index]),
+  }
+}
+
+/** Breadth first from the initial state to the fixpoint: the first violation found has the shortest trace there is. */
+export const search = (core: Core, config: Config, { states = Infinity, drainOneIn = 1 }: Bounds = {}): Result => {
+  const begun = performance.now()
+  const actions = createActions(core, config)
+  const codec = createCodec(core, config)
+  const invariants = createInvariants(actions, codec)
+  const visited = createVisited()
+  let parents = new Uint32Array(1 << 15)
+  let [transitions, depth, drained] = [0, 0, 0]
+  let level = createLevel()
+  let coming = createLevel()
+
+  const isSymmetric = config.accounts[0] === config.accounts[1]
+
+  /** The way to a state, played again from the start: among the successors the one with the hash that was kept. */
+  const traceTo = (index: number): { trace: string[]; state: State } => {
+    const way: number[] = []
+    for (let at = index; at > 0; at = parents[at] ?? 0) way.unshift(at)
+    let state = initial(config, core.freshAccount)
+    const trace: string[] = []
+    for (const wanted of way) {
+      let found: { what: string; state: State } | undefined
+      try {
+        actions.successors(state, (what, next) => {
+          if (found !== undefined) return
+          const bytes = codec.encode(next)
+          if (visited.is(wanted, hashOf(bytes, 1), hashOf(bytes, 2))) found = { what, state: next }
+        })
+      } catch (error) {
+        if (!(error instanceof Violation)) throw error
+      }
+      if (found === undefined) throw new Error('the trace cannot be played again')
+      trace.push(found.what)
+      // Played on from its bytes, as in the search, unless that would swap the names of two accounts.
+      state = isSymmetric ? found.state : codec.decode(codec.encode(found.state).slice())
+    }
+    return { trace, state }
+  }
+
+  const visit = (state: State, parent: number): void => {
+    const bytes = codec.encode(state)
+    const [hi, lo] = [hashOf(bytes, 1), hashOf(bytes, 2)]
+    if (!visited.add(hi, lo)) return
+    const index = visited.size - 1
+    if (index >= parents.length) {
+      const more = new Uint32Array(parents.length * 2)
+      more.set(parents)
+      parents = more
+    }
+    parents[index] = parent
+    coming.push(bytes)
+    invariants.always(state)
+    if (drainOneIn === 1 || lo % drainOneIn === 0) {
+      drained += 1
+      invariants.quiet(state)
+    }
+  }
+
+  const result = (found: Found | undefined, complete: boolean): Result => ({
+    config: config.name,
+    states: visited.size,
+    transitions,
+    depth,
+    seconds: Math.round((performance.now() - begun) / 100) / 10,
+    complete,
+    drained,
+    found,
+  })
+
+  let expanding = 0
+  try {
+    actions.checkRules()
+    visit(initial(config, core.freshAccount), 0)
+    for (let first = 0; coming.count > 0; depth++) {
+      ;[level, coming] = [coming, createLevel()]
+      const next = visited.size
+      for (let at = 0; at < level.count; at++) {
+        expanding = first + at
+        if (visited.size > states) return result(undefined, false)
+        actions.successors(codec.decode(level.at(at)), (_, state) => {
+          transitions += 1
+          visit(state, expanding)
+        })
+      }
+      first = next
+    }
+    return result(undefined, true)
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error
+    return result({ what: error.message, trace: blame(expanding, error.message) }, false)
+  }
+
+  /** The trace to the state being expanded, and the step from it that broke the rule. */
+  function blame(index: number, what: string): string[] {
+    const { trace, state } = traceTo(index)
+    let last = 'the step that broke it'
+    const fresh = createInvariants(actions, codec)
+    const labels: string[] = []
+    try {
+      actions.successors(state, (label, next) => {
+        labels.push(label)
+        last = label
+        fresh.always(next)
+        fresh.quiet(next)
+        last = `after: ${label}`
+      })
+    } catch {
+      return [...trace, last, `=> ${what}`]
+    }
+    return [...trace, `=> ${what}`]
+  }
+}

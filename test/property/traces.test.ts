@@ -1,0 +1,26 @@
+import { env } from 'node:process'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { alphabet, type Model, type Setting, Trace } from './traces.ts'
+
+const numRuns = Number(env['FC_RUNS'] ?? 40)
+const seed = env['FC_SEED'] === undefined ? {} : { seed: Number(env['FC_SEED']) }
+
+const setting: fc.Arbitrary<Setting> = fc.record({
+  resume: fc.constantFrom('approval', 'automatic'),
+  staleMs: fc.constantFrom(0, 4_000),
+  auditDelayMs: fc.constantFrom(0, 6_000),
+})
+
+test('random traces over real sockets: the invariants hold in two Entra tenants', async () => {
+  const commands = fc.commands(alphabet, { maxCommands: 25, size: 'max' })
+  const property = fc.asyncProperty(setting, commands, async (chosen, list) => {
+    await using trace = await Trace.open(chosen)
+    const model: Model = { off: new Set() }
+    await fc.asyncModelRun(() => ({ model, real: { trace } }), list)
+    await trace.calm(model)
+  })
+  // On a loaded machine fewer runs must do, unless somebody asked for so many.
+  const limit = env['FC_RUNS'] === undefined ? { interruptAfterTimeLimit: 50_000 } : {}
+  await fc.assert(property, { numRuns, ...seed, ...limit, endOnFailure: env['FC_SHRINK'] === undefined })
+})
