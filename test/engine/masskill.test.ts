@@ -317,3 +317,18 @@ test('agents that share an account: it is claimed once, when all of them are tar
   const { accounts } = (await world.bridge.killed(kill.id, undefined, 10, soc)).kill
   assert.deepEqual([accounts.off, accounts.shared, accounts.pending], [2, 1, 0])
 })
+
+test('what may not be written of many waits among the many, not where single kills are repeated', async () => {
+  await using world = await World.open({ adapters: { north: { never: ['a0', 'alone'] } } })
+  const dids = await fleet(world, 101)
+  await killMany(world, { dids })
+  await world.store.write(async (tx) => {
+    await tx.insertAgent(agent('did:mesh:alone'))
+    await tx.insertPrincipal(principal('did:mesh:alone', 'alone', { adapter: 'north', kind: 'account' }), idle)
+  })
+  await world.kill('did:mesh:alone', soc)
+  await world.run(1_000)
+  const lane = async (id: string) => (await world.store.principal({ adapter: 'north', id }))?.schedule.lane
+  assert.deepEqual([await lane('a0'), await lane('alone')], [4, 2])
+  assert.equal((await world.account('north', 'a0')).lastError, 'E_NEVER')
+})
