@@ -217,8 +217,9 @@ const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids:
   const changed = dids
     .map(presentOf)
     .filter((hold) => hold !== undefined)
-    .filter((hold) => hold.severity !== severity || hold.guarded !== guarded)
-    .map((hold): Hold => ({ ...hold, severity, guarded }))
+    // One of many no more once a single hold asks for it as well: its accounts leave the lane of the many.
+    .filter((hold) => hold.severity !== severity || hold.guarded !== guarded || (isBulk(hold) && !many))
+    .map((hold): Hold => ({ ...hold, severity, guarded, evidence: many ? hold.evidence : evidence }))
   for (const hold of changed) {
     await change.tx.saveHold(hold)
     open.set(

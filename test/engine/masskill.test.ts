@@ -213,6 +213,20 @@ test('a single kill sent after one of hundreds is written before what is left of
   )
 })
 
+test('a single kill of a parent that one of hundreds held takes its descendants out of the lane of the many', async () => {
+  await using world = await World.open()
+  const dids = await fleet(world, 130)
+  const [child = ''] = await fleet(world, 1, { parentDid: dids[99] }, 'c')
+  await killMany(world, { dids })
+  const laneOf = async (id: string) => (await world.store.principal({ adapter: 'north', id }))?.schedule.lane
+  assert.deepEqual([await laneOf('a99'), await laneOf('c0')], [4, 4])
+  const before = await world.origins(child)
+  await world.kill(dids[99] ?? '', soc)
+  assert.deepEqual([await laneOf('a99'), await laneOf('c0')], [0, 0])
+  assert.deepEqual(await world.origins(child), before)
+  assert.equal((await world.bridge.verifyAudit()).ok, true)
+})
+
 test('while calls for many are on the wire, a single kill and one that joins it have calls of their own', async () => {
   await using world = await World.open()
   const dids = await fleet(world, 130)
