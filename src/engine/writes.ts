@@ -48,10 +48,12 @@ export const disable = async (
       const row = await c.tx.principal(principal)
       if (row === undefined || answer === undefined) continue
       const before = answer.before && (await heard(c.tx, mount, answer.before))
-      const result = { ...answer, before: before && (await credible(c, mount, row, before)).sighting }
+      const judged = before && (await credible(c, mount, row, before))
+      const result = { ...answer, before: judged?.sighting }
       const plain = await contextFor(deps, c.tx, mount, row, c.now)
       const context = await withCopies(deps, c.tx, row, result.before, plain)
-      const outcome = disabled(row.account, result, first, context)
+      const answered = disabled(row.account, result, first, context)
+      const outcome = judged?.readAt === undefined ? answered : { ...answered, readAt: judged.readAt }
       count(c, mount, 'disable', result, row.account, context)
       const told = { key: keyOf(row), sighting: result.before, begunMono }
       await settle(c, mount, recall, told, row.account, outcome, context, undefined, result.error?.retryAfterMs)

@@ -138,6 +138,24 @@ test('deleted one after the other, each in a pass of its own: the count is of th
   assert.equal(await held(world, dids), 4)
 })
 
+test('a doubted read that came with a write is repeated too, when nothing is to be written any more', async () => {
+  await using world = await World.open(automatic)
+  const dids = await fleetOf(world, 5, ['north'])
+  world.north.reads.add({ mode: 'gone', times: 5 })
+  const kills: string[] = []
+  for (const did of dids) kills.push((await world.kill(did)).holdId)
+  await world.runner('north').mirror.suspendOnce()
+  await world.runner('north').mirror.drained()
+  assert.deepEqual(await why(world), ['absent'])
+  world.north.reads.clear()
+  for (const [n, did] of dids.entries()) await world.releaseByTwo(did, kills[n] ?? '')
+  await world.settleAll(5 * minute)
+  await world.full()
+  await world.poll()
+  assert.equal((await world.store.countAbsences('north', 0)).pending, 0)
+  assert.deepEqual(await why(world), [])
+})
+
 test('a restart between the two reads: the first one still counts', async () => {
   await using world = await World.open(automatic)
   const dids = await fleetOf(world, 5, ['north'])
