@@ -190,7 +190,8 @@ const on = (account: Account, sighting: Sighting, context: Context): Outcome => 
   if (context.others.length === 0) return { account: { ...unmarked(free), driftAcceptedAt: undefined }, own }
   if (free.mark === 'none' || (free.mark === 'claimed' && free.sentAt === undefined)) return { account: free, own }
   if (free.mark === 'lifted' || isTheirs(context)) return { account: unmarked(free), own }
-  if (free.disabledAckAt === undefined) return keep({ ...free, sentAt: undefined })
+  // Proven by the log, it had landed though no answer came: somebody switched it on since.
+  if (free.mark === 'claimed' && free.disabledAckAt === undefined) return keep({ ...free, sentAt: undefined })
   return drifted(free, sighting, context)
 }
 

@@ -409,6 +409,16 @@ const rows: readonly Row[] = [
     alert: 'drift',
   },
   {
+    when: 'enabled after settle, ours by the log though no answer came: drift too',
+    account: { ...claimedSent, mark: 'ours' },
+    read: enabledRead,
+    context: held,
+    own: 'keep',
+    mark: 'claimed',
+    alert: 'drift',
+    also: { sentAt: undefined, disabledAckAt: undefined, drifts: [now], enabledAckAt: now },
+  },
+  {
     when: 'the fifth drift',
     account: { ...ours, drifts: drifts.slice(1) },
     read: enabledRead,
