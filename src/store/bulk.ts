@@ -53,9 +53,11 @@ const accounts = raw(
     select p.adapter, ${state} ${target} cross join principals p on p.did = i.did and p.shared = 0
     where i.kill_id = ${text('id')}
     union all
-    select p.adapter, ${state} ${target} cross join sharers s on s.did = i.did
-      cross join principals p on p.adapter = s.adapter and p.id = s.id
-    where i.kill_id = ${text('id')}
+    select adapter, state from (
+      select distinct p.adapter, p.id, ${state} ${target} cross join sharers s on s.did = i.did
+        cross join principals p on p.adapter = s.adapter and p.id = s.id
+      where i.kill_id = ${text('id')}
+    )
   ) group by 1, 2 order by 1, 2`,
 )
 const released = raw(
@@ -86,7 +88,12 @@ export const bulkReads = (run: Run): BulkReads => ({
     return row === undefined ? undefined : toKill(row)
   },
   killItems: async (id, after, limit): Promise<KillItem[]> => run.all(itemsOf, { id, after, limit }),
-  killAccounts: (id) => run.all(accounts, { id }),
+  killAccounts: async (id) => {
+    const rows = await run.all(accounts, { id })
+    // Ten thousand targets take their time, and the status counts several kills.
+    await breathe()
+    return rows
+  },
   killReleased: async (id) => (await run.one(released, { id }))?.n ?? 0,
   recentKills: async (since, limit) => (await run.all(recent, { since, limit })).map(toKill),
   unfinishedKills: async () => (await run.all(unfinished)).map(toKill),
