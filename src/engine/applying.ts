@@ -9,6 +9,7 @@ import { dropPlan, frozenPlan, frozenRows, savePlan } from './frozen.ts'
 import { anyWaits, clearGuard, directions } from './guarding.ts'
 import { principalOf } from './holding.ts'
 import { notReleasable, releaseHold, unguard } from './placing.ts'
+import { resumable } from './reading.ts'
 import type { Applied, Recall } from './recall.ts'
 
 /** Rows read in one call and applied in one transaction: a suspension that comes meanwhile waits for no more. */
@@ -61,6 +62,7 @@ const applyAll = async (
     const states = await readRows(
       deps,
       mount,
+      direction,
       part,
       signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     )
@@ -76,6 +78,7 @@ const applyAll = async (
 const readRows = async (
   deps: Deps,
   mount: Mount,
+  direction: GuardDirection,
   rows: readonly PlanRow[],
   signal: AbortSignal,
 ): Promise<Map<string, AccountState>> => {
@@ -87,7 +90,8 @@ const readRows = async (
   const sightings = await mount.adapter.lookup(principals, signal)
   for (const one of principals) {
     const sighting = sightings.get(one.id)
-    states.set(one.id, freeState(one.account, sighting && (await heard(deps.store, mount, sighting))))
+    const seen = async () => freeState(one.account, sighting && (await heard(deps.store, mount, sighting)))
+    states.set(one.id, await (direction === 'resume' ? resumable(deps, mount, one, sighting) : seen()))
   }
   return states
 }

@@ -2,7 +2,7 @@ import { ourSwitch, switchesOfOthers } from '../core/account.ts'
 import { freeState } from '../core/reads.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { AccountState, Sighting } from '../core/types.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
 import { copiedUntil } from './following.ts'
 
@@ -14,14 +14,23 @@ export const readOnce = async (deps: Deps, principal: ScheduledPrincipal): Promi
   if (mount === undefined) return 'unknown'
   try {
     const answer = await mount.adapter.lookup([principal], AbortSignal.timeout(timeoutMs))
-    const answered = answer.get(principal.id)
-    const sighting = answered && (await heard(deps.store, mount, answered))
-    const state = freeState(principal.account, sighting)
-    return state === 'disabled' && (await isCopy(deps, principal, sighting)) ? 'enabled' : state
+    return await resumable(deps, mount, principal, answer.get(principal.id))
   } catch (error) {
     deps.log.warn({ adapter: principal.adapter, principal: principal.id, err: error }, 'reading an account failed')
     return 'unknown'
   }
+}
+
+/** What a reading says of an account that people want on again: what it would be without the bridge's own doing. */
+export const resumable = async (
+  deps: Deps,
+  mount: Mount,
+  principal: ScheduledPrincipal,
+  answered: Sighting | undefined,
+): Promise<AccountState> => {
+  const sighting = answered && (await heard(deps.store, mount, answered))
+  const state = freeState(principal.account, sighting)
+  return state === 'disabled' && (await isCopy(deps, principal, sighting)) ? 'enabled' : state
 }
 
 /** Off only because the account that it follows is: whoever approves does not wait for provisioning. */

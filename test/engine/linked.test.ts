@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { linkFinding } from '../../src/engine/following.ts'
-import { alice, bob, carol, dave, minute, second, soc } from './harness.ts'
+import { alice, bob, carol, dave, minute, policyOf, second, soc } from './harness.ts'
 import { type Follower, followers, Linked, service, withinMs } from './linking.ts'
 
 const did = 'did:mesh:a'
@@ -246,6 +246,31 @@ for (const follower of kinds) {
     await linked.assertFree()
   })
 }
+
+test("the guard's plan of resumes takes a copy for what it is: the follower's hold ends, and all come on again", async () => {
+  const agents = ['a', 'b', 'c']
+  await using linked = await Linked.open({ resume: 'automatic', agents })
+  const { world } = linked
+  world.policy = policyOf({
+    resume: 'automatic',
+    guard: { ...world.policy.guard, resume: { max: 1, percent: 100 }, minAgents: 1_000 },
+  })
+  for (const id of agents) world.south.set(id, false)
+  await world.settleAll(5 * minute)
+  for (const id of agents) world.south.set(id, true)
+  await world.settleAll(10 * minute)
+  // Provisioning copies the accounts that the holds keep off.
+  linked.provision()
+  await world.settleAll(10 * minute)
+  const { plan } = (await world.bridge.guard('south')).resume
+  assert.equal(plan?.rows.length, 2)
+  for (const { did } of plan?.rows ?? []) assert.equal(world.south.enabled(did.slice('did:mesh:'.length)), false)
+  await world.bridge.approveGuard('south', plan?.hash ?? '', carol)
+  const { applied, dropped } = await world.bridge.approveGuard('south', plan?.hash ?? '', dave)
+  assert.deepEqual([applied, dropped], [2, 0])
+  await linked.rest()
+  for (const id of agents) await linked.assertFree(id)
+})
 
 test('a follower with a log and without trusted writers is warned of; its log says nothing of copies', async () => {
   await using linked = await Linked.open()
