@@ -314,7 +314,7 @@ test('a kill of a parent with hundreds of descendants holds all of them in its t
   assert.equal((await world.bridge.verifyAudit()).ok, true)
 })
 
-test('agents that share an account: it is claimed once, when all of them are targets, and left on otherwise', async () => {
+test('agents that share an account: it is claimed and counted once, when all of them are targets, and left on otherwise', async () => {
   await using world = await World.open()
   const shared = { adapter: 'north', kind: 'account', shared: true }
   for (const id of ['s', 't']) world.north.add({ id })
@@ -329,7 +329,7 @@ test('agents that share an account: it is claimed once, when all of them are tar
   await world.run(minute)
   assert.deepEqual([world.north.enabled('s'), world.north.enabled('t')], [false, true])
   const { accounts } = (await world.bridge.killed(kill.id, undefined, 10, soc)).kill
-  assert.deepEqual([accounts.off, accounts.shared, accounts.pending], [2, 1, 0])
+  assert.deepEqual([accounts.total, accounts.off, accounts.shared, accounts.pending], [2, 1, 1, 0])
 })
 
 test('what may not be written of many waits among the many, not where single kills are repeated', async () => {

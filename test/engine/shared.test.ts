@@ -38,16 +38,6 @@ test('a hold on one of two denies that one, and the account they share stays on'
   assert.deepEqual([await signalsOf(world, a), await signalsOf(world, b)], [['suspended'], []])
 })
 
-test('one kill of both: the account they share is counted once', async () => {
-  await using world = await World.open()
-  const dids = await pair(world)
-  const { kill } = await world.bridge.killMany({ targets: { dids }, reason: 'breach' }, 10, soc)
-  assert.deepEqual([kill.accounts.total, kill.accounts.pending], [3, 3])
-  await world.settleAll()
-  const done = (await world.bridge.killed(kill.id, undefined, 10, soc)).kill.accounts
-  assert.deepEqual([done.total, done.off], [3, 3])
-})
-
 for (const logless of [false, true]) {
   test(`the account is off while all are held, and on again with the first release${logless ? ', without a log' : ''}`, async () => {
     await using world = await World.open({ adapters: { north: { logless } } })
