@@ -1,3 +1,4 @@
+import { codeOf } from '../core/errors.ts'
 import type { Lane, ScheduledPrincipal } from '../core/store.ts'
 import { ask } from './asking.ts'
 import { topics } from './bus.ts'
@@ -23,6 +24,8 @@ type Slot = keyof typeof widths
 const lanesOf: Readonly<Record<Slot, Lane>> = { fresh: 0, retry: 2, bulk: 4 }
 const slotNames = ['fresh', 'retry', 'bulk'] as const
 
+const unwritable: ReadonlySet<string> = new Set(['E_STORE_FULL', 'E_STORE_READONLY'])
+
 /** What a look found: more to do at once, nothing before the next due time, or nothing before somebody wakes us. */
 type Looked = 'more' | 'due' | 'wake'
 
@@ -37,6 +40,8 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   const recall = createRecall()
   const jumped = createJumpWatch(deps.clock)
   const busy = new Set<string>()
+  /** Until when (monotonic) accounts are left alone whose disable met a fault of ours: else they would be tried at once. */
+  const faulty = new Map<string, number>()
   const running = new Set<Promise<void>>()
   const slots: Record<Slot, number> = { fresh: 0, retry: 0, bulk: 0 }
   const batch = accounts?.batch ?? look
@@ -78,7 +83,7 @@ export const createMirror = (deps: Deps, mount: Mount) => {
       if (!hasRoom(slot) || restOf(lanesOf[slot]) > 0) continue
       seen.push(...(await deps.store.due(name, lanesOf[slot], now, look)))
     }
-    const due = seen.filter((one) => !busy.has(keyText(one)))
+    const due = seen.filter((one) => !busy.has(keyText(one)) && !isFaulty(keyText(one)))
     if (due.length === 0) return seen.length > 0 ? 'wake' : 'due'
     if ((await deps.store.meta(pausedKey)) !== undefined) return 'wake'
     const found = await jobs(deps, mount, due)
@@ -88,6 +93,12 @@ export const createMirror = (deps: Deps, mount: Mount) => {
     const writes = Map.groupBy(of(true), slotOf)
     for (const slot of slotNames) start(slot, writes.get(slot) ?? [])
     return 'wake'
+  }
+
+  const isFaulty = (key: string): boolean => {
+    if ((faulty.get(key) ?? 0) > deps.clock.mono()) return true
+    faulty.delete(key)
+    return false
   }
 
   const hasRoom = (slot: Slot): boolean => slots[slot] < widths[slot]
@@ -105,7 +116,10 @@ export const createMirror = (deps: Deps, mount: Mount) => {
       slots[slot] += 1
       for (const one of part) busy.add(keyText(one))
       const task = disable(deps, mount, recall, part, never, slot === 'bulk')
-        .catch((error: unknown) => failed('disable', error))
+        .catch((error: unknown) => {
+          for (const one of part) faulty.set(keyText(one), deps.clock.mono() + faultMs)
+          failed('disable', error)
+        })
         .finally(() => {
           slots[slot] -= 1
           running.delete(task)
@@ -170,6 +184,8 @@ export const createMirror = (deps: Deps, mount: Mount) => {
   }
 
   const failed = (what: string, error: unknown): void => {
+    // The store tells once that it takes no writes.
+    if (unwritable.has(codeOf(error))) return
     deps.log.error({ adapter: name, what, err: error }, 'mirror worker failed')
     if (deps.isFatal(error)) deps.fatal(error)
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { bridge, change } from '../../src/engine/change.ts'
+import { storeFull } from '../../src/store/database.ts'
 import { until } from '../e2e/until.ts'
 import { minute, soc, World } from './harness.ts'
 
@@ -119,4 +120,32 @@ test('readings do not make what waits for the log of the directory ask it more o
     await world.run(10_000)
   }
   assert.ok(asked > 0 && asked <= 4, `asked ${asked} times in ten minutes, once in five is enough`)
+})
+
+test('a store that takes no writes is not asked for one in a hot loop; the kill that waits goes out once it does', async () => {
+  await using world = await World.open()
+  await world.kill(await world.agent('a', {}, ['north']))
+  const { store } = world
+  const { write } = store
+  let refused = 0
+  Object.assign(store, {
+    write: async () => {
+      refused += 1
+      throw storeFull(undefined)
+    },
+  })
+  const { mirror } = world.runner('north')
+  const look = async () => {
+    await mirror.suspendOnce()
+    await mirror.drained()
+  }
+  for (let looks = 0; looks < 20; looks++) await look()
+  assert.equal(refused, 1)
+  await world.clock.advance(1_001)
+  await look()
+  assert.equal(refused, 2)
+  Object.assign(store, { write })
+  await world.clock.advance(1_001)
+  await look()
+  assert.equal(world.north.enabled('a'), false)
 })
