@@ -1,8 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { at, listAt, textAt } from '../e2e/json.ts'
 import type { Person, Supervisor } from './daemon.ts'
 import { type Account, adapters, type Member, newMember, registration, type Tenancies } from './fleet.ts'
 import type { Journal } from './journal.ts'
+import { crowd, kill, killMany } from './kills.ts'
 import type { Ledger, Tracked } from './ledger.ts'
 import type { Samples } from './samples.ts'
 import type { Truth } from './truth.ts'
@@ -74,17 +76,6 @@ const pickOf = <T>(list: readonly T[], draw: number | undefined): T | undefined 
   list[Math.floor((draw ?? 0) * list.length)]
 
 export const pathOf = (did: string, rest = ''): string => `/v1/agents/${encodeURIComponent(did)}${rest}`
-
-export const kill = async (play: Play, did: string, by: Person = 'runtime'): Promise<void> => {
-  const { daemon, journal, ledger, samples } = play
-  const idle = samples.beforeKill(did)
-  const answer = await daemon.post(by, '/v1/kill', { agentId: did, reason: 'chaos' })
-  journal.note('ask', [did], `kill by ${by}: ${answer?.status ?? 'no answer'}`)
-  if (answer?.status !== 202) return
-  journal.count('kills')
-  ledger.acknowledged(textAt(answer.body, 'holdId'), did, by, 'kill')
-  samples.killed(did, idle)
-}
 
 const hold = async (play: Play, did: string, by: Person, severity: string): Promise<void> => {
   const answer = await play.daemon.post(by, pathOf(did, '/holds'), { severity, reason: 'chaos' })
@@ -223,9 +214,11 @@ export const act = async (play: Play, { what, draws }: Action, cut: (draw: numbe
     }
     case 'kill':
       return kill(play, member.did)
-    case 'kill-list':
-      await Promise.all(members.slice(0, 5).map(({ did }) => kill(play, did)))
-      return
+    case 'kill-list': {
+      const from = Math.floor(second * Math.max(1, members.length - 8))
+      const dids = members.slice(from, from + 8).map(({ did }) => did)
+      return killMany(play, dids, third < 0.5 ? crowd : [], randomUUID())
+    }
     case 'suspend':
       return hold(play, member.did, 'runtime', 'suspend')
     case 'operator-hold':

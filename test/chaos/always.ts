@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { at } from '../e2e/json.ts'
 import type { Play } from './actions.ts'
 import { didOf } from './ledger.ts'
+import { askReceipts } from './receipts.ts'
 
 /** An enable that was on its way when the hold was committed is not counted against I2: loopback, and this process's own delay. */
 const wireMs = 500
@@ -37,7 +38,14 @@ export const always = async (play: Play, signal: AbortSignal): Promise<void> => 
       delay.reset()
     }
   }
-  await Promise.all([look(), reset(), ask(play, signal), ask(play, signal), askSamples(play, signal)])
+  await Promise.all([
+    look(),
+    reset(),
+    ask(play, signal),
+    ask(play, signal),
+    askSamples(play, signal),
+    askReceipts(play, signal),
+  ])
   delay.disable()
   truth.onEnable = undefined
 }

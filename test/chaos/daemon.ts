@@ -145,6 +145,7 @@ export class Supervisor implements AsyncDisposable {
     this.#origin = undefined
     this.#process?.signal('SIGKILL')
     await this.#process?.ended()
+    this.#readLog()
   }
 
   /** The daemon's own clock is that much off from now on; a restart sets it right. */
@@ -158,7 +159,17 @@ export class Supervisor implements AsyncDisposable {
   async stop(): Promise<number | undefined> {
     this.#origin = undefined
     this.#process?.signal('SIGTERM')
-    return (await this.#process?.ended(60_000))?.code
+    const code = (await this.#process?.ended(60_000))?.code
+    this.#readLog()
+    return code
+  }
+
+  /** Errors of a directory are warnings: an error is something that nobody thought of. */
+  #readLog(): void {
+    const isError = (line: string) =>
+      ['error', 'fatal'].includes(String(at(parsed(line), 'level'))) || line.includes('"E_BUG"')
+    const bad = this.lines.find(isError)
+    this.#journal.check('log', bad === undefined, () => `the daemon logged ${bad}`, [])
   }
 
   /** What it logged. */

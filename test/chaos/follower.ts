@@ -3,6 +3,7 @@ import { at, listAt, textAt } from '../e2e/json.ts'
 import { openStream, type Stream } from '../e2e/stream.ts'
 import { type Supervisor, tokenOf } from './daemon.ts'
 import type { Journal } from './journal.ts'
+import { crowd } from './kills.ts'
 
 /** A runtime with nothing but the stream: it knows whom to hold, through every cut of the connection (I11). */
 export class Follower {
@@ -17,6 +18,8 @@ export class Follower {
   /** When each DID was last told to be suspended. */
   readonly toldAt = new Map<string, number>()
   connected = false
+  /** Holds whose signal this runtime acknowledged, and was told so. */
+  readonly acked = new Set<string>()
 
   /** `remembers`: it resumes from the last event it read; otherwise every connection begins with a snapshot. */
   constructor(name: string, daemon: Supervisor, journal: Journal, remembers: boolean) {
@@ -59,10 +62,19 @@ export class Follower {
         if (frame === undefined) continue
         this.#position = frame.id
         this.#take(frame.event, frame.data)
+        if (frame.event === 'suspended' && this.#remembers && !crowd.includes(textAt(frame.data, 'did')))
+          void this.#ack(textAt(frame.data, 'holdId'), this.position)
       }
       if (stream.isOver) return
       await pause(10)
     }
+  }
+
+  async #ack(hold: string, seq: number): Promise<void> {
+    const answer = await this.#daemon.post('runtime', `/v1/signals/${seq}/ack`, undefined)
+    if (answer?.status !== 204) return
+    this.acked.add(hold)
+    this.#journal.count('acks')
   }
 
   #take(event: string, data: unknown): void {

@@ -3,6 +3,7 @@ import { at, listAt, textAt } from '../e2e/json.ts'
 import { approveGuards, approveReleasable, type Play, register } from './actions.ts'
 import { adapters, capabilityOf } from './fleet.ts'
 import type { Follower } from './follower.ts'
+import { openLegs } from './receipts.ts'
 
 /** Everything that is wrong now, were it quiet: rule, text and whom it concerns. */
 type Wrong = readonly [rule: string, text: string, about: readonly string[]]
@@ -87,6 +88,14 @@ const disagreements = async (play: Play, followers: readonly Follower[]): Promis
   return wrong
 }
 
+/** Receipts are read when all sides agree: before that they are open, and say why. */
+const everything = async (play: Play, followers: readonly Follower[]): Promise<Wrong[] | undefined> => {
+  const found = await disagreements(play, followers)
+  if (found === undefined || found.length > 0) return found
+  const acked = new Set(followers.flatMap((one) => [...one.acked]))
+  return (await openLegs(play, acked))?.map(([text, about]): Wrong => ['receipt', text, about])
+}
+
 /** I6: what the groups give, and nothing else. */
 const capabilitiesOff = ({ tenancies }: Play, { accounts, did }: Play['members'][number], agent: unknown): string[] => {
   const wrong: string[] = []
@@ -150,7 +159,7 @@ export const settle = async (
     // Readings are always due somewhere; a suspension must not be.
     const suspensions = lanes.filter((lane) => at(lane, 'lane') === 'suspend')
     const idle = suspensions.length > 0 && suspensions.every((lane) => at(lane, 'due') === 0)
-    const found = await disagreements(play, followers)
+    const found = await everything(play, followers)
     const same = tripped === 0 && waiting === 0 && now !== undefined && now === before
     wasIdle = idle || (same && wasIdle)
     const still = same && wasIdle
@@ -173,7 +182,7 @@ export const settle = async (
     await pause(settleMs)
   }
   // One for each agent and rule: what agrees leaves no trace of its own.
-  journal.checks += 6 * play.members.length
+  journal.checks += 7 * play.members.length
   for (const [rule, text, about] of wrong) journal.check(rule, false, () => text, about)
   return Date.now() - begun
 }

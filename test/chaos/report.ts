@@ -43,6 +43,7 @@ export const reportOf = (input: Input): { text: string; rows: Row[]; json: unkno
   const faults = counted(play, 'fault ')
   const propagation = Object.fromEntries(directions.map((one) => [one, spreadOf(samples.times[one])]))
   const { violations } = journal
+  const count = (what: string) => journal.counts.get(what) ?? 0
   if (violations.length === 0) rmSync(folder, { recursive: true, force: true })
   const text = violations
     .map(({ rule, text, about }) => `VIOLATION ${rule}: ${text}\n  ${about.join(' ')}\n${timeline(play, about)}`)
@@ -56,8 +57,9 @@ export const reportOf = (input: Input): { text: string; rows: Row[]; json: unkno
     ['kill -9 of the daemon', String(daemon.kills)],
     ['cuts of a stream', String(followers.reduce((total, one) => total + one.cuts, 0))],
     ['at rest after', `${(restMs / 1000).toFixed(1)} s`],
+    ['kills of many, signals acknowledged, receipts read', ['kills of many', 'acks', 'receipts'].map(count).join(', ')],
     ['checks of an invariant', String(journal.checks)],
-    ['own holds unproven (a clock was off)', String(journal.counts.get('own holds unproven') ?? 0)],
+    ['own holds unproven (a clock was off)', String(count('own holds unproven'))],
     ['violations', String(violations.length)],
     ...directions.map((one): Row => {
       const { count, p50, p99 } = spreadOf(samples.times[one])

@@ -127,12 +127,12 @@ export class Truth {
   /** Told of each enable that arrives. */
   onEnable: ((adapter: string, id: string, atMs: number) => void) | undefined
 
-  /** Whether somebody else held it off, or nobody else did, at some moment of the window. */
-  was(id: string, what: 'free' | 'foreign', from: number, until: number): boolean {
+  /** Whether it was off, somebody else held it off, or nobody else did, at some moment of the window. */
+  was(id: string, what: 'free' | 'foreign' | 'off', from: number, until: number): boolean {
     const history = this.#history.get(id) ?? []
     return history.some((moment, index) => {
       const end = history[index + 1]?.at ?? Number.POSITIVE_INFINITY
-      const isSo = what === 'foreign' ? moment.foreign : !moment.foreign
+      const isSo = what === 'off' ? !moment.on : (what === 'foreign') === moment.foreign
       return isSo && moment.at <= until && end >= from
     })
   }
