@@ -5,17 +5,39 @@ import type { Play } from './actions.ts'
 import { didOf } from './ledger.ts'
 import { askReceipts } from './receipts.ts'
 
-/** An enable that was on its way when the hold was committed is not counted against I2: loopback, and this process's own delay. */
+/** An enable that was on its way when the hold was committed is not counted against I2: loopback, and what processes waited. */
 const wireMs = 500
+const windowMs = 2000
+
+/** The longest that something took of late, in this window or the one before: what it delayed may come to light later. */
+class Longest {
+  #before = 0
+  #now = 0
+
+  note(ms: number): void {
+    this.#now = Math.max(this.#now, ms)
+  }
+
+  turn(): void {
+    this.#before = this.#now
+    this.#now = 0
+  }
+
+  get ms(): number {
+    return Math.max(this.#before, this.#now)
+  }
+}
 
 /** What must be true at every moment: checked until the signal. */
 export const always = async (play: Play, signal: AbortSignal): Promise<void> => {
   const delay = monitorEventLoopDelay({ resolution: 20 })
   delay.enable()
+  const waits = new Longest()
   const { journal, ledger, members, samples, truth } = play
   truth.onEnable = (adapter, id, atMs) => {
     const did = didOf(members, id)
-    const slackMs = wireMs + (2 * delay.max) / 1e6
+    waits.note(delay.max / 1e6)
+    const slackMs = wireMs + 2 * waits.ms
     const hold = did === undefined ? undefined : ledger.binding(did, atMs - slackMs)
     journal.check(
       'I2',
@@ -34,15 +56,17 @@ export const always = async (play: Play, signal: AbortSignal): Promise<void> => 
   }
   const reset = async () => {
     while (!signal.aborted) {
-      await pause(2000)
+      await pause(windowMs)
+      waits.note(delay.max / 1e6)
+      waits.turn()
       delay.reset()
     }
   }
   await Promise.all([
     look(),
     reset(),
-    ask(play, signal),
-    ask(play, signal),
+    ask(play, signal, waits),
+    ask(play, signal, waits),
     askSamples(play, signal),
     askReceipts(play, signal),
   ])
@@ -51,7 +75,7 @@ export const always = async (play: Play, signal: AbortSignal): Promise<void> => 
 }
 
 /** I1: asked by DID or by token, an agent with an acknowledged hold is denied. */
-const ask = async (play: Play, signal: AbortSignal): Promise<void> => {
+const ask = async (play: Play, signal: AbortSignal, waits: Longest): Promise<void> => {
   const { daemon, journal, ledger, members, random, tenancies } = play
   while (!signal.aborted) {
     await pause(50)
@@ -72,7 +96,10 @@ const ask = async (play: Play, signal: AbortSignal): Promise<void> => {
           }),
         }
       : { did: member.did }
+    const asked = performance.now()
     const answer = await daemon.post('gateway', '/v1/decisions', question)
+    // By DID it asks nobody else: what it took, the daemon had to wait for its turn.
+    if (answer !== undefined && !byToken) waits.note(performance.now() - asked)
     if (answer === undefined || hold.releasing || hold.releasedAt !== undefined) continue
     journal.check(
       'I1',

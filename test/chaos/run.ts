@@ -11,7 +11,7 @@ import { seeded } from '../../sandbox/random.ts'
 import { plan, play as playFaults, type Step } from '../../sandbox/schedule.ts'
 import { table } from '../bench/figures.ts'
 import { at, listAt } from '../e2e/json.ts'
-import { run } from '../e2e/process.ts'
+import { startProcess } from '../e2e/process.ts'
 import { act, type Play, planActions, register } from './actions.ts'
 import { always } from './always.ts'
 import { checkAudit } from './audit.ts'
@@ -36,7 +36,7 @@ const { values } = parseArgs({
     plan: { type: 'boolean', default: false },
     /** Leaves out faults by name, separated by commas. */
     without: { type: 'string', default: '' },
-    quiet: { type: 'string', default: '240' },
+    quiet: { type: 'string', default: '480' },
   },
 })
 const minutes = Number(values.minutes)
@@ -184,7 +184,8 @@ const main = async (): Promise<number> => {
   await Promise.all([following, checking])
   const code = await daemon.stop()
   journal.check('stop', code === 0, () => `the daemon ended with ${code}:\n${daemon.lines.slice(-5).join('\n')}`, [])
-  const command = await run(['audit', 'verify', '--config', daemon.configFile])
+  await using verifying = startProcess(['audit', 'verify', '--config', daemon.configFile])
+  const command = await verifying.ended(120_000)
   journal.check(
     'I7',
     command.code === 0,
