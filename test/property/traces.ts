@@ -250,6 +250,8 @@ export class Trace implements AsyncDisposable {
 
   async #rest(model: Model): Promise<void> {
     const { world } = this
+    // A replica may still tell the old state to this pass; the passes of a running daemon go on, so here another follows.
+    await world.run(this.setting.staleMs + second)
     await world.full()
     await world.settleAll(12 * minute)
     await this.always()
