@@ -1,6 +1,7 @@
 import { cascadeOrigin, derivedFrom, isOwn } from '../core/holds.ts'
 import { bulkFrom, isBulk } from '../core/masskill.ts'
 import type { Agent, Did, Hold, Origin, PrincipalKey, Severity } from '../core/types.ts'
+import { breathe } from '../lib/breathe.ts'
 import type { Change } from './change.ts'
 import { claimAll, claimMany, didsOf, type Open, openOf } from './claiming.ts'
 import { auditHold, holdEvent, signalOf } from './holdaudit.ts'
@@ -201,7 +202,9 @@ const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids:
   if (derived === undefined) {
     for (const did of dids) {
       const present = presentOf(did)
-      if (present !== undefined) await releaseHold(change, present, { derived: true })
+      if (present === undefined) continue
+      await releaseHold(change, present, { derived: true })
+      await breathe()
     }
     return
   }

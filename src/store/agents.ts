@@ -1,7 +1,7 @@
 import { type ExpressionBuilder, sql } from 'kysely'
 import type { AgentFilter, StoreReads } from '../core/store.ts'
 import type { Agent, Did } from '../core/types.ts'
-import { breathe } from './breathe.ts'
+import { breathe } from '../lib/breathe.ts'
 import { toAgent } from './rows.ts'
 import type { AgentTable, Schema } from './schema.ts'
 import { build, number, type Run, statement, text } from './statement.ts'

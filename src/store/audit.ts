@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { type AuditEntry, type AuditEvent, digestText, genesis, link } from '../core/audit.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { AuditFilter, StoreReads } from '../core/store.ts'
-import { breathe } from './breathe.ts'
+import { breathe } from '../lib/breathe.ts'
 import type { Schema } from './schema.ts'
 import { build, number, type Run, rowWriter, statement, text } from './statement.ts'
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { HeldDid, StoreReads } from '../core/store.ts'
 import type { Did, Hold } from '../core/types.ts'
-import { breathe } from './breathe.ts'
+import { breathe } from '../lib/breathe.ts'
 import { toHeld, toHold, toRelease } from './rows.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
 

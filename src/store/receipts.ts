@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { LegRecord, StoreReads, StoreTx } from '../core/store.ts'
-import { breathe } from './breathe.ts'
+import { breathe } from '../lib/breathe.ts'
 import { fromLeg, toAgent, toHold, toLeg, toPrincipal } from './rows.ts'
 import { principalsOfDids } from './sharers.ts'
 import { build, number, type Run, rowWriter, statement, text } from './statement.ts'

@@ -1,6 +1,6 @@
 import { BridgeError } from '../core/errors.ts'
 import type { StoreTx } from '../core/store.ts'
-import { breathe } from './breathe.ts'
+import { breathe } from '../lib/breathe.ts'
 import { type Connection, causeOf, isFatal, isPassing, sqliteCode, storeError, storeReadonly } from './database.ts'
 import { onReadonlyDisk } from './location.ts'
 import type { Run } from './statement.ts'

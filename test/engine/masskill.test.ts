@@ -346,3 +346,22 @@ test('what may not be written of many waits among the many, not where single kil
   assert.deepEqual([await lane('a0'), await lane('alone')], [4, 2])
   assert.equal((await world.account('north', 'a0')).lastError, 'E_NEVER')
 })
+
+test('while a parent of hundreds is released, other work has its turn', async () => {
+  await using world = await World.open()
+  const root = await world.agent('root')
+  await fleet(world, 300, { parentDid: root }, 'c')
+  const hold = await world.bridge.place(root, { severity: 'suspend', reason: 'r' }, soc)
+  let turns = 0
+  let running = true
+  const count = () => {
+    if (!running) return
+    turns += 1
+    setImmediate(count)
+  }
+  setImmediate(count)
+  await world.bridge.release(root, hold.id, 'r', soc)
+  running = false
+  assert.ok(turns >= 300, `${turns} turns`)
+  assert.equal(await world.store.countOpenHolds(), 0)
+})
