@@ -49,7 +49,7 @@ const disagreements = async (play: Play, followers: readonly Follower[]): Promis
         const cause = at(own, 'evidence', 'cause')
         const told = at(own, 'evidence', 'by') !== undefined
         // Restored as the bridge had left it: nobody can tell who wants it off, so that it waits for a person.
-        const forPeople = cause === 'unproven' || told || truth.deleted.has(id)
+        const forPeople = cause === 'unproven' || told || truth.wasDeleted({ adapter, id })
         const wanted = truth.isForeign({ adapter, id }) || (!on && forPeople)
         if (!wanted)
           wrong.push(['I9', `nobody wants the own hold ${textAt(own, 'id')} of ${name} (${String(cause)})`, [did, id]])

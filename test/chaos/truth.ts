@@ -18,8 +18,7 @@ export class Truth {
   readonly #foreign = new Set<string>()
   readonly #seen = new Map<string, number>()
   readonly members: Member[]
-  /** Was gone for a while, and with it every claim of the bridge. */
-  readonly deleted = new Set<string>()
+  readonly #deleted = new Set<string>()
   /** Switched on by the bridge over an administrator's disable, and neither put back nor enabled by one since. */
   readonly overruled = new Set<string>()
   readonly flips = new Map<string, number>()
@@ -55,13 +54,20 @@ export class Truth {
     return state.kind === 'agentIdentity' && tenant.get(blueprint.id)?.enabled !== true
   }
 
+  /** It, or the account it hangs on, was gone for a while, and with it every claim of the bridge. */
+  wasDeleted({ adapter, id }: Pick<Account, 'adapter' | 'id'>): boolean {
+    if (this.#deleted.has(id)) return true
+    const parent = this.#tenancies[adapter].tenant.get(id)?.properties.identityParentId
+    return typeof parent === 'string' && this.wasDeleted({ adapter, id: parent })
+  }
+
   /** An administrator's doing, noted with what it changed. */
   admin(account: Account, member: Member, what: string, change: () => void): void {
     this.look()
     const { tenant } = this.#tenancies[account.adapter]
     const before = tenant.get(account.id)?.properties.accountEnabled !== false
     change()
-    if (tenant.get(account.id)?.life !== 'live') this.deleted.add(account.id)
+    if (tenant.get(account.id)?.life !== 'live') this.#deleted.add(account.id)
     const after = tenant.get(account.id)?.properties.accountEnabled !== false
     if (before && !after) this.#foreign.add(account.id)
     if (after) this.#foreign.delete(account.id)
