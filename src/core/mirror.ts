@@ -25,6 +25,7 @@ import type { Account, Sighting } from './types.ts'
  * | read: disabled, what it follows is or was (15)   | none     | none, lifted     | mark none; a copy, no hold (follow.ts)      |
  * | read: disabled, after settle                     | none     | lifted, none     | mark none, own hold                         |
  * | read by id: absent                               | any      | any              | mark none, own hold `deleted`               |
+ * |   our enable in flight                           |          |                  |   and a lift to be checked                  |
  * | read: enabled                                    | open     | any, none driving| confirm, then release it (confirm.ts)       |
  * | read: enabled                                    | none     | lifted           | mark none                                   |
  * | read: enabled, no hold open                      | none     | claimed, ours    | mark none                                   |
@@ -106,7 +107,10 @@ export const observe = (stored: Account, sighting: Sighting, context: Context): 
   if (sighting.state === 'absent') {
     if (!sighting.byId) return { ...keep(account), readAt: context.now }
     const gone = { ...unmarked(saw(account, sighting)), intent: undefined, inFlightUntil: undefined, putBack: false }
-    return place(gone, context, sighting.begunAt, 'deleted')
+    const lifted = account.intent === 'enable' && account.mark === 'ours' ? lifting(account, context) : {}
+    // What was to be put back, the log tells once more when it is restored.
+    const back = account.putBack && context.hasLog ? { liftedFrom: 0 } : lifted
+    return place({ ...gone, ...back }, context, sighting.begunAt, 'deleted')
   }
   const others = switchesOfOthers(sighting.switches)
   const ours = ourSwitch(sighting.switches)
@@ -132,22 +136,24 @@ const settledAt = (account: Account, context: Context): number =>
   Math.max(account.inFlightUntil ?? 0, (account.enabledAckAt ?? 0) + context.settleMs) + 1
 
 /**
- * Nothing is in flight any more when the read came after it could have landed, or when it shows that our enable has. A
- * disable without answer stays in flight though the account reads off: it may land again after a later enable.
+ * Nothing is in flight any more when the read came after it could have landed. A disable without answer stays in flight
+ * though the account reads off, for it may land again after a later enable; and so does an enable though it reads on,
+ * for somebody else may have switched it on, and off since.
  */
 const settled = (account: Account, sighting: Sighting, context: Context): Account => {
   if (account.inFlightUntil === undefined) return account
   const lifted = account.intent === 'enable' && ourSwitch(account.switches) === 'on'
-  if (!lifted && sighting.begunAt <= account.inFlightUntil) return account
-  const answered = { ...account, intent: undefined, inFlightUntil: undefined }
-  if (!lifted || account.mark === 'none') return answered
-  return {
-    ...answered,
-    mark: 'lifted',
-    liftedFrom: context.hasLog ? (account.examinedUntil ?? account.claimedAt ?? account.sentAt) : account.liftedFrom,
-    enabledAckAt: context.now,
-  }
+  const isPast = sighting.begunAt > account.inFlightUntil
+  const present = isPast ? { ...account, intent: undefined, inFlightUntil: undefined } : account
+  if (!lifted || account.mark !== 'ours') return present
+  return { ...present, ...lifting(account, context), mark: 'lifted' }
 }
+
+/** Our enable landed, or may have: from where on the log must not show a disable that it undid. */
+const lifting = (account: Account, { hasLog, now }: Context): Pick<Account, 'liftedFrom' | 'enabledAckAt'> => ({
+  liftedFrom: hasLog ? (account.examinedUntil ?? account.claimedAt ?? account.sentAt) : account.liftedFrom,
+  enabledAckAt: now,
+})
 
 /** A claim of which nothing was sent yields to somebody else's switch. */
 const unsentDropped = (account: Account): Account =>

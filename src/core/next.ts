@@ -19,6 +19,7 @@ export { type LogReading, logSkewMs } from './switchlog.ts'
  * | no hold open  | none     | claimed, ours            | attribute, then enable                        |
  * | no hold open  | none     | lifted                   | read until it says enabled                    |
  * | any           | any      | claimed, ours, answered  | prove, before the log forgets our disable     |
+ * | none          | any      | none, claimed, ours      | check-lift, after an enable of ours           |
  * | none²         | none     | none, off as a copy      | check-copy: a person's? still a copy?         |
  *
  * ¹ releasable: it was confirmed on, and only people keep the hold open.
@@ -44,24 +45,36 @@ export const next = (stored: Account, context: Context): Step => {
     const step = earlier(closing(account, context), copyStep(account, context))
     return readDue ? { do: 'read' } : sooner(step, account)
   }
-  if (account.inFlightUntil !== undefined) {
-    if (readDue || context.now > account.inFlightUntil) return { do: 'read' }
-    return sooner({ do: 'rest', until: account.inFlightUntil + 1 }, account)
-  }
+  if (account.inFlightUntil !== undefined && !mayDisable(account))
+    return landing(account, account.inFlightUntil, context)
   if (account.putBack) return { do: 'disable' }
   const step: Step = isTheirs(context)
     ? earlier(closing(account, context), proof(account, context))
     : wanted(account, context)
   if (step.do === 'claim' || step.do === 'disable') return step
+  if (account.inFlightUntil !== undefined) return landing(account, account.inFlightUntil, context)
   if (readDue) return { do: 'read' }
   if (step.do !== 'rest') return sooner(step, account)
-  // Overridden for one DID of a shared account, it is watched for that one though another's own hold is open.
-  if (context.own !== undefined && context.ownMissing !== true) return sooner(step, account)
-  if (context.own === undefined && account.liftedFrom !== undefined && account.mark !== 'lifted') {
+  // Under an own hold too: it may be there for another reason than the disable that our enable undid.
+  if (account.liftedFrom !== undefined && account.mark !== 'lifted' && account.observed !== 'absent') {
     return { do: 'check-lift' }
   }
+  // Overridden for one DID of a shared account, it is watched for that one though another's own hold is open.
+  if (context.own !== undefined && context.ownMissing !== true) return sooner(step, account)
   if (account.overriddenAt !== undefined && context.hasLog) return { do: 'check-override' }
   return sooner(earlier(step, copyStep(account, context)), account)
+}
+
+/**
+ * An enable was seen to have landed, if what was seen was it: a new hold does not wait for the rest of its time. The
+ * log does, for it may land yet.
+ */
+const mayDisable = ({ intent, mark, putBack }: Account): boolean => intent === 'enable' && mark !== 'ours' && !putBack
+
+const landing = (account: Account, until: number, context: Context): Step => {
+  const { readDueAt } = account
+  if (context.now > until || (readDueAt !== undefined && readDueAt <= context.now)) return { do: 'read' }
+  return sooner({ do: 'rest', until: until + 1 }, account)
 }
 
 /** What is to be done first: something now before a rest, the shorter rest before the longer. */

@@ -9,6 +9,15 @@ export const freeState = (account: Account, sighting: Sighting | undefined): Acc
 }
 
 /**
+ * Asks for a read by id. One that is under way may answer what was asked before, and not this: then there is another.
+ */
+export const readWanted = (account: Account, at: number): Account => {
+  const { readDueAt, readAgainAt } = account
+  if (readDueAt === undefined || at <= readDueAt) return { ...account, readDueAt: at }
+  return { ...account, readAgainAt: Math.max(readAgainAt ?? at, at) }
+}
+
+/**
  * Crosses off the read that was asked for; one that told nothing is asked for again, `retryMs` later.
  * @param retryMs the wait after so many failures in a row
  */

@@ -3,7 +3,7 @@ import type { LogEntry } from '../core/adapter.ts'
 import { confirm } from '../core/confirm.ts'
 import { type Outcome, observe } from '../core/mirror.ts'
 import { next } from '../core/next.ts'
-import { crossedOff } from '../core/reads.ts'
+import { crossedOff, readWanted } from '../core/reads.ts'
 import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, keptSchedule, resumes, retryIn, scheduleOf } from './context.ts'
@@ -105,7 +105,7 @@ export const settle = async (
     await auditAccount(c, mount, key, before, account, outcome.alert)
   // What the log told of is looked at as well: it may have changed again since.
   const readAt = outcome.readAt ?? (outcome.own === 'place' && sighting === undefined ? c.now : undefined)
-  if (readAt !== undefined) account = { ...account, readDueAt: Math.min(account.readDueAt ?? readAt, readAt) }
+  if (readAt !== undefined) account = readWanted(account, readAt)
 
   const step = next(account, context).do
   const isUntried = account.attempts === before.attempts && next(before, context).do === step

@@ -172,7 +172,7 @@ export const createActions = (core: Core, config: Config) => {
       log: [...side.log, entryOf(draft, n, intent, true)],
       // On somebody else's behalf it counts as theirs.
       ...(intent === 'disable' && { lastOff: side.account.putBack ? ('admin' as const) : ('us' as const) }),
-      ...(intent === 'enable' && { acked: false }),
+      ...(intent === 'enable' && { acked: false, onByUs: true }),
     })
   }
 
@@ -186,6 +186,7 @@ export const createActions = (core: Core, config: Config) => {
       adminOff: side.on,
       acked: false,
       ...(side.on && { lastOff: 'admin' as const }),
+      onByUs: false,
     })
   }
 
@@ -275,7 +276,8 @@ export const createActions = (core: Core, config: Config) => {
     const read = call.intent === 'disable' ? readings(state, n, true, state.now, !config.hasLog) : [undefined]
     for (const before of read) {
       // Left out: a proving read that is older than an administrator's switching on.
-      if (before !== undefined && before.switches[0]?.state === 'off' && state.sides[n]?.on) continue
+      const isOn = state.sides[n]?.on === true && !state.sides[n].onByUs
+      if (before !== undefined && before.switches[0]?.state === 'off' && isOn) continue
       const proof = before === undefined ? '' : ` after reading "${say(before)}"`
       if (before?.state === 'absent') {
         step(state, emit, `${name} finds no account`, (draft) => {
@@ -356,7 +358,9 @@ export const createActions = (core: Core, config: Config) => {
   /** Only a hold of somebody other than the account's own directory, let pass by the guard, switches it off. */
   const checkWanted = (draft: Draft, n: number): void => {
     const { own: mine, others } = glue.contextOf(draft, n)
-    if (sideOf(draft, n).account.putBack) return
+    const { account } = sideOf(draft, n)
+    if (account.intent === 'disable') throw new Violation('I4: written again while the first may be under way')
+    if (account.putBack) return
     if (mine !== undefined && mine.releasableAt === undefined)
       throw new Violation("table: the account is somebody else's")
     if (others.every(({ guarded }) => guarded)) throw new Violation('rule 8: a write that the guard keeps back')
@@ -395,6 +399,14 @@ export const createActions = (core: Core, config: Config) => {
         return true
       })
     }
+    // Whatever is to be done by now: it may have been taken up long before.
+    if (call === undefined && !busy) {
+      step(state, emit, `the disable of ${idOf(n)} is recorded`, (draft) => {
+        if (!glue.begin(draft, n, 'disable')) return false
+        checkWanted(draftOf(state), n)
+        return true
+      })
+    }
     const todo = core.next(side.account, glue.contextOf(draftOf(state), n))
     switch (todo.do) {
       case 'claim':
@@ -403,13 +415,6 @@ export const createActions = (core: Core, config: Config) => {
           glue.local(draft, n)
           return true
         })
-        break
-      case 'disable':
-        if (call === undefined && !busy)
-          step(state, emit, `the disable of ${idOf(n)} is recorded`, (draft) => {
-            checkWanted(draft, n)
-            return glue.begin(draft, n, 'disable')
-          })
         break
       case 'attribute':
       case 'check-lift':

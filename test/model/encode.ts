@@ -197,7 +197,9 @@ export const createCodec = (core: Core, config: Config) => {
     for (const time of drifts) byte(zero + age(time))
 
     writeHold(own)
-    byte(own === undefined ? 0 : causes.indexOf(side.cause))
+    // Who switched it on counts while a read may still say what was before.
+    const onByUs = side.on && side.onByUs && isStale && side.onChangedAt !== undefined && age(side.onChangedAt) <= 1
+    byte((own === undefined ? 0 : causes.indexOf(side.cause)) | bit(onByUs, 2))
     byte(
       bit(side.on, 0) |
         bit(side.vendorOff, 1) |
@@ -219,7 +221,8 @@ export const createCodec = (core: Core, config: Config) => {
           bit(call.first, 1) |
           (phases.indexOf(call.phase) << 2) |
           (outcomes.indexOf(call.outcome) << 3) |
-          bit(call.before !== undefined, 5),
+          bit(call.before !== undefined, 5) |
+          bit(call.behalf, 6),
       )
       byte(zero + age(call.recordedAt))
       if (call.before !== undefined) {
@@ -322,6 +325,7 @@ export const createCodec = (core: Core, config: Config) => {
     return {
       intent: (flags & 1) !== 0 ? 'enable' : 'disable',
       first: (flags & 2) !== 0,
+      behalf: (flags & 64) !== 0,
       phase: (flags & 4) !== 0 ? 'answered' : 'recorded',
       outcome: outcomes[(flags >> 3) & 3] ?? 'done',
       recordedAt,
@@ -398,7 +402,8 @@ export const createCodec = (core: Core, config: Config) => {
       const { told, kill, suspend, cascade } = holder
       agents[agent] = { told, kill: dated(kill, 1), suspend: dated(suspend, 2), cascade: dated(cascade, 3) }
     }
-    const cause = causes[take()] ?? 'disabled'
+    const extra = take()
+    const cause = causes[extra & 3] ?? 'disabled'
     const truth = take()
     const onChangedAt = time()
     const vendorChangedAt = time()
@@ -419,6 +424,7 @@ export const createCodec = (core: Core, config: Config) => {
       confirmation: first === undefined ? undefined : { firstMono: first },
       on: (truth & 1) !== 0,
       onChangedAt,
+      onByUs: (extra & 4) !== 0,
       vendorOff: (truth & 2) !== 0,
       vendorChangedAt,
       gone: (truth & 4) !== 0,

@@ -233,7 +233,7 @@ export const createGlue = (core: Core, config: Config) => {
     if ((sighting?.byId === true && outcome.own !== 'cleared') || outcome.own === 'place')
       set(draft, side, { confirmation: undefined })
     const readAt = outcome.readAt ?? (outcome.own === 'place' && sighting === undefined ? draft.now : undefined)
-    if (readAt !== undefined) account = { ...account, readDueAt: Math.min(account.readDueAt ?? readAt, readAt) }
+    if (readAt !== undefined) account = core.readWanted(account, readAt)
     save(draft, side, account)
     if (outcome.own === 'place' && context.own === undefined) {
       placeOwn(draft, side, before, outcome, sighting, chance, entry)
@@ -290,7 +290,8 @@ export const createGlue = (core: Core, config: Config) => {
       return
     }
     if (cause === 'unproven') {
-      const provable = config.hasLog || config.budget.lost + config.budget.unread + config.budget.late === 0
+      const provable =
+        config.hasLog || config.budget.lost + config.budget.unread + config.budget.late + config.budget.crashes === 0
       if (provable && lastOff === 'us' && !gone) throw new Violation('I9: ours by the log, yet unproven')
       // From now on it counts as somebody else's.
       set(draft, side, { lastOff: 'admin' })
@@ -368,11 +369,12 @@ export const createGlue = (core: Core, config: Config) => {
   const begin = (draft: Draft, side: number, intent: 'disable' | 'enable'): boolean => {
     const { account } = sideOf(draft, side)
     const context = contextOf(draft, side)
+    const behalf = account.putBack && intent === 'disable'
     if (!core.maySend(intent, account, context)) return false
     const first = account.sentAt === undefined
     save(draft, side, core.sending(account, intent, context))
     set(draft, side, {
-      call: { intent, first, phase: 'recorded', recordedAt: draft.now, outcome: 'done', before: undefined },
+      call: { intent, first, behalf, phase: 'recorded', recordedAt: draft.now, outcome: 'done', before: undefined },
     })
     return true
   }
@@ -394,7 +396,19 @@ export const createGlue = (core: Core, config: Config) => {
       return
     }
     const outcome = core.disabled(account, result, call.first, context)
+    // Overridden meanwhile: two operators ended the hold of the very disable that was put back.
+    if (call.behalf && account.overriddenAt === undefined && outcome.account.mark !== 'none')
+      throw new Violation('I2: what was put back for somebody else became our claim')
     settle(draft, side, { sighting: before, begunMono: call.recordedAt }, account, outcome, context, chance)
+  }
+
+  /** Only a disable that nobody else took back makes the account somebody else's, and then no claim of ours is left. */
+  const checkTheirs = (outcome: Outcome, entry: LogEntry | undefined, reading: LogReading | undefined): void => {
+    if (outcome.account.mark !== 'none') throw new Violation('table: somebody else turned it off, and the mark stays')
+    if (entry === undefined || reading === undefined) return
+    const since = reading.entries.slice(reading.entries.indexOf(entry) + 1)
+    if (since.some(({ action, ours }) => action === 'enable' && !ours))
+      throw new Violation('I4: a disable that was taken back became a hold')
   }
 
   /** What the log said is acted on. True: proven ours, to be switched on. */
@@ -422,8 +436,10 @@ export const createGlue = (core: Core, config: Config) => {
     }
     if (step.do !== 'attribute') return false
     const verdict = core.attribute(account, reading)
-    if (verdict.verdict === 'theirs')
+    if (verdict.verdict === 'theirs') {
+      checkTheirs(verdict.outcome, verdict.entry, reading)
       settle(draft, side, told, account, verdict.outcome, context, chance, verdict.entry)
+    }
     if (verdict.verdict !== 'enable') return false
     save(draft, side, verdict.account)
     return true

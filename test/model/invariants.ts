@@ -52,12 +52,15 @@ export const createInvariants = (actions: Actions, codec: Codec) => {
       const say = (what: string) => new Violation(`${what} (${idOf(n)} at rest)`)
       if (account.inFlightUntil !== undefined) throw say('I5: in flight for ever')
       if (account.mark === 'lifted') throw say('I5: an enable that is never seen')
-      if (glue.writes && account.putBack) throw say('I5: put back for ever')
+      if (glue.writes && account.putBack && !gone) throw say('I5: put back for ever')
       const theirs = own !== undefined && own.releasableAt === undefined
       const driven = others.some((hold) => !hold.guarded)
       const left = config.drift === 'accept' && account.driftAcceptedAt !== undefined
       if (glue.writes && driven && !theirs && isFree(state, side, n) && !left) throw say('I5: held, but on')
-      if (left && others.some(({ severity }) => severity !== 'suspend')) throw say('I5: a kill was left on')
+      if (left && !theirs && others.some(({ severity }) => severity !== 'suspend')) throw say('I5: a kill was left on')
+      const since = account.driftAcceptedAt ?? 0
+      if (left && !theirs && others.some(({ guarded, placedAt }) => !guarded && placedAt > since))
+        throw say('I5: a later hold was left on')
       const parent = config.via && n === 1 ? state.sides[0] : undefined
       if (own === undefined && others.length === 0) {
         if (account.mark !== 'none') throw say('I5: a mark without a hold')
@@ -77,7 +80,7 @@ export const createInvariants = (actions: Actions, codec: Codec) => {
         if (!wanted && side.cause === 'disabled') throw say('I9: an own hold that nobody wants')
       }
       const overridden = account.overriddenAt !== undefined && !config.hasLog
-      if (side.adminOff && on && glue.writes) throw say('I2: an administrator turned it off, and we on')
+      if (side.adminOff && on && !gone && glue.writes) throw say('I2: an administrator turned it off, and we on')
       if (side.adminOff && !gone && inbound && !overridden && own === undefined && others.length === 0)
         throw say('I5: an administrator turned it off, and nothing holds the agent')
       if (side.vendorOff && !gone && inbound && account.overriddenAt === undefined && own === undefined)
@@ -218,6 +221,14 @@ export const createInvariants = (actions: Actions, codec: Codec) => {
     }
   }
 
+  /** What was deleted while it was on against an administrator must not stay so once it is back. */
+  const restorers = (draft: Draft): void => {
+    for (const n of draft.sides.keys()) {
+      const { gone, on, adminOff } = sideOf(draft, n)
+      if (gone && on && adminOff) set(draft, n, { gone: false, dirty: true })
+    }
+  }
+
   const administrators = (draft: Draft): void => {
     for (const n of draft.sides.keys()) {
       const side = sideOf(draft, n)
@@ -256,6 +267,11 @@ export const createInvariants = (actions: Actions, codec: Codec) => {
     people(draft)
     settle(draft)
     atRest(draft)
+    if (config.deletes) {
+      restorers(draft)
+      settle(draft)
+      atRest(draft)
+    }
     administrators(draft)
     settle(draft)
     atRest(draft)

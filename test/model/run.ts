@@ -38,27 +38,39 @@ const atOnce = async (jobs: readonly (() => Promise<void>)[]): Promise<void> => 
 }
 
 const begun = performance.now()
-const totals = { states: 0, transitions: 0, caught: 0, faults: 0 }
+const totals = { states: 0, transitions: 0, ended: 0, caught: 0, faults: 0 }
+
+const report = ({ config, found }: Result): void => {
+  if (found === undefined) return
+  totals.faults += 1
+  print(`${config}: ${found.what}`)
+  for (const step of found.trace) print(`    ${step}`)
+}
 
 const searching = configs.map((config, at) => async () => {
   for (const line of await job('config', String(at))) {
-    const { states, transitions, depth, seconds, complete, found }: Result = JSON.parse(line)
+    const result: Result = JSON.parse(line)
+    const { states, transitions, depth, seconds, complete } = result
     totals.states += states
     totals.transitions += transitions
-    const verdict = found === undefined ? (complete ? 'holds in every state' : 'holds as far as searched') : found.what
-    print(`${config.name}: ${states} states, ${transitions} steps, depth ${depth}, ${seconds} s: ${verdict}`)
-    if (found === undefined) continue
-    totals.faults += 1
-    for (const step of found?.trace ?? []) print(`    ${step}`)
+    totals.ended += complete ? 1 : 0
+    const verdict = complete ? 'holds in every state' : 'capped, holds as far as searched'
+    const says = result.found?.what ?? verdict
+    print(`${config.name}: ${states} states, ${transitions} steps, depth ${depth}, ${seconds} s: ${says}`)
+    report(result)
   }
 })
 
+/** How far each hunt had to go: so far it must find nothing in the rules as they are. */
+const wanted = new Map<string, number>()
 const slices = 8
 const mutating = Array.from({ length: slices }, (_, slice) => async () => {
   for (const line of await job('mutants', String(slice), String(slices))) {
-    const { at, found }: { at: number; found?: string } = JSON.parse(line)
+    const { at, found, states }: { at: number; found?: string; states: number } = JSON.parse(line)
     if (found !== undefined) {
       totals.caught += 1
+      const hunt = mutants[at]?.hunt ?? ''
+      wanted.set(hunt, Math.max(wanted.get(hunt) ?? 0, states))
       continue
     }
     totals.faults += 1
@@ -68,8 +80,12 @@ const mutating = Array.from({ length: slices }, (_, slice) => async () => {
 })
 
 await atOnce([...searching, ...mutating])
+const confirming = [...wanted].map(([hunt, states]) => async () => {
+  for (const line of await job('hunt', hunt, String(states))) report(JSON.parse(line))
+})
+await atOnce(confirming)
 const seconds = Math.round((performance.now() - begun) / 1000)
 print(
-  `${totals.states} states, ${totals.transitions} steps, ${totals.caught} of ${mutants.length} mutants caught, ${seconds} s`,
+  `${totals.states} states, ${totals.transitions} steps, ${totals.ended} of ${configs.length} to the fixpoint, ${totals.caught} of ${mutants.length} mutants caught, ${seconds} s`,
 )
 if (totals.faults > 0) process.exitCode = 1

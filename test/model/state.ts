@@ -64,6 +64,8 @@ export interface Config {
 export interface Call {
   readonly intent: 'disable' | 'enable'
   readonly first: boolean
+  /** On behalf of somebody whose disable we undid. */
+  readonly behalf: boolean
   readonly phase: 'recorded' | 'answered'
   readonly recordedAt: number
   readonly outcome: 'done' | 'refused' | 'lost' | 'unsent'
@@ -94,6 +96,8 @@ export interface Side {
   // The directory's
   readonly on: boolean
   readonly onChangedAt: number | undefined
+  /** The last to switch it on was us. */
+  readonly onByUs: boolean
   readonly vendorOff: boolean
   readonly vendorChangedAt: number | undefined
   readonly gone: boolean
@@ -147,6 +151,7 @@ export const initial = (config: Config, fresh: Account): State => {
     confirmation: undefined,
     on: true,
     onChangedAt: undefined,
+    onByUs: false,
     vendorOff: false,
     vendorChangedAt: undefined,
     gone: false,

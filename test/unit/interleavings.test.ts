@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { claimed } from '../../src/core/account.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import { disabled, enabled, observe, sending } from '../../src/core/mirror.ts'
 import { checkLift, next } from '../../src/core/next.ts'
+import { crossedOff, readWanted } from '../../src/core/reads.ts'
 import { stillEnables } from '../../src/core/sending.ts'
 import {
   account,
@@ -28,7 +30,35 @@ test('our enable is under way: a read that may be older than our disable does no
   const { account: after } = observe(under, enabledRead, context())
   assert.deepEqual([after.mark, after.intent], ['ours', 'enable'])
   const later = observe(under, { ...enabledRead, begunAt: now + 1 }, context({ now: now + 1 }))
-  assert.equal(later.account.intent, undefined)
+  assert.equal(later.account.mark, 'none')
+})
+
+test('our enable without an answer, read on: it may be somebody else who switched it on, and ours may land yet', () => {
+  const under = sending({ ...ours, examinedUntil: past }, 'enable', context())
+  const { account: after } = observe(under, { ...enabledRead, begunAt: now + 1 }, context({ now: now + 1 }))
+  assert.deepEqual([after.mark, after.intent, after.liftedFrom], ['none', 'enable', past])
+  const until = now + timeout + settle
+  // The log would not show yet whose disable it undid; a new hold does not wait for that.
+  assert.deepEqual(next(after, context({ now: now + 2 })), { do: 'rest', until: until + 1 })
+  assert.equal(next(after, context({ now: now + 2, others: [kill] })).do, 'claim')
+  const claim = claimed(after, now + 2)
+  assert.equal(next(claim, context({ now: now + 2, others: [kill] })).do, 'disable')
+  assert.equal(
+    observe(claim, { ...enabledRead, begunAt: now + 3 }, context({ others: [kill] })).account.mark,
+    'claimed',
+  )
+  const last = context({ now: until + 1 })
+  assert.equal(next(after, last).do, 'read')
+  const read = observe(after, { ...enabledRead, begunAt: until + 1 }, last).account
+  assert.deepEqual([read.inFlightUntil, next(read, last).do], [undefined, 'check-lift'])
+})
+
+test('held for another reason since our enable: the foreign disable that it undid is put back all the same', () => {
+  const on = account({ observed: 'enabled', observedAt: now, liftedFrom: past, enabledAckAt: past })
+  for (const held of [own, { ...own, releasableAt: past }])
+    assert.equal(next(on, context({ own: held })).do, 'check-lift')
+  // Deleted: there is nothing to be put back before it is restored.
+  assert.equal(next({ ...on, observed: 'absent' }, context({ own })).do, 'read')
 })
 
 test('a disable without answer, then read on: within settle a read that says off may show our own', () => {
@@ -37,6 +67,29 @@ test('a disable without answer, then read on: within settle a read that says off
   assert.deepEqual([off.own, off.readAt], ['keep', now + settle + 1])
   const after = { ...disabledRead, begunAt: now + settle + 1 }
   assert.equal(observe(on, after, context({ now: now + settle + 1, others: [kill] })).own, 'place')
+})
+
+test('deleted while our enable is under way: restored, the log tells whether it undid a foreign disable', () => {
+  const under = sending({ ...ours, examinedUntil: past }, 'enable', context())
+  const gone = { ...disabledRead, state: 'absent', switches: [] } as const
+  const { account: after } = observe(under, gone, context())
+  assert.deepEqual([after.mark, after.intent, after.liftedFrom, after.enabledAckAt], ['none', undefined, past, now])
+  assert.equal(observe(ours, gone, context()).account.liftedFrom, undefined)
+  // Deleted before a foreign disable could be put back: somebody may have switched it on when it is restored.
+  const back = observe(account({ putBack: true }), gone, context({ own })).account
+  assert.deepEqual([back.putBack, back.liftedFrom], [false, 0])
+  const on = observe(back, { ...enabledRead, begunAt: now + 1 }, context({ own, now: now + 1 })).account
+  assert.equal(next(on, context({ own, now: now + 1 })).do, 'check-lift')
+})
+
+test('a read under way answers what was asked before it was begun, not what was asked since', () => {
+  const asked = readWanted(readWanted(account(), now - 2), now)
+  const slow = crossedOff(asked, { ...enabledRead, begunAt: now - 1 }, () => settle)
+  assert.deepEqual([slow.readDueAt, slow.readAgainAt], [now, undefined])
+  const both = crossedOff(asked, { ...enabledRead, begunAt: now }, () => settle)
+  assert.deepEqual([both.readDueAt, both.readAgainAt], [undefined, undefined])
+  // Sooner than planned: that one read will do.
+  assert.equal(readWanted(readWanted(account(), now + settle), now).readDueAt, now)
 })
 
 test('a slow read says on: settle counts from its answer, for it may have been switched on since it was begun', () => {

@@ -563,7 +563,7 @@ const rows: readonly Row[] = [
     read: enabledRead,
     own: 'keep',
     mark: 'none',
-    also: { inFlightUntil: undefined, enabledAckAt: now, liftedFrom: past },
+    also: { intent: 'enable', enabledAckAt: now, liftedFrom: past },
   },
   {
     when: 'enabled, an enable in flight, held since: no drift',

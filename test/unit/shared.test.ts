@@ -70,5 +70,5 @@ test('an override of one DID is watched in the log while the own hold of another
   assert.deepEqual(next(overridden, context({})), { do: 'rest' })
   assert.deepEqual(next(overridden, context({ ownMissing: true, hasLog: false })), { do: 'rest' })
   const lifted: Account = { ...freshAccount, observed: 'enabled', observedAt: 900, liftedFrom: 800 }
-  assert.deepEqual(next(lifted, context({ ownMissing: true })), { do: 'rest' })
+  assert.deepEqual(next(lifted, context({ ownMissing: true })), { do: 'check-lift' })
 })
