@@ -28,7 +28,8 @@ const of = (file: File, hunt: string, text: string, becomes: string): Mutant => 
  * - "attribute" in `maySend`: mark and holds are looked at beside it, so only a read that is due could come in between;
  * - `liftedFrom` and `examinedUntil` before `claimedAt` in `enabled`: the skew covers the few ticks between them;
  * - `via` and "off" in `withoutEchoes`: here one account hangs on one other, and a switch that is on switches nothing off.
- *   With several it is the engine that looks them up (`test/engine`).
+ *   With several it is the engine that looks them up (`test/engine`);
+ * - `freeState` of an account that we hold off: people could not release its own hold before ours, only after it.
  *
  * Not reached, for the model has no linked directories, no restored store and a log that forgets nothing: copies,
  * `trusted`, `restoredAt`, `beforeLog`, `proof`, and a log that begins too late (`test/unit` has a row for each).
@@ -310,7 +311,6 @@ export const mutants: readonly Mutant[] = [
   of('holds', 'family', "!hold.origin.startsWith('cascade:')", 'hold.origin.length > 0'),
 
   // src/core/reads.ts
-  of('reads', 'people', "sighting.state !== 'disabled' || !offByUs(account)", "sighting.state !== 'disabled'"),
   of('reads', 'plain', 'if (!asked) return { ...account, attempts }', 'if (asked) return { ...account, attempts }'),
 
   of('reads', 'slowgone', 'readAgainAt: Math.max(readAgainAt ?? at, at)', 'readAgainAt'),
