@@ -9,7 +9,7 @@ import { search } from './search.ts'
 /** One search in a process of its own: `config <n>`, `hunt <name> <states>` or `mutants <first> <step>`; a line of JSON for each result. */
 const [kind, first, step] = argv.slice(2)
 /** Ends a search that would take too long; without a bound each goes on to its fixpoint. */
-const most = Number(env['MODEL_STATES'] ?? 50_000)
+const most = Number(env['MODEL_STATES'] ?? 200_000)
 const say = (line: unknown) => stdout.write(`${JSON.stringify(line)}\n`)
 const rules = join(import.meta.dirname, '../../src/core')
 
