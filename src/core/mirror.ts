@@ -100,13 +100,19 @@ const foreign = (account: Account, stored: Account, context: Context, begunAt: n
   return overdue ? { ...outcome, alert: 'copy-overdue' } : outcome
 }
 
+const unflown = { intent: undefined, inFlightUntil: undefined, putBack: false }
+
 /** A reading arrived. Old news (begun before one already told) and unknowns change nothing. */
 export const observe = (stored: Account, sighting: Sighting, context: Context): Outcome => {
   if (sighting.state === 'unknown' || isOld(stored, sighting, context)) return keep(stored)
   const account = rebased(stored, context)
   if (sighting.state === 'absent') {
     if (!sighting.byId) return { ...keep(account), readAt: context.now }
-    const gone = { ...unmarked(saw(account, sighting)), intent: undefined, inFlightUntil: undefined, putBack: false }
+    const { inFlightUntil, intent } = account
+    // While the write on somebody else's behalf is under way its answer must not count as a claim of ours.
+    const isFlying = account.putBack && inFlightUntil !== undefined && sighting.begunAt <= inFlightUntil
+    const flight = isFlying ? { intent, inFlightUntil, putBack: true } : unflown
+    const gone = { ...unmarked(saw(account, sighting)), ...flight }
     const lifted = account.intent === 'enable' && account.mark === 'ours' ? lifting(account, context) : {}
     // What was to be put back, the log tells once more when it is restored.
     const back = account.putBack && context.hasLog ? { liftedFrom: 0 } : lifted

@@ -48,7 +48,9 @@ const down = (at: number): number => Math.floor(at / tickMs) * tickMs
 /** Entries that no present or coming question can tell from their absence are dropped. */
 export const pruned = (side: Side, now: number, hasLog: boolean): readonly LogEntry[] => {
   if (!hasLog || side.log.length === 0) return []
-  const { claimedAt, sentAt, disabledAckAt, liftedFrom, overriddenAt } = side.account
+  const { claimedAt, sentAt, disabledAckAt, overriddenAt, putBack } = side.account
+  // Deleted before it was put back, it is looked for in the log from the beginning.
+  const liftedFrom = putBack ? 0 : side.account.liftedFrom
   const skew = tickMs * 1.5
   const from = Math.min(now, claimedAt ?? now, sentAt ?? now, disabledAckAt ?? now, liftedFrom ?? now) - skew
   const least = Math.min(from, overriddenAt === undefined ? now : overriddenAt + 1)
@@ -132,7 +134,7 @@ export const createCodec = (core: Core, config: Config) => {
     const liftedFrom = opened(account.liftedFrom)
     const { examinedUntil } = account
     const claimedAt = account.sentAt === undefined ? account.claimedAt : opened(account.claimedAt)
-    const lifting = account.liftedFrom !== undefined
+    const lifting = account.liftedFrom !== undefined || account.putBack
     const acked = account.disabledAckAt
     const overridden = account.overriddenAt === undefined ? undefined : down(account.overriddenAt)
     const sent = acked !== undefined && account.sentAt !== undefined && acked >= account.sentAt ? acked : account.sentAt

@@ -106,6 +106,17 @@ test('put back, and read off before the answer: the answer claims nothing', () =
   assert.deepEqual([after.mark, after.putBack, after.disabledAckAt], ['none', false, undefined])
 })
 
+test('put back, and deleted before the answer: the answer claims nothing, and what cannot land any more is dropped', () => {
+  const under = sending(account({ putBack: true }), 'disable', context({ own }))
+  const gone = { ...disabledRead, state: 'absent', switches: [] } as const
+  const read = observe(under, gone, context({ own })).account
+  const { account: after } = disabled(read, { id: 'a', outcome: 'done', before: enabledRead }, true, context({ own }))
+  assert.deepEqual([after.mark, after.putBack, after.liftedFrom], ['none', false, 0])
+  const later = now + timeout + settle + 1
+  const dropped = observe(read, { ...gone, begunAt: later }, context({ own, now: later })).account
+  assert.deepEqual([dropped.putBack, dropped.inFlightUntil, dropped.liftedFrom], [false, undefined, 0])
+})
+
 test('a first disable that was never sent: a read that said off meanwhile does not stand for its answer', () => {
   const under = sending(claimedUnsent, 'disable', context({ now: now - 10, others: [kill] }))
   const read = observe(under, disabledRead, context({ others: [kill] })).account
