@@ -186,6 +186,12 @@ export const mutants: readonly Mutant[] = [
   of('mirror', 'behind', 'liftedFrom: context.hasLog ? from : undefined', 'liftedFrom: undefined'),
 
   of('mirror', 'behalf', 'putBack: account.putBack && account.inFlightUntil !== undefined', 'putBack: false'),
+  of(
+    'mirror',
+    'goneLift',
+    'const flight = isFlying ? { intent, inFlightUntil, putBack: true } : unflown',
+    'const flight = unflown',
+  ),
   of('mirror', 'twice', 'first && !maybeOurs', 'first'),
   of('mirror', 'lateon', 'const present = isPast ?', 'const present = isPast || lifted ?'),
   of(
