@@ -75,7 +75,7 @@ export const mutants: readonly Mutant[] = [
   of('mirror', 'plain', "if (sighting.state === 'unknown' || isOld", 'if (isOld'),
   of('mirror', 'deletes', 'if (!sighting.byId) return', 'if (false) return'),
   of('mirror', 'deletes', '{ ...keep(account), readAt: context.now }', 'keep(account)'),
-  of('mirror', 'deletes', '...unmarked(saw(account, sighting)), intent', '...saw(account, sighting), intent'),
+  of('mirror', 'deletes', '...unmarked(saw(account, sighting)), ...flight', '...saw(account, sighting), ...flight'),
   of(
     'mirror',
     'switches',
