@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { hunts } from './configs.ts'
@@ -7,7 +8,8 @@ import { mutants, quick } from './mutants.ts'
 import { hunt } from './mutate.ts'
 import { search } from './search.ts'
 
-const core = await loadCore(join(import.meta.dirname, '../../src/core'))
+const rules = join(import.meta.dirname, '../../src/core')
+const core = await loadCore(rules)
 
 for (const name of ['plain', 'confirm', 'outbound', 'deletes'] as const) {
   test(`the rules hold in every state that can be reached: ${name}`, () => {
@@ -25,5 +27,12 @@ test('a search finds what a changed rule breaks, and the way there', async () =>
     const { found } = (await hunt(mutant, 6_000)).result
     assert.ok(found, `not caught: ${text}`)
     assert.ok(found.trace.length > 1)
+  }
+})
+
+test('every rule that is to be changed stands once in its file, and has a hunt', () => {
+  for (const { file, hunt: name, text } of mutants) {
+    assert.equal(readFileSync(join(rules, `${file}.ts`), 'utf8').split(text).length, 2, `${file}.ts: ${text}`)
+    assert.ok(hunts[name], name)
   }
 })
