@@ -127,6 +127,18 @@ const playAll = async (follower: Follower, chain: boolean, commands: readonly Co
 }
 
 const atRest = async ({ where, world }: Linked): Promise<void> => {
+  /**
+   * It copied what an administrator did to an account that it follows. Taken back there before anybody read it, that is
+   * not seen, and the copy is held until a person looks (docs/mirror.md, what is not guaranteed).
+   */
+  const copied = (name: Name, at = 0): boolean =>
+    where.slice(0, where.indexOf(name)).some((leader) => {
+      const off = world.directories[leader].history.findLast(
+        // What we did in the same moment came after: it was for the copy's hold.
+        (one) => one.action === 'disable' && (one.at < at || (one.at === at && one.actor === 'admin')),
+      )
+      return off?.actor === 'admin'
+    })
   const open = await world.open(did)
   for (const name of where) {
     const account = await world.account(name, 'a')
@@ -139,7 +151,7 @@ const atRest = async ({ where, world }: Linked): Promise<void> => {
       if (open.length === 0) assert.equal(account.mark, 'none', `I5: a mark without a hold: ${say}`)
     } else {
       assert.equal(on, false, `I9: a dead hold: ${say}`)
-      const reason = own.evidence['cause'] === 'unproven' || last?.actor === 'admin'
+      const reason = own.evidence['cause'] === 'unproven' || last?.actor === 'admin' || copied(name, last?.at)
       assert.ok(reason, `I4: held for what no person did: ${say}`)
     }
   }

@@ -37,7 +37,7 @@ test('the API docs of a running daemon are readable in a browser that can reach 
     await page.getByText('/v1/kill', { exact: true }).first().waitFor()
     assert.ok((await page.locator('.opblock').count()) > 20)
     await page.getByText('/v1/kill', { exact: true }).first().click()
-    await page.getByText('Answered once the hold is durable').waitFor()
+    await page.getByText('Answered once every hold is durable').waitFor()
     if (process.env.SCREENSHOT !== undefined) await page.screenshot({ path: process.env.SCREENSHOT })
     assert.deepEqual(foreign, [])
     assert.deepEqual(errors, [])
