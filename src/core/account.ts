@@ -98,6 +98,10 @@ export const unmarked = (account: Account): Account => ({
   attempts: 0,
 })
 
+/** A claim of which nothing was sent yields to somebody else's switch. */
+export const unsentDropped = (account: Account): Account =>
+  account.mark === 'claimed' && account.sentAt === undefined ? unmarked(account) : account
+
 /** Claims the switch: to be committed before anything is sent. */
 export const claimed = (account: Account, now: number): Account => ({
   ...unmarked(account),

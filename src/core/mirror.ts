@@ -9,6 +9,7 @@ import {
   saw,
   switchesOfOthers,
   unmarked,
+  unsentDropped,
 } from './account.ts'
 import type { WriteResult } from './adapter.ts'
 import { copyOf } from './follow.ts'
@@ -108,11 +109,9 @@ export const observe = (stored: Account, sighting: Sighting, context: Context): 
   const account = rebased(stored, context)
   if (sighting.state === 'absent') {
     if (!sighting.byId) return { ...keep(account), readAt: context.now }
-    const { inFlightUntil, intent } = account
     // While the write on somebody else's behalf is under way its answer must not count as a claim of ours.
-    const isFlying = account.putBack && inFlightUntil !== undefined && sighting.begunAt <= inFlightUntil
-    const flight = isFlying ? { intent, inFlightUntil, putBack: true } : unflown
-    const gone = { ...unmarked(saw(account, sighting)), ...flight }
+    const isFlying = account.putBack && sighting.begunAt <= (account.inFlightUntil ?? 0)
+    const gone = { ...unmarked(saw(account, sighting)), ...(!isFlying && unflown) }
     const lifted = account.intent === 'enable' && account.mark === 'ours' ? lifting(account, context) : {}
     // What was to be put back, the log tells once more when it is restored.
     const back = account.putBack && context.hasLog ? { liftedFrom: 0 } : lifted
@@ -160,10 +159,6 @@ const lifting = (account: Account, { hasLog, now }: Context): Pick<Account, 'lif
   liftedFrom: hasLog ? (account.examinedUntil ?? account.claimedAt ?? account.sentAt) : account.liftedFrom,
   enabledAckAt: now,
 })
-
-/** A claim of which nothing was sent yields to somebody else's switch. */
-const unsentDropped = (account: Account): Account =>
-  account.mark === 'claimed' && account.sentAt === undefined ? unmarked(account) : account
 
 const off = (
   account: Account,

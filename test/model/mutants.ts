@@ -75,7 +75,7 @@ export const mutants: readonly Mutant[] = [
   of('mirror', 'plain', "if (sighting.state === 'unknown' || isOld", 'if (isOld'),
   of('mirror', 'deletes', 'if (!sighting.byId) return', 'if (false) return'),
   of('mirror', 'deletes', '{ ...keep(account), readAt: context.now }', 'keep(account)'),
-  of('mirror', 'deletes', '...unmarked(saw(account, sighting)), ...flight', '...saw(account, sighting), ...flight'),
+  of('mirror', 'deletes', '...unmarked(saw(account, sighting)), ...(', '...saw(account, sighting), ...('),
   of(
     'mirror',
     'switches',
@@ -186,12 +186,7 @@ export const mutants: readonly Mutant[] = [
   of('mirror', 'behind', 'liftedFrom: context.hasLog ? from : undefined', 'liftedFrom: undefined'),
 
   of('mirror', 'behalf', 'putBack: account.putBack && account.inFlightUntil !== undefined', 'putBack: false'),
-  of(
-    'mirror',
-    'goneLift',
-    'const flight = isFlying ? { intent, inFlightUntil, putBack: true } : unflown',
-    'const flight = unflown',
-  ),
+  of('mirror', 'goneLift', '...(!isFlying && unflown)', '...unflown'),
   of('mirror', 'twice', 'first && !maybeOurs', 'first'),
   of('mirror', 'lateon', 'const present = isPast ?', 'const present = isPast || lifted ?'),
   of(
