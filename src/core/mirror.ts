@@ -81,7 +81,7 @@ const place = (account: Account, context: Context, begunAt: number, reason: 'dis
 }
 
 /** No claim of ours. While a write on somebody else's behalf is under way its answer must not count as one either. */
-const freed = (account: Account): Account => ({
+const unclaimed = (account: Account): Account => ({
   ...unmarked(account),
   putBack: account.putBack && account.inFlightUntil !== undefined,
 })
@@ -91,7 +91,7 @@ const freed = (account: Account): Account => ({
  * that only waits for people is not taken back for a copy: the account it follows would never be freed.
  */
 const foreign = (account: Account, stored: Account, context: Context, begunAt: number): Outcome => {
-  const free = freed(account)
+  const free = unclaimed(account)
   const isCopy = context.copied && context.inbound && !isTheirs(context) && account.overriddenAt === undefined
   if (isCopy) {
     return { account: { ...free, ...copyOf(stored, begunAt) }, own: 'keep', echo: true }
@@ -173,7 +173,7 @@ const off = (
     return { account: calm, own: context.own === undefined ? 'keep' : 'cleared', echo: true }
   }
   if (others.length === 0) return foreign(account, stored, context, sighting.begunAt)
-  return place(freed(account), context, sighting.begunAt, 'disabled')
+  return place(unclaimed(account), context, sighting.begunAt, 'disabled')
 }
 
 /** Our switch is on after we had turned it off, or may have: reads of the old state may still come. */

@@ -8,10 +8,10 @@ import { contextFor, keptSchedule, scheduleOf } from './context.ts'
 /** Open holds by DID. */
 export type Open = Map<Did, readonly Hold[]>
 
-export const didsOf = (list: readonly { did: Did }[]): Did[] => [...new Set(list.map(({ did }) => did))]
+export const distinctDids = (list: readonly { did: Did }[]): Did[] => [...new Set(list.map(({ did }) => did))]
 
 export const openOf = async ({ tx }: Change, list: readonly { did: Did }[]): Promise<Open> =>
-  Map.groupBy(await tx.openHoldsByDid(didsOf(list)), ({ did }) => did)
+  Map.groupBy(await tx.openHoldsByDid(distinctDids(list)), ({ did }) => did)
 
 /** Claims every account of the DID that a driving hold now wants off. */
 export const claimAll = async (change: Change, did: Did): Promise<PrincipalKey[]> =>

@@ -3,7 +3,7 @@ import { bulkFrom, isBulk } from '../core/masskill.ts'
 import type { Agent, Did, Hold, Origin, PrincipalKey, Severity } from '../core/types.ts'
 import { breathe } from '../lib/breathe.ts'
 import type { Change } from './change.ts'
-import { claimAll, claimMany, didsOf, type Open, openOf } from './claiming.ts'
+import { claimAll, claimMany, distinctDids, type Open, openOf } from './claiming.ts'
 import { auditHold, holdEvent, signalOf } from './holdaudit.ts'
 import { endLegs } from './legs.ts'
 
@@ -48,7 +48,7 @@ export const placeHolds = async (change: Change, inputs: readonly NewHold[]): Pr
   })
   await tx.insertHolds(placed)
   await record(change, 'hold.placed', placed, open, {})
-  await cascadeAll(change, didsOf(placed.filter(isOwn)))
+  await cascadeAll(change, distinctDids(placed.filter(isOwn)))
   return holds
 }
 
@@ -77,7 +77,7 @@ const record = async (
   details: Readonly<Record<string, unknown>>,
 ): Promise<void> => {
   const { tx } = change
-  const dids = didsOf(holds)
+  const dids = distinctDids(holds)
   const claims = await claimMany(change, dids, open)
   const agents = new Map((await tx.agentsByDid(dids)).map((agent) => [agent.did, agent]))
   const principals = Map.groupBy(await tx.principalsByDid(dids), ({ did }) => did)
@@ -173,7 +173,7 @@ const cascadeAll = async (change: Change, dids: readonly Did[]): Promise<void> =
   if (parents.length === 0) return
   const own = await openOf(change, parents)
   for (const [ancestor, family] of families)
-    await derive(change, ancestor, (own.get(ancestor) ?? []).filter(isOwn), didsOf(family))
+    await derive(change, ancestor, (own.get(ancestor) ?? []).filter(isOwn), distinctDids(family))
 }
 
 /** The holds of every ancestor, applied to one DID: for a registration or a new parent. */

@@ -79,8 +79,8 @@ export interface WorldOptions {
 export class Death extends Error {}
 
 export const names = ['north', 'south'] as const
-/** The third directory is there only for worlds that name it in `adapters`. */
 export type Home = (typeof names)[number]
+/** The third directory is there only for worlds that name it in `adapters`. */
 export type Name = Home | 'east'
 
 /** One daemon without HTTP: real store, two directories in memory, a clock that stands still, loops driven by hand. */
