@@ -202,11 +202,9 @@ const yielded = (account: Account): Account => ({
   foreignSeenAt: Math.max(account.foreignSeenAt ?? 0, account.disabledAckAt ?? 0, account.sentAt ?? 0),
 })
 
-const theirs = (account: Account, entry: JudgedEntry): Attribution => ({
-  verdict: 'theirs',
-  outcome: { account: yielded(account), own: 'place', reason: 'disabled' },
-  entry,
-})
+/** The log names somebody else's disable: an own hold, unless what happens in this directory holds nobody (`outbound`). */
+export const offByOthers = (account: Account, { inbound }: Pick<Context, 'inbound'>): Outcome =>
+  inbound ? { account, own: 'place', reason: 'disabled' } : { account, own: 'keep' }
 
 /** `why`: the directory keeps no log, it begins after our disable, it has nothing of ours, or the claim was restored. */
 const unproven = (
@@ -240,6 +238,7 @@ export const beforeLog = (account: Account, logFrom: number): boolean => {
 export const attribute = (
   account: Account,
   log: LogReading | undefined,
+  context: Pick<Context, 'inbound'>,
   { copied = false, restoredAt }: { readonly copied?: boolean; readonly restoredAt?: number | undefined } = {},
 ): Attribution => {
   if (restoredAt !== undefined && (account.claimedAt ?? 0) <= restoredAt) return unproven(account, 'restored')
@@ -251,7 +250,9 @@ export const attribute = (
   const last = latestDisable(log.entries, start)
   // One from before our disable says nothing while ours may be missing yet.
   const known = log.completeUntil > since
-  if (last !== undefined && !last.ours && (known || last.at > since)) return theirs(account, last)
+  if (last !== undefined && !last.ours && (known || last.at > since)) {
+    return { verdict: 'theirs', outcome: offByOthers(yielded(account), context), entry: last }
+  }
   if (!known) return { verdict: 'wait' }
   // An entry of ours is a change of the switch: it was on before, whoever had done what. So nothing earlier matters.
   const whole = log.from === undefined || log.from <= start
@@ -285,8 +286,5 @@ export const checkOverride = (account: Account, log: LogReading): JudgedEntry | 
 }
 
 /** The foreign disable found after our enable: put it back, without a claim of ours. */
-export const puttingBack = (account: Account): Outcome => ({
-  account: { ...yielded(account), liftedFrom: undefined, putBack: true },
-  own: 'place',
-  reason: 'disabled',
-})
+export const puttingBack = (account: Account, context: Pick<Context, 'inbound'>): Outcome =>
+  offByOthers({ ...yielded(account), liftedFrom: undefined, putBack: true }, context)

@@ -1,6 +1,15 @@
 import type { Context } from '../core/account.ts'
 import { checkCopy } from '../core/follow.ts'
-import { attribute, beforeLog, checkLift, checkOverride, examineFrom, next, puttingBack } from '../core/next.ts'
+import {
+  attribute,
+  beforeLog,
+  checkLift,
+  checkOverride,
+  examineFrom,
+  next,
+  offByOthers,
+  puttingBack,
+} from '../core/next.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import { type LogReading, logSkewMs } from '../core/switchlog.ts'
 import type { Account } from '../core/types.ts'
@@ -129,7 +138,7 @@ const judge = async (
     else if (found === 'clean') {
       await put({ ...account, liftedFrom: undefined })
       c.wakeWork(row.adapter)
-    } else await settle(c, mount, recall, told, account, puttingBack(account), context, found)
+    } else await settle(c, mount, recall, told, account, puttingBack(account, context), context, found)
     return false
   }
   if (step.do === 'check-override' && reading !== undefined) {
@@ -139,17 +148,8 @@ const judge = async (
       const overriddenAt = Math.max(account.overriddenAt ?? 0, reading.completeUntil - logSkewMs)
       await later({ ...account, overriddenAt }, recheckMs)
     } else {
-      const again = { ...account, overriddenAt: undefined }
-      await settle(
-        c,
-        mount,
-        recall,
-        told,
-        account,
-        { account: again, own: 'place', reason: 'disabled' },
-        context,
-        found,
-      )
+      const again = offByOthers({ ...account, overriddenAt: undefined }, context)
+      await settle(c, mount, recall, told, account, again, context, found)
     }
     return false
   }
@@ -162,7 +162,7 @@ const judge = async (
     return false
   }
   const copied = (await copiedUntil(deps, tx, row, c.now)) !== undefined
-  const found = attribute(account, reading, { copied, restoredAt: restored })
+  const found = attribute(account, reading, context, { copied, restoredAt: restored })
   if (found.verdict === 'wait') await late(account.disabledAckAt ?? account.sentAt)
   else if (found.verdict === 'enable') {
     if (found.account.mark !== account.mark) await auditAccount(c, mount, row, account, found.account)
@@ -194,7 +194,7 @@ const judgeCopy = async (
   if (found !== undefined) {
     const told = { key: keyOf(row), sighting: undefined, begunMono: 0 }
     const placed = { ...account, copiedAt: undefined, foreignSeenAt: account.observedAt ?? c.now }
-    await settle(c, mount, recall, told, account, { account: placed, own: 'place', reason: 'disabled' }, context, found)
+    await settle(c, mount, recall, told, account, offByOthers(placed, context), context, found)
     return
   }
   const done = reading && Math.max(account.examinedUntil ?? 0, reading.completeUntil - logSkewMs)

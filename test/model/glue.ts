@@ -230,6 +230,8 @@ export const createGlue = (core: Core, config: Config) => {
   ): void => {
     const { sighting } = told
     let { account } = outcome
+    if (config.mode === 'outbound' && outcome.own === 'place' && outcome.reason !== 'unproven')
+      throw new Violation('outbound: what happened in the directory became a hold')
     if ((sighting?.byId === true && outcome.own !== 'cleared') || outcome.own === 'place')
       set(draft, side, { confirmation: undefined })
     const readAt = outcome.readAt ?? (outcome.own === 'place' && sighting === undefined ? draft.now : undefined)
@@ -420,7 +422,8 @@ export const createGlue = (core: Core, config: Config) => {
     if (step.do === 'check-lift' && reading !== undefined) {
       const found = core.checkLift(account, reading)
       if (found === 'clean') save(draft, side, { ...account, liftedFrom: undefined })
-      else if (found !== 'wait') settle(draft, side, told, account, core.puttingBack(account), context, chance, found)
+      else if (found !== 'wait')
+        settle(draft, side, told, account, core.puttingBack(account, context), context, chance, found)
       return false
     }
     if (step.do === 'check-override' && reading !== undefined) {
@@ -429,13 +432,13 @@ export const createGlue = (core: Core, config: Config) => {
         const overriddenAt = Math.max(account.overriddenAt ?? 0, reading.completeUntil - core.logSkewMs)
         save(draft, side, { ...account, overriddenAt })
       } else {
-        const again = { account: { ...account, overriddenAt: undefined }, own: 'place', reason: 'disabled' } as const
+        const again = core.offByOthers({ ...account, overriddenAt: undefined }, context)
         settle(draft, side, told, account, again, context, chance, found)
       }
       return false
     }
     if (step.do !== 'attribute') return false
-    const verdict = core.attribute(account, reading)
+    const verdict = core.attribute(account, reading, context)
     if (verdict.verdict === 'theirs') {
       checkTheirs(verdict.outcome, verdict.entry, reading)
       settle(draft, side, told, account, verdict.outcome, context, chance, verdict.entry)

@@ -254,6 +254,12 @@ export const mutants: readonly Mutant[] = [
     'return held ? earlier(closing(account, context), proof(account, context)) : resume',
     'return resume',
   ),
+  of(
+    'next',
+    'outbound',
+    "inbound ? { account, own: 'place', reason: 'disabled' } : { account, own: 'keep' }",
+    "({ account, own: 'place', reason: 'disabled' })",
+  ),
   of('next', 'outbound', "if (account.mark === 'none' && isOff(account)) return closing(account, context)", ''),
   of(
     'next',

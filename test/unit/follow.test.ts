@@ -181,7 +181,7 @@ for (const [what, wanted, given] of withdrawals) {
 test('attribution: a trusted writer vetoes nothing, takes nothing back, and proves nothing', () => {
   const off = entry(past, 'disable', 'ours')
   const verdict = (...entries: JudgedEntry[]) => {
-    const found = attribute(ours, complete(...entries))
+    const found = attribute(ours, complete(...entries), context())
     return found.verdict === 'theirs' ? found.outcome.reason : found.verdict
   }
   assert.equal(verdict(off, entry(past + 1, 'disable', 'scim')), 'enable')
@@ -191,7 +191,7 @@ test('attribution: a trusted writer vetoes nothing, takes nothing back, and prov
 })
 
 test('attribution: switched off by provisioning in the instant of our write: a copy, not ours to enable', () => {
-  const found = attribute(ours, complete(entry(past, 'disable', 'scim')), { copied: true })
+  const found = attribute(ours, complete(entry(past, 'disable', 'scim')), context(), { copied: true })
   assert.ok(found.verdict === 'theirs')
   const { account: became, own: does } = found.outcome
   assert.deepEqual([does, became.mark, became.copiedAt], ['keep', 'none', past])
@@ -220,10 +220,10 @@ test('a claim is proven again when half of what the log reaches back has passed'
 
 test('what was looked through stays proven as long as the log reaches back to there', () => {
   const examined = { ...ours, claimedAt: now - 30 * day, disabledAckAt: now - 30 * day, examinedUntil: past }
-  const found = attribute(examined, { entries: [], completeUntil: now, from: past })
+  const found = attribute(examined, { entries: [], completeUntil: now, from: past }, context())
   assert.ok(found.verdict === 'enable')
   assert.equal(found.account.examinedUntil, Math.max(past, now - logSkewMs))
-  const gap = attribute(examined, { entries: [], completeUntil: now, from: past + 1 })
+  const gap = attribute(examined, { entries: [], completeUntil: now, from: past + 1 }, context())
   assert.deepEqual(gap.verdict === 'theirs' && gap.outcome.evidence, {
     why: 'before-log',
     sentAt: past,

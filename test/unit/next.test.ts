@@ -151,7 +151,7 @@ const verdicts: readonly [string, Account, ReturnType<typeof complete> | undefin
 
 for (const [when, given, log, wanted] of verdicts) {
   test(`attribute: ${when}`, () => {
-    const verdict = attribute(given, log)
+    const verdict = attribute(given, log, context())
     assert.equal(verdict.verdict === 'theirs' ? verdict.outcome.reason : verdict.verdict, wanted)
     if (verdict.verdict === 'enable') assert.equal(verdict.account.mark, 'ours')
     if (verdict.verdict === 'theirs') {
@@ -171,11 +171,26 @@ test('the log is read once more after an enable: a foreign disable in the window
   assert.deepEqual(checkLift(since, complete(off, theirs, entry(past + 100, 'enable', 'ours'))), theirs)
   assert.equal(checkLift(since, complete(off, theirs, entry(past + 60, 'enable', 'theirs'))), 'clean')
   assert.equal(checkLift(since, complete(off, entry(past + 101 + logSkewMs, 'disable', 'theirs'))), 'clean')
-  const { account: back, own: does, reason } = puttingBack(since)
+  const { account: back, own: does, reason } = puttingBack(since, context())
   assert.deepEqual(
     [back.mark, back.putBack, back.liftedFrom, does, reason],
     ['none', true, undefined, 'place', 'disabled'],
   )
+})
+
+test('outbound: somebody else’s disable in the log leaves the account theirs, and holds nobody', () => {
+  const outbound = context({ inbound: false })
+  const theirs = entry(past + 1, 'disable', 'theirs')
+  const found = attribute(ours, complete(off, theirs), outbound)
+  assert.ok(found.verdict === 'theirs')
+  assert.deepEqual([found.outcome.own, found.outcome.account.mark], ['keep', 'none'])
+  // What our enable undid is put back all the same.
+  const back = puttingBack({ ...lifted, liftedFrom: past }, outbound)
+  assert.deepEqual([back.own, back.account.putBack], ['keep', true])
+  // Nobody knows whose disable it is: that is for people to settle.
+  const unknown = attribute(claimedAcked, complete(), outbound)
+  assert.ok(unknown.verdict === 'theirs')
+  assert.deepEqual([unknown.outcome.own, unknown.outcome.reason], ['place', 'unproven'])
 })
 
 test('after an override only a newer disable by somebody else counts', () => {
