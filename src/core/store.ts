@@ -242,7 +242,7 @@ export interface StoreTx extends StoreReads, BulkWrites {
     direction: 'suspend' | 'resume',
     at: number,
     weight: number,
-    holdId: string,
+    did: string,
   ): Promise<void>
   clearGuardEvents(adapter: string, direction: 'suspend' | 'resume'): Promise<void>
   /** Goes with the mapping of the account. */

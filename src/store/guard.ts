@@ -19,7 +19,7 @@ const addEvent = statement(
     direction: text<Direction>('direction'),
     at: number('at'),
     weight: number('weight'),
-    hold_id: text('hold'),
+    did: text('did'),
   }),
 )
 const clearEvents = statement(
@@ -87,8 +87,8 @@ export const guardReads = (run: Run): GuardReads => ({
 type GuardWrites = Pick<StoreTx, 'addGuardEvent' | 'clearGuardEvents' | 'putAbsence' | 'deleteAbsence' | 'rebaseGuard'>
 
 export const guardWrites = (run: Run): GuardWrites => ({
-  addGuardEvent: async (adapter, direction, at, weight, hold) => {
-    await run.change(addEvent, { adapter, direction, at, weight, hold })
+  addGuardEvent: async (adapter, direction, at, weight, did) => {
+    await run.change(addEvent, { adapter, direction, at, weight, did })
   },
   clearGuardEvents: async (adapter, direction) => {
     await run.change(clearEvents, { adapter, direction })

@@ -201,7 +201,7 @@ export type GuardTable = {
   direction: 'suspend' | 'resume'
   at: number
   weight: number
-  hold_id: string
+  did: string
 }
 
 export type AbsenceTable = {

@@ -162,7 +162,7 @@ create index idempotency_at on idempotency (at);
 
 create table guard_events (
   adapter text not null, direction text not null check (direction in ('suspend', 'resume')), at integer not null,
-  weight integer not null, hold_id text not null
+  weight integer not null, did text not null
 ) strict;
 create index guard_events_recent on guard_events (adapter, direction, at, weight);
 create index guard_events_at on guard_events (at);

@@ -59,7 +59,7 @@ export const dave = caller('dave', 'approver')
 export interface AdapterOptions {
   readonly settings?: Partial<AdapterSettings>
   /** Another directory than the one in memory. */
-  readonly adapter?: Adapter
+  readonly adapter?: (clock: Clock) => Adapter
   /** Without the directory's log of changes. */
   readonly logless?: boolean
   readonly never?: readonly string[]
@@ -71,8 +71,6 @@ export interface WorldOptions {
   readonly random?: () => number
   /** The clock of a directory that is not in memory. */
   readonly clock?: ManualClock
-  /** Another directory in place of the one in memory. */
-  readonly adapter?: (name: Home, clock: Clock) => Adapter
 }
 
 /** The death of the process at a probe. */
@@ -231,10 +229,7 @@ export class World implements AsyncDisposable {
   #mount(name: Name): Mount {
     const { adapter: given, logless, never } = this.#options.adapters?.[name] ?? {}
     const config = memoryConfig.parse({ kind: 'memory', never: never ?? [] })
-    const adapter =
-      given ??
-      (name === 'east' ? undefined : this.#options.adapter?.(name, this.#ticking)) ??
-      open(name, config, { clock: this.#ticking }, this.directories[name])
+    const adapter = given?.(this.#ticking) ?? open(name, config, { clock: this.#ticking }, this.directories[name])
     const { settings } = this
     const { accounts } = adapter
     if (accounts === undefined) throw new Error('the memory adapter writes')

@@ -19,7 +19,7 @@ const tenantOn = (clock: ReturnType<typeof manualClock>): Promise<Bench> =>
   })
 
 const named = (name: string, { adapter }: Bench, settings: AdapterOptions['settings'] = {}): AdapterOptions => ({
-  adapter: { ...adapter, name },
+  adapter: () => ({ ...adapter, name }),
   settings,
 })
 

@@ -84,7 +84,7 @@ export class Trace implements AsyncDisposable {
     const sites: Record<Name, Site> = { north: await site(), south: await site() }
     const outbound = createOutbound({ userAgent: 'idp-bridge/test', clock: systemClock })
     const log = createLogger({ level: 'silent' })
-    const adapter = (name: Name, ticking: Clock) => {
+    const adapter = (name: Name) => (ticking: Clock) => {
       const { tenant, appId } = sites[name]
       const config = configs.entra.parse({
         kind: 'entra',
@@ -109,7 +109,10 @@ export class Trace implements AsyncDisposable {
       await outbound.close()
       for (const name of names) await sites[name].tenant.close()
     }
-    world = await World.open({ policy: { resume: setting.resume }, adapter })
+    world = await World.open({
+      policy: { resume: setting.resume },
+      adapters: { north: { adapter: adapter('north') }, south: { adapter: adapter('south') } },
+    })
     const trace = new Trace(world, sites, setting, close)
     for (const agent of agents) {
       const principals = names.map((name) => ({ adapter: name, id: sites[name].ids[agent], kind: 'agentIdentity' }))
