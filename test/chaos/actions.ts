@@ -7,6 +7,7 @@ import type { Journal } from './journal.ts'
 import { crowd, kill, killMany } from './kills.ts'
 import type { Ledger, Tracked } from './ledger.ts'
 import type { Samples } from './samples.ts'
+import { groupNames, type Trick } from './tenancy.ts'
 import type { Truth } from './truth.ts'
 
 export interface Play {
@@ -35,8 +36,8 @@ const weights: Readonly<Record<string, number>> = {
   'admin-flip': 30,
   'admin-flip-twice': 4,
   'admin-delete': 2,
-  'admin-app-switch': 2,
-  'admin-blueprint': 0.5,
+  'admin-other-switch': 2,
+  'admin-common': 0.5,
   kill: 14,
   'kill-list': 1,
   suspend: 8,
@@ -157,16 +158,19 @@ const later = (play: Play, ms: number, undo: () => void): void => {
   void pause(ms, undefined, { ref: false }).then(once)
 }
 
-const own = (play: Play, { adapter, id }: Account) => {
-  const { tenant } = play.tenancies[adapter]
-  return { tenant, isOn: tenant.get(id)?.properties.accountEnabled !== false, isLive: tenant.get(id)?.life === 'live' }
+const flip = (play: Play, member: Member, account: Account): void => {
+  const tenancy = play.tenancies[account.adapter]
+  const { live, own } = tenancy.condition(account.id)
+  if (!live) return
+  if (own) play.samples.disabled(member, account)
+  play.truth.admin(account, member, own ? 'disables' : 'enables', () => tenancy.flip(account.id, !own))
 }
 
-const flip = (play: Play, member: Member, account: Account): void => {
-  const { tenant, isOn, isLive } = own(play, account)
-  if (!isLive) return
-  if (isOn) play.samples.disabled(member, account)
-  play.truth.admin(account, member, isOn ? 'disables' : 'enables', () => tenant.setEnabled(account.id, !isOn))
+/** An administrator does something and takes it back later. */
+const trick = (play: Play, member: Member, account: Account, wanted: Trick | undefined, ms: number): void => {
+  if (wanted === undefined) return
+  play.truth.admin(account, member, wanted.does, wanted.act)
+  later(play, ms, () => play.truth.admin(account, member, wanted.undoes, wanted.undo))
 }
 
 export const register = async (play: Play, member: Member): Promise<void> => {
@@ -181,7 +185,7 @@ export const act = async (play: Play, { what, draws }: Action, cut: (draw: numbe
   const member = pickOf(members, first)
   const account = pickOf(member?.accounts ?? [], second)
   if (member === undefined || account === undefined) return
-  const { tenant } = tenancies[account.adapter]
+  const tenancy = tenancies[account.adapter]
   journal.count(`action ${what}`)
   switch (what) {
     case 'admin-flip':
@@ -191,26 +195,23 @@ export const act = async (play: Play, { what, draws }: Action, cut: (draw: numbe
       await pause(Math.floor(third * 1500))
       return flip(play, member, account)
     case 'admin-delete':
-      if (!own(play, account).isLive || account.kind === 'servicePrincipal') return
-      truth.admin(account, member, 'deletes', () => tenant.remove(account.id))
-      return later(play, 4000 + third * 8000, () => {
-        if (!own(play, account).isLive) truth.admin(account, member, 'restores', () => tenant.restore(account.id))
-      })
-    case 'admin-app-switch':
-      if (account.kind !== 'servicePrincipal') return
-      truth.admin(account, member, 'switches the application off', () => tenant.setIsDisabled(account.id, true))
-      return later(play, 3000 + third * 8000, () =>
-        truth.admin(account, member, 'switches the application on', () => tenant.setIsDisabled(account.id, false)),
-      )
-    case 'admin-blueprint': {
-      const { blueprint } = tenancies[account.adapter]
-      const set = (on: boolean) => {
-        journal.note('admin', [], `${account.adapter}: the blueprint is switched ${on ? 'on' : 'off'}`)
-        tenant.setEnabled(blueprint.id, on)
+      if (!tenancy.condition(account.id).live) return
+      return trick(play, member, account, tenancy.removal(account.id, account.kind), 4000 + third * 8000)
+    case 'admin-other-switch':
+      return trick(play, member, account, tenancy.otherSwitch(account.id, account.kind), 3000 + third * 8000)
+    case 'admin-common': {
+      const { common } = tenancy
+      if (common === undefined) return
+      const note = (does: string) => {
+        journal.note('admin', [], `${account.adapter}: ${does}`)
         truth.look()
       }
-      set(false)
-      return later(play, 1500 + third * 3000, () => set(true))
+      common.act()
+      note(common.does)
+      return later(play, 1500 + third * 3000, () => {
+        common.undo()
+        note(common.undoes)
+      })
     }
     case 'kill':
       return kill(play, member.did)
@@ -243,26 +244,24 @@ export const act = async (play: Play, { what, draws }: Action, cut: (draw: numbe
       await approveGuards(play)
       return
     case 'group': {
-      const { groups } = tenancies[account.adapter]
-      const group = pickOf([groups.plain, groups.outer, groups.nested], third) ?? groups.plain
-      if (second < 0.6) tenant.addMember(group, account.id)
-      else tenant.removeMember(group, account.id)
+      const group = pickOf(groupNames, third) ?? 'plain'
+      tenancy.setMember(group, account.id, second < 0.6)
       journal.note('admin', [member.did], `${second < 0.6 ? 'joins' : 'leaves'} ${group}`)
       return
     }
     case 'bell':
-      tenant.publishCustomEvent({ type: 'audit', subject: account.id, data: { objectId: account.id } })
+      tenancy.bell(account.id)
       return
     case 'register-again':
       return register(play, member)
     case 'register-new': {
-      const born = newMember(tenancies, play.random, 1000 + members.length, undefined)
+      const born = newMember(tenancies, 1000 + members.length, undefined)
       members.push(born)
       play.parents.set(born.did, undefined)
       return register(play, born)
     }
     case 'kill-unknown': {
-      const born = newMember(tenancies, play.random, 2000 + members.length, undefined)
+      const born = newMember(tenancies, 2000 + members.length, undefined)
       members.push(born)
       play.parents.set(born.did, undefined)
       await kill(play, born.did)

@@ -86,16 +86,9 @@ const ask = async (play: Play, signal: AbortSignal, waits: Longest): Promise<voi
     const member = bound[Math.floor(random() * bound.length)]
     if (member === undefined) continue
     const account = member.accounts[0]
-    const byToken = random() < 0.3 && account?.kind === 'agentIdentity'
-    const question = byToken
-      ? {
-          token: tenancies[account.adapter].tenant.issueToken({
-            kind: 'agent',
-            id: account.id,
-            audience: 'api://agents',
-          }),
-        }
-      : { did: member.did }
+    const token = account && random() < 0.3 ? tenancies[account.adapter].token(account.id, account.kind) : undefined
+    const byToken = token !== undefined
+    const question = byToken ? { token } : { did: member.did }
     const asked = performance.now()
     const answer = await daemon.post('gateway', '/v1/decisions', question)
     // By DID it asks nobody else: what it took, the daemon had to wait for its turn.

@@ -6,8 +6,9 @@ import { type Answer, type Ask, client } from '../e2e/client.ts'
 import { at, parsed, textAt } from '../e2e/json.ts'
 import { type Process, startProcess } from '../e2e/process.ts'
 import { isMessage } from '../e2e/world.ts'
-import { adapters, capabilityOf, type Tenancies } from './fleet.ts'
+import { type AdapterName, adapters, capabilityOf, type Tenancies } from './fleet.ts'
 import type { Journal } from './journal.ts'
+import { groupNames } from './tenancy.ts'
 
 const people = {
   alice: ['operator'],
@@ -20,7 +21,6 @@ const people = {
 export type Person = keyof typeof people
 
 export const tokenOf = (name: string): string => `chaos-token-of-${name}`
-const hookKey = 'the-key-of-the-chaos-hooks'
 
 /** The intervals of a run and what they stand for: the run is as many times faster as the least of the quotients. */
 export const pace = {
@@ -80,21 +80,14 @@ export class Supervisor implements AsyncDisposable {
       signing: { keys: [{ file: key }] },
       adapters: Object.fromEntries(
         adapters.map((name) => {
-          const { bridge, groups, tenant } = this.#tenancies[name]
+          const { config, groups } = this.#tenancies[name]
           return [
             name,
             {
-              kind: 'entra',
-              tenantId: tenant.tenantId,
-              endpoints: { graph: tenant.origin, authority: tenant.origin },
-              credential: { type: 'clientSecret', clientId: bridge.appId, secret: bridge.secret },
+              ...config,
               settle: ms('settleMs'),
-              tokens: { audiences: ['api://agents'] },
-              groups: Object.fromEntries(
-                (['plain', 'outer', 'nested'] as const).map((one) => [groups[one], [capabilityOf[one]]]),
-              ),
+              groups: Object.fromEntries(groupNames.map((one) => [groups[one], [capabilityOf[one]]])),
               sync: { accounts: '* * * * * *', groups: '*/2 * * * * *', full: '*/20 * * * * *' },
-              hooks: { eventGrid: { auth: 'key', key: hookKey } },
             },
           ]
         }),
@@ -122,17 +115,9 @@ export class Supervisor implements AsyncDisposable {
     for (const name of adapters) void this.#subscribe(name, this.#origin)
   }
 
-  /** Event Grid has no handshake with a daemon that is down, so a hook may be missing for a while: that too happens. */
-  async #subscribe(name: (typeof adapters)[number], origin: string): Promise<void> {
-    const { tenant } = this.#tenancies[name]
-    tenant.unsubscribeEventGrid('chaos')
+  async #subscribe(name: AdapterName, origin: string): Promise<void> {
     try {
-      await tenant.subscribeEventGrid({
-        url: `${origin}/hooks/${name}`,
-        schema: 'cloudevents',
-        subscriptionName: 'chaos',
-        auth: { type: 'key', header: 'X-Bridge-Key', key: hookKey },
-      })
+      await this.#tenancies[name].subscribe(`${origin}/hooks/${name}`)
     } catch (error) {
       this.#journal.note('hooks', [], `${name}: ${String(error)}`)
     }

@@ -4,6 +4,7 @@ import { approveGuards, approveReleasable, type Play, register } from './actions
 import { adapters, capabilityOf } from './fleet.ts'
 import type { Follower } from './follower.ts'
 import { openLegs } from './receipts.ts'
+import { groupNames } from './tenancy.ts'
 
 /** Everything that is wrong now, were it quiet: rule, text and whom it concerns. */
 type Wrong = readonly [rule: string, text: string, about: readonly string[]]
@@ -101,20 +102,15 @@ const capabilitiesOff = ({ tenancies }: Play, { accounts, did }: Play['members']
   const wrong: string[] = []
   const found = listAt(agent, 'capabilities')
   for (const adapter of adapters) {
-    const { groups, tenant } = tenancies[adapter]
-    for (const group of ['plain', 'outer', 'nested'] as const) {
-      const source = `group:${adapter}/${groups[group]}`
+    const tenancy = tenancies[adapter]
+    for (const group of groupNames) {
+      const source = `group:${adapter}/${tenancy.groups[group]}`
       const has = found.some(
         (one) =>
           at(one, 'name') === capabilityOf[group] &&
           listAt(one, 'sources').some((each) => at(each, 'source') === source),
       )
-      const isMember = accounts.some(
-        (account) =>
-          account.adapter === adapter &&
-          (tenant.isMember(groups[group], account.id) ||
-            (group === 'outer' && tenant.isMember(groups.nested, account.id))),
-      )
+      const isMember = accounts.some((account) => account.adapter === adapter && tenancy.isMember(group, account.id))
       if (has !== isMember) wrong.push(`${did} ${has ? 'has' : 'lacks'} ${capabilityOf[group]} of ${source}`)
     }
   }

@@ -4,6 +4,7 @@ import { compactVerify, createLocalJWKSet, type JSONWebKeySet } from 'jose'
 import { at, listAt, textAt } from '../e2e/json.ts'
 import { type Play, pathOf } from './actions.ts'
 import { pace } from './daemon.ts'
+import { isAdapter } from './fleet.ts'
 
 /** What is wrong with a receipt: text and account, where it is about one. */
 type Wrong = readonly [text: string, id: string | undefined]
@@ -121,7 +122,7 @@ export const openLegs = async (
       const excused = ['contested', 'overridden'].some((name) => at(principal, 'account', name) === true)
       if (state === 'closed' && type === 'account' && !excused) {
         const adapter = textAt(leg, 'adapter')
-        const on = (adapter === 'contoso' || adapter === 'fabrikam') && truth.isOn({ adapter, id: account })
+        const on = isAdapter(adapter) && truth.isOn({ adapter, id: account })
         if (on)
           found.push([`the one of ${id}: its leg of ${account} is closed, and the account is on`, [did, id, account]])
       }

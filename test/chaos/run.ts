@@ -6,7 +6,6 @@ import { randomInt } from 'node:crypto'
 import process, { argv, exit, stdout } from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { playable } from '../../sandbox/entra/playable.ts'
 import { seeded } from '../../sandbox/random.ts'
 import { plan, play as playFaults, type Step } from '../../sandbox/schedule.ts'
 import { table } from '../bench/figures.ts'
@@ -16,13 +15,14 @@ import { act, type Play, planActions, register } from './actions.ts'
 import { always } from './always.ts'
 import { checkAudit } from './audit.ts'
 import { compression, pace, Supervisor } from './daemon.ts'
-import { adapters, createFleet, lag, startTenancy, type Tenancies } from './fleet.ts'
+import { adapters, createFleet, startTenancies } from './fleet.ts'
 import { Follower } from './follower.ts'
 import { Journal } from './journal.ts'
 import { Ledger } from './ledger.ts'
 import { settle } from './quiet.ts'
 import { reportOf } from './report.ts'
 import { Samples } from './samples.ts'
+import { lag } from './tenancy.ts'
 import { Truth } from './truth.ts'
 
 const { values } = parseArgs({
@@ -59,14 +59,6 @@ const scheduleOf = (name: (typeof adapters)[number], disturbances: Parameters<ty
     staleMs: lag.replicaMs,
   })
 
-const startTenancies = async (): Promise<Tenancies> => {
-  const random = seeded(seed ^ 0x1234)
-  return {
-    contoso: await startTenancy('contoso', random, seed),
-    fabrikam: await startTenancy('fabrikam', random, seed + 1),
-  }
-}
-
 /** SIGKILLs at random moments, and now and then a clock that is ten minutes off until the next one. */
 const crashes = async (play: Play, random: () => number, signal: AbortSignal): Promise<void> => {
   const wait = (ms: number) => pause(ms, undefined, { signal }).catch(() => undefined)
@@ -95,8 +87,8 @@ const crashes = async (play: Play, random: () => number, signal: AbortSignal): P
 }
 
 const main = async (): Promise<number> => {
-  const tenancies = await startTenancies()
-  const schedules = adapters.map((name) => ({ name, stage: playable(tenancies[name].tenant) }))
+  const tenancies = await startTenancies(seeded(seed ^ 0x1234), seed)
+  const schedules = adapters.map((name) => ({ name, stage: tenancies[name].stage }))
   const steps = schedules.map(({ name, stage }) => scheduleOf(name, stage.disturbances))
   if (values.plan) {
     for (const [index, list] of steps.entries())
@@ -106,8 +98,8 @@ const main = async (): Promise<number> => {
   say(`seed ${seed}, ${minutes} min at ${compression} × = ${((minutes * compression) / 60).toFixed(1)} h`)
   const random = seeded(seed)
   const journal = new Journal()
-  const members = createFleet(tenancies, random, Number(values.agents))
-  for (const name of adapters) tenancies[name].tenant.settle()
+  const members = createFleet(tenancies, Number(values.agents))
+  for (const name of adapters) tenancies[name].settle()
   const parents = new Map(members.map(({ did, parent }) => [did, parent]))
   const ledger = new Ledger(journal, parents)
   const truth = new Truth(tenancies, journal, members)
@@ -168,7 +160,7 @@ const main = async (): Promise<number> => {
   faults.abort()
   await Promise.all([...playing, crashing, ...running])
   for (const undo of [...play.undo]) undo()
-  for (const name of adapters) tenancies[name].tenant.clearFaults()
+  for (const name of adapters) tenancies[name].clearFaults()
   samples.end()
   if (daemon.origin === undefined) await daemon.start()
   say('coming to rest …')
@@ -193,7 +185,7 @@ const main = async (): Promise<number> => {
     [],
   )
   await checkAudit(play, daemon.database)
-  for (const name of adapters) await tenancies[name].tenant.close()
+  for (const name of adapters) await tenancies[name].close()
   const report = reportOf({ play, seed, minutes, compression, resume, restMs, followers, folder: daemon.folder })
   if (values.json) print(JSON.stringify(report.json))
   else print(`${report.text}\n${table(report.rows)}`)

@@ -1,5 +1,4 @@
-import { at } from '../e2e/json.ts'
-import type { Account, Member, Tenancies } from './fleet.ts'
+import { type Account, adapters, type Member, type Tenancies } from './fleet.ts'
 import type { Journal } from './journal.ts'
 
 interface Moment {
@@ -16,7 +15,6 @@ export class Truth {
   readonly #history = new Map<string, Moment[]>()
   /** Accounts whose own switch an administrator turned off last. */
   readonly #foreign = new Set<string>()
-  readonly #seen = new Map<string, number>()
   readonly members: Member[]
   readonly #deleted = new Set<string>()
   /** Switched on by the bridge over an administrator's disable, and neither put back nor enabled by one since. */
@@ -33,44 +31,38 @@ export class Truth {
 
   /** Every switch of the account together. */
   isOn({ adapter, id }: Pick<Account, 'adapter' | 'id'>): boolean {
-    const { tenant, blueprint } = this.#tenancies[adapter]
-    const state = tenant.get(id)
-    if (state === undefined || state.life !== 'live' || !state.enabled) return false
-    const { isDisabled, disabledByMicrosoftStatus: microsoft, identityParentId } = state.properties
-    if (isDisabled === true || (typeof microsoft === 'string' && microsoft !== 'NotDisabled')) return false
-    if (typeof identityParentId === 'string') return this.isOn({ adapter, id: identityParentId })
-    return state.kind !== 'agentIdentity' || tenant.get(blueprint.id)?.enabled === true
+    const { above, live, others, own } = this.#tenancies[adapter].condition(id)
+    if (!live || !own || !others) return false
+    if (above === undefined) return true
+    return 'account' in above ? this.isOn({ adapter, id: above.account }) : above.on
   }
 
   /** Somebody other than the bridge keeps it off, by any switch. */
   isForeign({ adapter, id }: Pick<Account, 'adapter' | 'id'>): boolean {
     if (this.isOn({ adapter, id })) return false
-    const { tenant, blueprint } = this.#tenancies[adapter]
-    const state = tenant.get(id)
-    if (state === undefined || state.life !== 'live' || this.#foreign.has(id)) return true
-    if (state.properties.isDisabled === true) return true
-    const { identityParentId } = state.properties
-    if (typeof identityParentId === 'string') return this.isForeign({ adapter, id: identityParentId })
-    return state.kind === 'agentIdentity' && tenant.get(blueprint.id)?.enabled !== true
+    const { above, live, others } = this.#tenancies[adapter].condition(id)
+    if (!live || !others || this.#foreign.has(id)) return true
+    if (above === undefined) return false
+    return 'account' in above ? this.isForeign({ adapter, id: above.account }) : !above.on
   }
 
   /** It, or the account it hangs on, was gone for a while, and with it every claim of the bridge. */
   wasDeleted({ adapter, id }: Pick<Account, 'adapter' | 'id'>): boolean {
     if (this.#deleted.has(id)) return true
-    const parent = this.#tenancies[adapter].tenant.get(id)?.properties.identityParentId
-    return typeof parent === 'string' && this.wasDeleted({ adapter, id: parent })
+    const { above } = this.#tenancies[adapter].condition(id)
+    return above !== undefined && 'account' in above && this.wasDeleted({ adapter, id: above.account })
   }
 
   /** An administrator's doing, noted with what it changed. */
   admin(account: Account, member: Member, what: string, change: () => void): void {
     this.look()
-    const { tenant } = this.#tenancies[account.adapter]
-    const before = tenant.get(account.id)?.properties.accountEnabled !== false
+    const tenancy = this.#tenancies[account.adapter]
+    const before = tenancy.condition(account.id)
     change()
-    if (tenant.get(account.id)?.life !== 'live') this.#deleted.add(account.id)
-    const after = tenant.get(account.id)?.properties.accountEnabled !== false
-    if (before && !after) this.#foreign.add(account.id)
-    if (after) this.#foreign.delete(account.id)
+    const after = tenancy.condition(account.id)
+    if (!after.live) this.#deleted.add(account.id)
+    if (before.own && !after.own) this.#foreign.add(account.id)
+    if (after.own) this.#foreign.delete(account.id)
     this.overruled.delete(account.id)
     this.flips.set(account.id, (this.flips.get(account.id) ?? 0) + 1)
     this.#journal.count(`admin ${what}`)
@@ -102,31 +94,22 @@ export class Truth {
   }
 
   #overrule({ adapter, id }: Account): void {
-    if (this.#tenancies[adapter].tenant.get(id)?.properties.accountEnabled === false) this.overruled.delete(id)
+    if (!this.#tenancies[adapter].condition(id).own) this.overruled.delete(id)
     else if (this.#foreign.delete(id)) this.overruled.add(id)
   }
 
   /** The writes of the bridge as the tenants received them. */
   #requests(): void {
-    for (const { name, tenant, bridge } of Object.values(this.#tenancies)) {
-      const after = this.#seen.get(name) ?? 0
-      const { requests } = tenant
-      for (let index = requests.length - 1; index >= 0; index--) {
-        const seen = requests[index]
-        if (seen === undefined || seen.seq <= after) break
-        if (seen.method !== 'PATCH' || seen.appId !== bridge.appId) continue
-        const id = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(seen.path)?.[0]
-        const enabled = at(seen.body, 'accountEnabled')
-        if (id === undefined || typeof enabled !== 'boolean') continue
+    for (const name of adapters) {
+      for (const { at, id, on, status } of this.#tenancies[name].written()) {
         this.written.set(id, (this.written.get(id) ?? 0) + 1)
         this.#journal.note(
           'wire',
           [id],
-          `${name} received ${enabled ? 'ENABLE' : 'disable'} of ${id} at ${new Date(seen.at).toISOString()}, answered ${seen.status ?? 'nothing'}`,
+          `${name} received ${on ? 'ENABLE' : 'disable'} of ${id} at ${new Date(at).toISOString()}, answered ${status ?? 'nothing'}`,
         )
-        if (enabled) this.onEnable?.(name, id, seen.at)
+        if (on) this.onEnable?.(name, id, at)
       }
-      this.#seen.set(name, requests.at(-1)?.seq ?? after)
     }
   }
 
