@@ -1,6 +1,7 @@
 import { env } from 'node:process'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { entraSite } from './sites.ts'
 import { alphabet, type Model, type Setting, Trace } from './traces.ts'
 
 const numRuns = Number(env['FC_RUNS'] ?? 40)
@@ -12,15 +13,18 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   auditDelayMs: fc.constantFrom(0, 6_000),
 })
 
-test('random traces over real sockets: the invariants hold in two Entra tenants', async () => {
-  const commands = fc.commands(alphabet, { maxCommands: 25, size: 'max' })
-  const property = fc.asyncProperty(setting, commands, async (chosen, list) => {
-    await using trace = await Trace.open(chosen)
-    const model: Model = { off: new Set() }
-    await fc.asyncModelRun(() => ({ model, real: { trace } }), list)
-    await trace.calm(model)
+const pairs = [{ what: 'two Entra tenants', kinds: { north: entraSite, south: entraSite } }]
+
+for (const { what, kinds } of pairs)
+  test(`random traces over real sockets: the invariants hold in ${what}`, async () => {
+    const commands = fc.commands(alphabet, { maxCommands: 25, size: 'max' })
+    const property = fc.asyncProperty(setting, commands, async (chosen, list) => {
+      await using trace = await Trace.open(chosen, kinds)
+      const model: Model = { off: new Set() }
+      await fc.asyncModelRun(() => ({ model, real: { trace } }), list)
+      await trace.calm(model)
+    })
+    // On a loaded machine fewer runs must do, unless somebody asked for so many.
+    const limit = env['FC_RUNS'] === undefined ? { interruptAfterTimeLimit: 50_000 } : {}
+    await fc.assert(property, { numRuns, ...seed, ...limit, endOnFailure: env['FC_SHRINK'] === undefined })
   })
-  // On a loaded machine fewer runs must do, unless somebody asked for so many.
-  const limit = env['FC_RUNS'] === undefined ? { interruptAfterTimeLimit: 50_000 } : {}
-  await fc.assert(property, { numRuns, ...seed, ...limit, endOnFailure: env['FC_SHRINK'] === undefined })
-})

@@ -2,8 +2,6 @@ import assert from 'node:assert/strict'
 import type { AsyncCommand } from 'fast-check'
 import fc from 'fast-check'
 import { configs, openAdapter } from '../../adapters/index.ts'
-import { type EntraTenant, startEntraTenant } from '../../sandbox/entra/index.ts'
-import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createKeySource } from '../../src/lib/jwks.ts'
@@ -23,22 +21,12 @@ import {
   soc,
   World,
 } from '../engine/harness.ts'
+import { type AgentName, agents, type Site, type SiteOptions } from './sites.ts'
 
-const secret = 'the-client-secret-of-the-bridge'
 const startMs = Date.UTC(2026, 0, 1)
-export const agents = ['p', 'c'] as const
-export type AgentName = (typeof agents)[number]
 
-/** `c` is delegated by `p`; each has an account in both tenants. */
+/** `c` is delegated by `p`; each has an account in both directories. */
 export const didOf = (agent: AgentName): string => `did:mesh:${agent}`
-
-interface Site {
-  readonly tenant: EntraTenant
-  /** The bridge in that tenant: whose writes count as ours. */
-  readonly appId: string
-  readonly servicePrincipalId: string
-  readonly ids: Readonly<Record<AgentName, string>>
-}
 
 /** What administrators last did to an account. */
 export interface Model {
@@ -51,7 +39,15 @@ export interface Setting {
   readonly auditDelayMs: number
 }
 
-/** The engine, its store and the Entra adapter on two tenants over loopback sockets; only time is ours to move. */
+export type Kind = (options: SiteOptions) => Promise<Site>
+
+const parseAdapter = (given: Site['config']) => {
+  const kind = Object.entries(configs).find(([name]) => name === given.kind)
+  if (kind === undefined) throw new Error(`no adapter ${given.kind}`)
+  return kind[1].parse(given)
+}
+
+/** The engine, its store and real adapters on two local directories over loopback sockets; only time is ours to move. */
 export class Trace implements AsyncDisposable {
   readonly world: World
   readonly sites: Readonly<Record<Name, Site>>
@@ -68,33 +64,16 @@ export class Trace implements AsyncDisposable {
     this.#close = close
   }
 
-  static async open(setting: Setting): Promise<Trace> {
+  static async open(setting: Setting, kinds: Readonly<Record<Name, Kind>>): Promise<Trace> {
     let world: World | undefined
     const now = () => world?.clock.now() ?? startMs
-    const { staleMs, auditDelayMs } = setting
-    const site = async (): Promise<Site> => {
-      const tenant = await startEntraTenant({ throttle: false, now, staleMs, auditDelayMs })
-      const { appId, servicePrincipalId } = tenant.registerApp({ name: 'bridge', roles: [...bridgeRoles], secret })
-      const blueprint = tenant.addBlueprintPrincipal({ displayName: 'blueprint' })
-      const add = (displayName: string) => tenant.addAgentIdentity({ displayName, blueprintAppId: blueprint.appId })
-      const ids = { p: add('p'), c: add('c') }
-      tenant.settle()
-      return { tenant, appId, servicePrincipalId, ids }
-    }
-    const sites: Record<Name, Site> = { north: await site(), south: await site() }
+    const options = { ...setting, now }
+    const sites: Record<Name, Site> = { north: await kinds.north(options), south: await kinds.south(options) }
     const outbound = createOutbound({ userAgent: 'idp-bridge/test', clock: systemClock })
     const log = createLogger({ level: 'silent' })
     const adapter = (name: Name) => (ticking: Clock) => {
-      const { tenant, appId } = sites[name]
-      const config = configs.entra.parse({
-        kind: 'entra',
-        tenantId: tenant.tenantId,
-        endpoints: { graph: tenant.origin, authority: tenant.origin },
-        credential: { type: 'clientSecret', clientId: appId, secret },
-        manage: { kinds: ['agentIdentity'] },
-        tokens: { audiences: ['api://agents'] },
-        settle: '10s',
-      })
+      const site = { ...sites[name].config, settle: '10s' }
+      const config = parseAdapter(site)
       // The adapter's own waits between two tries are over at once: the engine's are the clock's.
       const clock: Clock = {
         now: ticking.now,
@@ -107,7 +86,7 @@ export class Trace implements AsyncDisposable {
     }
     const close = async () => {
       await outbound.close()
-      for (const name of names) await sites[name].tenant.close()
+      for (const name of names) await sites[name].close()
     }
     world = await World.open({
       policy: { resume: setting.resume },
@@ -115,7 +94,7 @@ export class Trace implements AsyncDisposable {
     })
     const trace = new Trace(world, sites, setting, close)
     for (const agent of agents) {
-      const principals = names.map((name) => ({ adapter: name, id: sites[name].ids[agent], kind: 'agentIdentity' }))
+      const principals = names.map((name) => ({ adapter: name, id: sites[name].ids[agent], kind: sites[name].kind }))
       const parent = agent === 'c' ? { parentDid: didOf('p') } : {}
       await world.bridge.register({ did: didOf(agent), name: agent, principals, ...parent }, registrar)
     }
@@ -129,8 +108,7 @@ export class Trace implements AsyncDisposable {
   }
 
   isOn(at: Name, agent: AgentName): boolean {
-    const { tenant, ids } = this.sites[at]
-    return tenant.get(ids[agent])?.properties['accountEnabled'] !== false
+    return this.sites[at].isOn(this.sites[at].ids[agent])
   }
 
   async account(at: Name, agent: AgentName) {
@@ -138,31 +116,24 @@ export class Trace implements AsyncDisposable {
   }
 
   flip(at: Name, agent: AgentName, on: boolean): boolean {
-    const { tenant, ids } = this.sites[at]
     if (this.isOn(at, agent) === on) return false
-    tenant.setEnabled(ids[agent], on)
+    this.sites[at].flip(this.sites[at].ids[agent], on)
     return true
   }
 
   /** The next write of one account meets its fate. */
   async write(at: Name, agent: AgentName, fate: 'lost' | 'dropped' | 'refused' | 'late'): Promise<void> {
-    const { tenant, ids, appId } = this.sites[at]
-    const match = new RegExp(`^PATCH /servicePrincipals/${ids[agent]}`, 'i')
-    if (fate !== 'late') {
-      tenant.fail(match, fate === 'refused' ? { status: 400 } : { status: 504, applied: fate === 'lost' })
-      return
-    }
+    const site = this.sites[at]
+    const id = site.ids[agent]
+    if (fate !== 'late') return site.fail(id, fate)
     // Nobody answers, and 20 s later it is carried out after all, in the bridge's name.
-    const seen = tenant.requests.at(-1)?.seq ?? 0
-    tenant.fail(match, { status: 504 })
+    const before = site.unanswered(id)
+    site.fail(id, 'dropped')
     await this.work()
-    const sent = tenant.requests.find(
-      (each) => each.seq > seen && each.status === 504 && match.test(`${each.method} ${each.path}`),
-    )
-    if (sent === undefined) return
+    if (site.unanswered(id) === before) return
     await this.run(20 * second)
     const { mark, intent } = await this.account(at, agent)
-    if (mark !== 'none' && intent !== undefined) tenant.setEnabled(ids[agent], intent === 'enable', { by: appId })
+    if (mark !== 'none' && intent !== undefined) site.land(id, intent === 'enable')
   }
 
   async ring(at: Name, agent: AgentName): Promise<void> {
@@ -232,7 +203,7 @@ export class Trace implements AsyncDisposable {
   async calm(model: Model): Promise<void> {
     const { world } = this
     world.dieAt = undefined
-    for (const name of names) this.sites[name].tenant.clearFaults()
+    for (const name of names) this.sites[name].clearFaults()
     await this.#rest(model)
     for (const agent of agents) await this.release(agent)
     await this.#rest(model)
@@ -346,20 +317,17 @@ export const alphabet: fc.Arbitrary<AsyncCommand<Model, Real>>[] = [
     ),
   fc.tuple(at, agent).map(([where, who]) =>
     step(`${where}/${who} cannot be read`, (_, { sites }) => {
-      sites[where].tenant.fail(new RegExp(`^GET /servicePrincipals/${sites[where].ids[who]}`, 'i'), {
-        status: 503,
-        times: 2,
-      })
+      sites[where].unreadable(sites[where].ids[who], 2)
     }),
   ),
   at.map((where) =>
     step(`the log of ${where} cannot be read`, (_, { sites }) => {
-      sites[where].tenant.fail(/^GET \/auditLogs/, { status: 503, times: 5 })
+      sites[where].logDown(5)
     }),
   ),
   at.map((where) =>
     step(`the connection to ${where} is cut`, (_, { sites }) => {
-      sites[where].tenant.fail(/\$batch/, { mode: 'reset-after-body' })
+      sites[where].cut()
     }),
   ),
   fc.constant(step('restart', (_, trace) => trace.world.restart())),

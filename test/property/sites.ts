@@ -1,0 +1,74 @@
+import { startEntraTenant } from '../../sandbox/entra/index.ts'
+import { bridgeRoles } from '../../sandbox/entra/seed.ts'
+
+export const agents = ['p', 'c'] as const
+export type AgentName = (typeof agents)[number]
+
+export interface SiteOptions {
+  readonly now: () => number
+  readonly staleMs: number
+  readonly auditDelayMs: number
+}
+
+/** One local directory over sockets, whatever its vendor, with an account for each agent. */
+export interface Site {
+  /** Of the adapter. */
+  readonly config: Readonly<Record<string, unknown> & { kind: string }>
+  readonly ids: Readonly<Record<AgentName, string>>
+  /** Of each of those accounts. */
+  readonly kind: string
+  isOn(id: string): boolean
+  /** Turns its switch as an administrator. */
+  flip(id: string, on: boolean): void
+  /** Of its next write. lost: carried out, and nobody answers; dropped: neither; refused: answered with an error. */
+  fail(id: string, fate: 'lost' | 'dropped' | 'refused'): void
+  /** How many of its writes got no answer so far. */
+  unanswered(id: string): number
+  /** A write that nobody answered is carried out after all, in the name of the bridge. */
+  land(id: string, on: boolean): void
+  /** So often it cannot be read. */
+  unreadable(id: string, times: number): void
+  logDown(times: number): void
+  /** The next request that changes something is carried out, and its connection is reset. */
+  cut(): void
+  clearFaults(): void
+  close(): Promise<void>
+}
+
+const secret = 'the-client-secret-of-the-bridge'
+
+export const entraSite = async ({ now, staleMs, auditDelayMs }: SiteOptions): Promise<Site> => {
+  const tenant = await startEntraTenant({ throttle: false, now, staleMs, auditDelayMs })
+  const { appId } = tenant.registerApp({ name: 'bridge', roles: [...bridgeRoles], secret })
+  const blueprint = tenant.addBlueprintPrincipal({ displayName: 'blueprint' })
+  const add = (displayName: string) => tenant.addAgentIdentity({ displayName, blueprintAppId: blueprint.appId })
+  const ids = { p: add('p'), c: add('c') }
+  tenant.settle()
+  const match = (id: string) => new RegExp(`^PATCH /servicePrincipals/${id}`, 'i')
+  return {
+    config: {
+      kind: 'entra',
+      tenantId: tenant.tenantId,
+      endpoints: { graph: tenant.origin, authority: tenant.origin },
+      credential: { type: 'clientSecret', clientId: appId, secret },
+      manage: { kinds: ['agentIdentity'] },
+      tokens: { audiences: ['api://agents'] },
+    },
+    ids,
+    kind: 'agentIdentity',
+    isOn: (id) => tenant.get(id)?.properties['accountEnabled'] !== false,
+    flip: (id, on) => tenant.setEnabled(id, on),
+    fail: (id, fate) =>
+      void tenant.fail(match(id), fate === 'refused' ? { status: 400 } : { status: 504, applied: fate === 'lost' }),
+    unanswered: (id) =>
+      tenant.requests.filter(({ method, path, status }) => status === 504 && match(id).test(`${method} ${path}`))
+        .length,
+    land: (id, on) => tenant.setEnabled(id, on, { by: appId }),
+    unreadable: (id, times) =>
+      void tenant.fail(new RegExp(`^GET /servicePrincipals/${id}`, 'i'), { status: 503, times }),
+    logDown: (times) => void tenant.fail(/^GET \/auditLogs/, { status: 503, times }),
+    cut: () => void tenant.fail(/\$batch/, { mode: 'reset-after-body' }),
+    clearFaults: () => tenant.clearFaults(),
+    close: () => tenant.close(),
+  }
+}
