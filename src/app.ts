@@ -10,6 +10,7 @@ import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
 import { change, bridge as derived } from './engine/change.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
+import { tendCascades } from './engine/ending.ts'
 import { headSigner } from './engine/heads.ts'
 import { finishKills } from './engine/masskill.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
@@ -175,6 +176,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     stack.defer(() => stopping.abort())
     void every(clock, minuteMs, stopping.signal, log, () => signer.sign())
     void every(clock, minuteMs, stopping.signal, log, () => activity.flush())
+    void tendCascades(deps, stopping.signal)
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
 

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditEvent } from './audit.ts'
+import type { EndReads, EndWrites } from './ending.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegVerdict } from './receipts.ts'
 import type {
@@ -96,7 +97,7 @@ export interface Absence {
 }
 
 /** Reads, always of committed state. */
-export interface StoreReads extends BulkReads {
+export interface StoreReads extends BulkReads, EndReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -183,7 +184,7 @@ export interface StoreReads extends BulkReads {
 export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
 
 /** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
-export interface StoreTx extends StoreReads, BulkWrites {
+export interface StoreTx extends StoreReads, BulkWrites, EndWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>
@@ -201,8 +202,6 @@ export interface StoreTx extends StoreReads, BulkWrites {
   /** Ends the mapping to this DID; the account's row goes with its last one. */
   unmapPrincipal(key: PrincipalKey, did: Did): Promise<void>
   saveAccount(key: PrincipalKey, account: Account, schedule: Schedule): Promise<void>
-  /** Brings the schedule of every principal of a DID, shared ones too, forward (never back) and raises its lane. */
-  wake(did: Did, at: number, lane: Lane): Promise<void>
   /**
    * Asks for a read by id at `at` and, when given, once more at `again`: readDueAt = min(present, at), readAgainAt =
    * max(present, again), nextAt brought forward to `at`; the lane stays. One statement, no row is read back.
@@ -215,7 +214,6 @@ export interface StoreTx extends StoreReads, BulkWrites {
 
   insertHold(hold: Hold): Promise<void>
   saveHold(hold: Hold): Promise<void>
-  closeHold(id: string, at: number): Promise<void>
 
   putSource(source: CapabilitySource): Promise<void>
   deleteSource(did: Did, capability: string, source: string): Promise<void>

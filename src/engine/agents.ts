@@ -7,10 +7,11 @@ import { type Change, change } from './change.ts'
 import { claimAll } from './claiming.ts'
 import type { Deps } from './deps.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
+import { auditClaims } from './holdaudit.ts'
 import { describe, unmap } from './joining.ts'
 import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
 import { checkParent, reparent } from './parents.ts'
-import { auditClaims, inheritCascade, placeHold, signalHold } from './placing.ts'
+import { inheritCascade, placeHold, signalHold } from './placing.ts'
 import type { Recall } from './recall.ts'
 import { agentView, requireAgent } from './views.ts'
 
@@ -74,7 +75,7 @@ const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings
   await inheritCascade(c, agent)
   for (const principal of input.principals ?? []) await mapPrincipal(c, agent.did, principal, readings, recallOf)
   // Kills that came before the agent did (rule 13), and what it inherits, reach its accounts now.
-  await auditClaims(c, agent.did, await claimAll(c, agent.did))
+  await auditClaims(c, [[agent.did, await claimAll(c, agent.did)]])
   const before = new Map([[agent.did, [] as string[]]])
   for (const capability of input.capabilities ?? []) {
     await tx.putSource({ did: agent.did, capability, source: 'manual', confirmedAt: now })
@@ -232,7 +233,7 @@ const remap = async (
     await unmap(c, did, key)
   }
   for (const one of wanted.values()) await mapPrincipal(c, did, one, readings, recallOf)
-  await auditClaims(c, did, await claimAll(c, did))
+  await auditClaims(c, [[did, await claimAll(c, did)]])
 }
 
 const regrant = async (

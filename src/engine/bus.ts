@@ -41,4 +41,5 @@ export const topics = {
   work: (adapter: string) => `work:${adapter}`,
   groups: (adapter: string) => `groups:${adapter}`,
   signals: 'signals',
+  cascades: 'cascades',
 } as const

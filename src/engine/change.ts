@@ -1,3 +1,4 @@
+import { endsATime } from '../core/ending.ts'
 import type { StoreTx } from '../core/store.ts'
 import { topics } from './bus.ts'
 import type { Deps } from './deps.ts'
@@ -13,6 +14,8 @@ export interface Change {
   wakeSuspend(adapter: string): void
   wakeWork(adapter: string): void
   wakeSignals(): void
+  /** How many derived holds may still end in this transaction. */
+  readonly room: { left: number }
   /** Runs after the commit, never before. */
   after(effect: () => void): void
 }
@@ -55,6 +58,7 @@ export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => 
       wakeSuspend: (adapter) => wakes.add(topics.suspend(adapter)),
       wakeWork: (adapter) => wakes.add(topics.work(adapter)),
       wakeSignals: () => wakes.add(topics.signals),
+      room: { left: endsATime },
       after: (effect) => effects.push(effect),
     })
   })

@@ -1,25 +1,28 @@
 import type { AuditEvent } from '../core/audit.ts'
-import type { Agent, Hold, Principal, Signal } from '../core/types.ts'
+import type { Agent, Did, Hold, Principal, PrincipalKey, Signal } from '../core/types.ts'
 import type { Change } from './change.ts'
+
+const withRealms = ({ deps }: Change, keys: readonly PrincipalKey[]) =>
+  keys.map(({ adapter, id }) => {
+    const realm = deps.mounts().get(adapter)?.adapter.realm
+    return { adapter, id, ...(realm !== undefined && { realm }) }
+  })
 
 /** The entry of one change of a hold. `open`: the DID's open holds after it. */
 export const holdEvent = (
-  { deps, now, actor, requestId }: Change,
+  change: Change,
   type: string,
   hold: Hold,
   of: { agent: Agent | undefined; principals: readonly Principal[]; open: readonly Hold[] },
   details: Readonly<Record<string, unknown>>,
 ): AuditEvent => {
+  const { now, actor, requestId } = change
   const { agent, open } = of
-  const principals = of.principals.map(({ adapter, id }) => {
-    const realm = deps.mounts().get(adapter)?.adapter.realm
-    return { adapter, id, ...(realm !== undefined && { realm }) }
-  })
   return {
     time: now,
     type,
     did: hold.did,
-    principals,
+    principals: withRealms(change, of.principals),
     sponsor: agent?.sponsor?.objectId,
     status: agent?.decommissioned ? 'decommissioned' : open.length > 0 ? 'suspended' : 'active',
     actor,
@@ -51,6 +54,22 @@ export const auditHold = async (
   const principals = await tx.principalsOf(hold.did)
   const open = await tx.openHolds(hold.did)
   await tx.appendAudit(holdEvent(change, type, hold, { agent, principals, open }, details))
+}
+
+/** Entries for claims that no hold's own entry lists (I7), one for each DID. */
+export const auditClaims = async (
+  change: Change,
+  claims: Iterable<readonly [Did, readonly PrincipalKey[]]>,
+): Promise<void> => {
+  const { tx, now, actor, requestId } = change
+  const details = { from: 'none', to: 'claimed' }
+  const events: AuditEvent[] = []
+  for (const [did, keys] of claims) {
+    if (keys.length === 0) continue
+    const principals = withRealms(change, keys)
+    events.push({ time: now, type: 'account.claimed', did, principals, actor, requestId, details })
+  }
+  await tx.appendAudits(events)
 }
 
 /** What runtimes are told of a hold; of one that the guard keeps back, nothing. */

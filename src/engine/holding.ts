@@ -5,6 +5,7 @@ import type { Hold, Origin, PrincipalKey, Release, Severity } from '../core/type
 import type { Caller, KillInput, KillResult, ReleaseResult } from './api.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { cascadeEnded } from './ending.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import { readOnce } from './reading.ts'
 import { ownHolds } from './sharing.ts'
@@ -113,8 +114,8 @@ export const release = async (
   holdId: string,
   reason: string,
   caller: Caller,
-): Promise<ReleaseResult> =>
-  change(deps, who(caller), async (c): Promise<ReleaseResult> => {
+): Promise<ReleaseResult> => {
+  const result = await change(deps, who(caller), async (c): Promise<ReleaseResult> => {
     const hold = openHold(await c.tx.hold(holdId), did)
     checkBounds(await c.tx.agent(did), caller)
     const rule = releaseRule(hold, caller)
@@ -149,6 +150,9 @@ export const release = async (
     })
     return { done: false, release: asked }
   })
+  if (result.done) await cascadeEnded(deps, did)
+  return result
+}
 
 const done = async (c: Change, did: string): Promise<ReleaseResult> => {
   const agent = await c.tx.agent(did)
@@ -177,7 +181,7 @@ export const approve = async (deps: Deps, releaseId: string, caller: Caller): Pr
   const before = openHold(await deps.store.hold(asked.holdId), asked.did)
   releaseRule(before, caller)
   if (asked.kind === 'approve') await readAgain(deps, before)
-  return change(deps, who(caller), async (c) => {
+  const result = await change(deps, who(caller), async (c) => {
     const waiting = secondPerson(await c.tx.release(releaseId), caller)
     const hold = openHold(await c.tx.hold(waiting.holdId), waiting.did)
     releaseRule(hold, caller)
@@ -188,6 +192,8 @@ export const approve = async (deps: Deps, releaseId: string, caller: Caller): Pr
     await releaseHold(c, hold, { how: waiting.kind, releaseId, requestedBy: waiting.requestedBy })
     return done(c, hold.did)
   })
+  await cascadeEnded(deps, asked.did)
+  return result
 }
 
 const notOperator = () =>

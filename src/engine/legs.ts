@@ -2,8 +2,9 @@ import { type Context, isOff } from '../core/account.ts'
 import { ownOrigin } from '../core/holds.ts'
 import { accountVerdict, isClosed, type LegVerdict, runtimeVerdict } from '../core/receipts.ts'
 import type { LegRecord, StoreReads } from '../core/store.ts'
-import type { Account, Hold, Labels, Principal, PrincipalKey } from '../core/types.ts'
+import type { Account, Agent, Did, Hold, Labels, Principal, PrincipalKey } from '../core/types.ts'
 import type { Change } from './change.ts'
+import type { Open } from './claiming.ts'
 import { contextFor, pausedKey } from './context.ts'
 import type { Deps, Runtime } from './deps.ts'
 import { didsOf } from './sharing.ts'
@@ -105,23 +106,35 @@ const holdsOn = async (tx: StoreReads, key: PrincipalKey, context: Context): Pro
   return holds
 }
 
+/** What is known of the DIDs of a set of holds. */
+export interface Known {
+  readonly open: Open
+  readonly agents: ReadonlyMap<Did, Agent>
+  readonly principals: ReadonlyMap<Did, readonly Principal[]>
+}
+
 /** Records what every leg is when its hold is released: from then on the accounts answer for other holds. */
-export const endLegs = async ({ deps, tx, now }: Change, hold: Hold): Promise<void> => {
-  const open = await tx.openHolds(hold.did)
+export const endLegs = async ({ deps, tx, now }: Change, holds: readonly Hold[], known: Known): Promise<void> => {
+  const ids = holds.map(({ id }) => id)
   const paused = (await tx.meta(pausedKey)) !== undefined
-  const records = await tx.legsOf([hold.id])
-  for (const principal of await tx.principalsOf(hold.did)) {
-    const { account } = principal
-    const record = records.find(isOf(principal)) ?? recordOf(principal, hold.id, 'account', now)
-    const ended = accountLeg(deps, principal, hold, await contextOrNone(deps, tx, principal, now, open), paused)
-    const closedAt = record.closedAt ?? (ended.state === 'closed' ? account.offReadAt : undefined)
-    await tx.saveLeg({ ...record, at: now, closedAt, answeredAt: account.disabledAckAt ?? record.answeredAt, ended })
+  const records = Map.groupBy(await tx.legsOf(ids), ({ holdId }) => holdId)
+  const acks = Map.groupBy(await tx.acksOf(ids), ({ holdId }) => holdId)
+  const legs: LegRecord[] = []
+  for (const hold of holds) {
+    const open = known.open.get(hold.did) ?? []
+    for (const principal of known.principals.get(hold.did) ?? []) {
+      const { account } = principal
+      const record = records.get(hold.id)?.find(isOf(principal)) ?? recordOf(principal, hold.id, 'account', now)
+      const ended = accountLeg(deps, principal, hold, await contextOrNone(deps, tx, principal, now, open), paused)
+      const closedAt = record.closedAt ?? (ended.state === 'closed' ? account.offReadAt : undefined)
+      legs.push({ ...record, at: now, closedAt, answeredAt: account.disabledAckAt ?? record.answeredAt, ended })
+    }
+    const acked = new Set(acks.get(hold.id)?.map(({ client }) => client))
+    for (const { name } of runtimesOf(deps, known.agents.get(hold.did)?.labels)) {
+      const ended = runtimeVerdict(hold, name, acked.has(name) ? now : undefined)
+      if (ended.reason === 'acknowledged') continue
+      legs.push({ ...recordOf({ adapter: '', id: name }, hold.id, 'runtime', now), ended })
+    }
   }
-  const agent = await tx.agent(hold.did)
-  const acked = new Set((await tx.acksOf([hold.id])).map(({ client }) => client))
-  for (const { name } of runtimesOf(deps, agent?.labels)) {
-    const ended = runtimeVerdict(hold, name, acked.has(name) ? now : undefined)
-    if (ended.reason === 'acknowledged') continue
-    await tx.saveLeg({ ...recordOf({ adapter: '', id: name }, hold.id, 'runtime', now), ended })
-  }
+  await tx.saveLegs(legs)
 }

@@ -40,5 +40,7 @@ export const reparent = async (c: Change, agent: Agent, next: Agent): Promise<vo
       hint: `${did} is held; release its holds first.`,
     })
   }
+  // What still waits to end for an ancestor it leaves is out of that one's reach from now on.
+  await inheritCascade(c, agent)
   await inheritCascade(c, next)
 }

@@ -1,11 +1,10 @@
 import { cascadeOrigin, derivedFrom, isOwn } from '../core/holds.ts'
 import { bulkFrom, isBulk } from '../core/masskill.ts'
-import type { Agent, Did, Hold, Origin, PrincipalKey, Severity } from '../core/types.ts'
-import { breathe } from '../lib/breathe.ts'
+import type { Agent, Did, Hold, Origin, Severity } from '../core/types.ts'
 import type { Change } from './change.ts'
 import { claimAll, claimMany, distinctDids, type Open, openOf } from './claiming.ts'
+import { endCascade, endHolds } from './ending.ts'
 import { auditHold, holdEvent, signalOf } from './holdaudit.ts'
-import { endLegs } from './legs.ts'
 
 export interface NewHold {
   /** Given beforehand; otherwise a new one. */
@@ -102,18 +101,6 @@ const record = async (
   if (signals.length > 0) change.wakeSignals()
 }
 
-/** One entry for claims that no hold's own entry lists (I7). */
-export const auditClaims = async (change: Change, did: Did, claims: readonly PrincipalKey[]): Promise<void> => {
-  if (claims.length === 0) return
-  const { tx, now, actor, requestId } = change
-  const principals = claims.map((key) => {
-    const realm = change.deps.mounts().get(key.adapter)?.adapter.realm
-    return { ...key, ...(realm !== undefined && { realm }) }
-  })
-  const details = { from: 'none', to: 'claimed' }
-  await tx.appendAudit({ time: now, type: 'account.claimed', did, principals, actor, requestId, details })
-}
-
 export const signalHold = async (change: Change, hold: Hold): Promise<void> => {
   const signal = signalOf(change, hold)
   if (signal === undefined) return
@@ -127,45 +114,19 @@ export const releaseHold = async (
   hold: Hold,
   details: Readonly<Record<string, unknown>>,
 ): Promise<void> => {
-  const { tx, now } = change
-  await endLegs(change, hold)
-  await tx.closeHold(hold.id, now)
-  const release = await tx.openReleaseOf(hold.id)
-  if (release !== undefined && release.status === 'awaiting') await tx.saveRelease({ ...release, status: 'void' })
-  await auditHold(change, 'hold.released', hold, details)
-  if ((await tx.openHolds(hold.did)).length === 0) await resumed(change, hold)
-  // Others may now want an account off that this hold kept us from writing.
-  else await auditClaims(change, hold.did, await claimAll(change, hold.did))
-  for (const { adapter } of await tx.principalsOf(hold.did)) {
-    change.wakeWork(adapter)
-    change.wakeSuspend(adapter)
-  }
-  await tx.wake(hold.did, now, 1)
+  await endHolds(change, [hold], details)
   if (isOwn(hold)) await cascade(change, hold.did)
-}
-
-const resumed = async (change: Change, hold: Hold): Promise<void> => {
-  const { tx, now } = change
-  const agent = await tx.agent(hold.did)
-  if (agent !== undefined) await tx.saveAgent({ ...agent, resumedAt: now, updatedAt: now })
-  await tx.appendSignal({
-    type: 'resumed',
-    did: hold.did,
-    at: now,
-    holdId: hold.id,
-    severity: undefined,
-    origin: hold.origin,
-    reason: undefined,
-    capabilities: undefined,
-  })
-  change.wakeSignals()
 }
 
 /**
  * Rule 10: every descendant is held while this DID has an open hold of its own. Derived anew from the holds, in the
  * transaction that changed them.
  */
-export const cascade = (change: Change, did: Did): Promise<void> => cascadeAll(change, [did])
+export const cascade = async (change: Change, did: Did): Promise<void> => {
+  const own = (await change.tx.openHolds(did)).filter(isOwn)
+  if (own.length === 0) await endCascade(change, did)
+  else await derive(change, did, own, await change.tx.descendants(did))
+}
 
 const cascadeAll = async (change: Change, dids: readonly Did[]): Promise<void> => {
   const families = Map.groupBy(await change.tx.families(dids), ({ ancestor }) => ancestor)
@@ -200,12 +161,11 @@ const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids:
   const presentOf = (did: Did) => open.get(did)?.find((hold) => hold.origin === origin)
   const derived = derivedFrom(own)
   if (derived === undefined) {
-    for (const did of dids) {
-      const present = presentOf(did)
-      if (present === undefined) continue
-      await releaseHold(change, present, { derived: true })
-      await breathe()
-    }
+    await endHolds(
+      change,
+      dids.map(presentOf).filter((hold) => hold !== undefined),
+      { derived: true },
+    )
     return
   }
   const { severity, guarded } = derived

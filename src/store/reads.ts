@@ -2,6 +2,7 @@ import type { StoreReads } from '../core/store.ts'
 import { agentReads } from './agents.ts'
 import { auditReads } from './audit.ts'
 import { bulkReads } from './bulk.ts'
+import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
 import { principalReads } from './principals.ts'
@@ -23,4 +24,5 @@ export const reads = (run: Run): StoreReads => ({
   ...auditReads(run),
   ...receiptReads(run),
   ...bulkReads(run),
+  ...endReads(run),
 })

@@ -17,6 +17,7 @@ export type Schema = {
   holds: HoldTable
   kills: KillTable
   kill_items: { kill_id: string; n: number; did: string; hold_id: string }
+  cascade_ends: { ancestor: string; at: number; actor: string; request_id: string | null }
   releases: ReleaseTable
   checkpoints: { adapter: string; feed: string; value: string; at: number }
   hook_inbox: { adapter: string; delivery: string; at: number }

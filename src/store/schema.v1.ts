@@ -100,6 +100,11 @@ create table kill_items (
   primary key (kill_id, n)
 ) strict, without rowid;
 
+-- Agents released, some of whose descendants still have the hold that they had for them.
+create table cascade_ends (
+  ancestor text not null primary key, at integer not null, actor text not null, request_id text
+) strict, without rowid;
+
 create table releases (
   id text not null primary key, hold_id text not null references holds (id), did text not null,
   kind text not null check (kind in ('release', 'override', 'approve')), requested_by text not null,

@@ -138,6 +138,11 @@ export const nameSharer = statement(
 
 const nextAt = sql<number>`min(coalesce(next_at, ${number('at')}), ${number('at')})`
 
+/** `wake` of what is this DID's alone. */
+export const wakeDid = statement(
+  account.set({ next_at: nextAt, lane: sql`min(lane, ${number('lane')})` }).where('did', '=', text('did')),
+)
+
 /** As `wake`, for what this DID shares: found from the DID, almost always nothing. */
 export const wakeShared = statement(
   account

@@ -5,13 +5,14 @@ import type { Agent, PrincipalKey } from '../core/types.ts'
 import { append } from './audit.ts'
 import { bulkWrites } from './bulk.ts'
 import { inserting } from './constraints.ts'
+import { endWrites } from './endings.ts'
 import { guardWrites } from './guard.ts'
 import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
 import { receiptWrites } from './receipts.ts'
 import { recordWrites } from './records.ts'
 import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule, fromSharer } from './rows.ts'
-import { dropSharer, dropSharers, firstSharer, listSharer, nameSharer, wakeHeldShared, wakeShared } from './sharers.ts'
+import { dropSharer, dropSharers, firstSharer, listSharer, nameSharer, wakeHeldShared } from './sharers.ts'
 import { build, number, type Run, rowWriter, type Statement, slot, statement, text, type Values } from './statement.ts'
 
 const agentWriter = rowWriter('agents', ['did'])
@@ -40,9 +41,6 @@ const dropPrincipal = statement(
 )
 const nextAt = sql<number>`min(coalesce(next_at, ${number('at')}), ${number('at')})`
 const principals = build.updateTable('principals')
-const wakeDid = statement(
-  principals.set({ next_at: nextAt, lane: sql`min(lane, ${number('lane')})` }).where('did', '=', text('did')),
-)
 const again = slot<number | null>('again')
 const asked = principals.set({
   next_at: nextAt,
@@ -61,14 +59,6 @@ const wakeMarked = statement(forward.where(isMarked))
 const wakeHeld = statement(
   forward.where('did', 'in', (eb) => eb.selectFrom('holds').select('holds.did').where('released_at', 'is', null)),
 )
-const closeHold = statement(
-  build
-    .updateTable('holds')
-    .set({ released_at: number('at') })
-    .where('id', '=', text('id'))
-    .where('released_at', 'is', null),
-)
-const holdExists = statement(build.selectFrom('holds').select('id').where('id', '=', text('id')))
 
 /** Each failing statement leaves nothing of itself. */
 const insert = (run: Run, made: Statement<unknown>, row: Values, duplicate: ErrorCode, dangling: ErrorCode) =>
@@ -95,7 +85,6 @@ type AgentWrites = Pick<
   | 'describePrincipal'
   | 'unmapPrincipal'
   | 'saveAccount'
-  | 'wake'
   | 'askRead'
   | 'askReadDependents'
   | 'wakeEngaged'
@@ -144,10 +133,6 @@ const agentWrites = (run: Run): AgentWrites => ({
     const row = { ...keyOf(key), ...fromAccount(account), ...fromSchedule(schedule) }
     await update(run, accountWriter.update(row), row, 'E_NOT_FOUND')
   },
-  wake: async (did, at, lane) => {
-    await run.change(wakeDid, { did, at, lane })
-    await run.change(wakeShared, { did, at, lane })
-  },
   askRead: async (key, at, again) => {
     await run.change(askOne, { ...keyOf(key), at, again: again ?? null })
   },
@@ -164,10 +149,7 @@ const agentWrites = (run: Run): AgentWrites => ({
 
 const keyOf = (key: PrincipalKey) => ({ adapter: key.adapter, id: key.id })
 
-type HoldWrites = Pick<
-  StoreTx,
-  'insertHold' | 'saveHold' | 'closeHold' | 'insertRelease' | 'saveRelease' | 'appendAudit'
->
+type HoldWrites = Pick<StoreTx, 'insertHold' | 'saveHold' | 'insertRelease' | 'saveRelease' | 'appendAudit'>
 
 const holdWrites = (run: Run): HoldWrites => ({
   insertHold: async (hold) => {
@@ -177,10 +159,6 @@ const holdWrites = (run: Run): HoldWrites => ({
   saveHold: async (hold) => {
     const row = fromHold(hold)
     await update(run, holdWriter.update(row), row, 'E_HOLD_UNKNOWN')
-  },
-  closeHold: async (id, at) => {
-    if ((await run.change(closeHold, { id, at })) > 0) return
-    if ((await run.one(holdExists, { id })) === undefined) throw new BridgeError('E_HOLD_UNKNOWN', 'No such hold.')
   },
   insertRelease: async (release) => {
     const row = fromRelease(release)
@@ -202,4 +180,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...receiptWrites(run),
   ...guardWrites(run),
   ...bulkWrites(run),
+  ...endWrites(run),
 })

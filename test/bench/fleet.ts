@@ -21,6 +21,8 @@ export interface FleetSize {
   readonly groups: number
   /** Registered as the parent of all, without an account. */
   readonly parent?: string
+  /** So many of the last identities have no parent all the same. */
+  readonly orphans?: number
 }
 
 /** Fills the tenant with agents, spread over groups, and registers them in the store before a daemon opens it. */
@@ -43,6 +45,7 @@ export const createFleet = async (world: World, size: FleetSize): Promise<Fleet>
 
   const store = await openStore({ url: `sqlite:${databaseFile}`, now: Date.now })
   const { parent } = size
+  const orphans = new Set(identities.slice(identities.length - (size.orphans ?? 0)))
   if (parent !== undefined) await store.write((tx) => tx.insertAgent(agent(parent)))
   const kinds = [
     ['agentIdentity', identities],
@@ -51,8 +54,9 @@ export const createFleet = async (world: World, size: FleetSize): Promise<Fleet>
   for (const [kind, members] of kinds) {
     for (let at = 0; at < members.length; at += 500) {
       await store.write(async (tx) => {
-        for (const { did, id } of members.slice(at, at + 500)) {
-          await tx.insertAgent(agent(did, { parentDid: parent }))
+        for (const member of members.slice(at, at + 500)) {
+          const { did, id } = member
+          await tx.insertAgent(agent(did, { parentDid: orphans.has(member) ? undefined : parent }))
           await tx.insertPrincipal(principal(did, id, { kind, appId: id }), idle)
         }
       })

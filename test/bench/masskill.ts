@@ -16,8 +16,15 @@ export interface MassKillBench {
   readonly singles: { readonly answer: Spread; readonly patch: Spread }
   readonly refusedWrites: number
   readonly batches: number
-  /** One kill of a parent with twice as many descendants, without accounts to write. */
-  readonly cascade: { readonly descendants: number; readonly seconds: number }
+  /** One kill of a parent with twice as many descendants, without accounts to write, and its release. */
+  readonly cascade: {
+    readonly descendants: number
+    readonly seconds: number
+    /** Seconds until the parent is free, and until its release is answered: the last descendant is free. */
+    readonly release: { readonly parent: number; readonly last: number }
+    /** Single kills sent while it is released: to their answer, ms. */
+    readonly singles: Spread
+  }
 }
 
 const never = '0 0 1 1 *'
@@ -92,20 +99,47 @@ export const benchMassKill = async (agents: number, singles: number): Promise<Ma
     singles: { answer: spreadOf(times.answer), patch: spreadOf(times.patch) },
     refusedWrites,
     batches,
-    cascade: await benchCascade(2 * agents),
+    cascade: await benchCascade(2 * agents, 20 * singles),
   }
 }
 
-const benchCascade = async (descendants: number): Promise<MassKillBench['cascade']> => {
-  await using world = await startWorld({ adapters: { contoso: { mirror: 'inbound' } } })
+export const benchCascade = async (descendants: number, singles: number): Promise<MassKillBench['cascade']> => {
+  await using world = await startWorld({
+    auth: { killBudget: { max: 100_000, per: '10m' } },
+    adapters: { contoso: { mirror: 'inbound' } },
+  })
   const root = 'did:agentmesh:root'
-  await createFleet(world, { identities: descendants, users: 0, groups: 1, parent: root })
+  const size = { identities: descendants + singles, users: 0, groups: 1, parent: root, orphans: singles }
+  const { identities } = await createFleet(world, size)
+  const alone = identities.slice(descendants)
   world.tenant.setTokenEndpointDown(true)
   await using daemon = await world.daemon()
-  const kill = () => daemon.as('alice').post('/v1/kill', { agentId: root, reason: 'bench' })
+  const send = async (who: 'alice' | 'bob' | 'runtime', path: string, body: object = {}) => {
+    const answer = await daemon.as(who).post(path, body)
+    if (answer.status >= 300) throw new Error(answer.text)
+    return answer.body
+  }
+  let holdId = ''
   const seconds = await secondsOf(async () => {
-    const { status, text } = await kill()
-    if (status !== 202) throw new Error(text)
+    holdId = textAt(await send('runtime', '/v1/kill', { agentId: root, reason: 'bench' }), 'holdId')
   })
-  return { descendants, seconds }
+  const asked = await send('alice', `/v1/agents/${root}/holds/${holdId}/release`, { reason: 'bench' })
+  const started = performance.now()
+  let last: number | undefined
+  const released = send('bob', `/v1/releases/${textAt(asked, 'releaseId')}/approve`).then(() => {
+    last = (performance.now() - started) / 1000
+  })
+  let parent: number | undefined
+  const times: number[] = []
+  for (const { did } of alone) {
+    if (last !== undefined) break
+    const sent = performance.now()
+    await send('runtime', '/v1/kill', { agentId: did, reason: 'bench' })
+    times.push(performance.now() - sent)
+    if (parent === undefined && (await isAllowed(daemon, root))) parent = (performance.now() - started) / 1000
+    await after(10)
+  }
+  await released
+  const end = (performance.now() - started) / 1000
+  return { descendants, seconds, release: { parent: parent ?? end, last: last ?? end }, singles: spreadOf(times) }
 }

@@ -40,6 +40,11 @@ const rows: readonly Row[] = [
   ['… single kill meanwhile → answer', spreadText(mass.singles.answer)],
   ['… single kill meanwhile → PATCH on the wire', spreadText(mass.singles.patch)],
   [`kill of a parent of ${whole(mass.cascade.descendants)}`, seconds(mass.cascade.seconds)],
+  [
+    '… its release: parent free, last descendant free',
+    [mass.cascade.release.parent, mass.cascade.release.last].map(seconds).join(', '),
+  ],
+  ['… single kill meanwhile → answer', spreadText(mass.cascade.singles)],
   ['full passes completed meanwhile', whole(busy.passes)],
   [
     `Graph requests, full sync of ${whole(sync.agents)}`,

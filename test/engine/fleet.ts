@@ -1,4 +1,6 @@
 import { freshAccount } from '../../src/core/account.ts'
+import type { Agent } from '../../src/core/types.ts'
+import { agent, idle, principal } from '../store/fixture.ts'
 import { type Name, names, type World } from './harness.ts'
 
 /** `count` agents `a0`, `a1`, … with an account in each of the directories, mapped in one go and read once. */
@@ -41,4 +43,24 @@ export const fleetOf = async (world: World, count: number, where: readonly Name[
   await world.poll()
   await world.clock.advance(1)
   return dids
+}
+
+/** Registered by the store alone, with an account in each directory: what registering does is not what is tested. */
+export const fleet = async (
+  world: World,
+  count: number,
+  input: Partial<Agent> = {},
+  prefix = 'a',
+): Promise<string[]> => {
+  const ids = Array.from({ length: count }, (_, n) => `${prefix}${n}`)
+  await world.store.write(async (tx) => {
+    for (const id of ids) await tx.insertAgent(agent(`did:mesh:${id}`, input))
+    for (const id of ids) {
+      for (const adapter of names) {
+        world.directories[adapter].add({ id })
+        await tx.insertPrincipal(principal(`did:mesh:${id}`, id, { adapter, kind: 'account' }), idle)
+      }
+    }
+  })
+  return ids.map((id) => `did:mesh:${id}`)
 }

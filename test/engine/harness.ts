@@ -11,6 +11,7 @@ import type { AgentInput, Bridge, Caller } from '../../src/engine/api.ts'
 import { createBridge } from '../../src/engine/bridge.ts'
 import { createBus } from '../../src/engine/bus.ts'
 import type { Alert, Deps, Mount, Policy, Runtime } from '../../src/engine/deps.ts'
+import { endCascades } from '../../src/engine/ending.ts'
 import { restMs } from '../../src/engine/recall.ts'
 import { createRunner, type Runner } from '../../src/engine/runner.ts'
 import { begin } from '../../src/engine/start.ts'
@@ -311,6 +312,8 @@ export class World implements AsyncDisposable {
     for (let looks = 0; ; looks++) {
       if (looks > 60) throw new Error(`hot loop: ${JSON.stringify(await this.#dueNow())}`)
       let more = false
+      await this.#survive(endCascades(this.deps))
+      if (this.dead) return
       for (const runner of this.runners.values()) {
         await runner.mirror.suspendOnce(this.signal)
         await runner.mirror.drained()

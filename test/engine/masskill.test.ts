@@ -1,40 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Agent } from '../../src/core/types.ts'
 import type { Caller } from '../../src/engine/api.ts'
 import type { KillTargets } from '../../src/engine/killapi.ts'
 import { until } from '../e2e/until.ts'
 import { agent, idle, principal } from '../store/fixture.ts'
-import {
-  alice,
-  bob,
-  caller,
-  minute,
-  names,
-  policyOf,
-  registrar,
-  runtime,
-  soc,
-  World,
-  type WorldOptions,
-} from './harness.ts'
+import { fleet } from './fleet.ts'
+import { alice, bob, caller, minute, policyOf, registrar, runtime, soc, World, type WorldOptions } from './harness.ts'
 
 const code = (wanted: string) => ({ code: wanted })
-
-/** Registered by the store alone, with an account in each directory: what registering does is not what is tested. */
-const fleet = async (world: World, count: number, input: Partial<Agent> = {}, prefix = 'a'): Promise<string[]> => {
-  const ids = Array.from({ length: count }, (_, n) => `${prefix}${n}`)
-  await world.store.write(async (tx) => {
-    for (const id of ids) await tx.insertAgent(agent(`did:mesh:${id}`, input))
-    for (const id of ids) {
-      for (const adapter of names) {
-        world.directories[adapter].add({ id })
-        await tx.insertPrincipal(principal(`did:mesh:${id}`, id, { adapter, kind: 'account' }), idle)
-      }
-    }
-  })
-  return ids.map((id) => `did:mesh:${id}`)
-}
 
 const killMany = (world: World, targets: KillTargets, by: Caller = soc) =>
   world.bridge.killMany({ targets, reason: 'breach' }, 1000, by)
@@ -345,23 +318,4 @@ test('what may not be written of many waits among the many, not where single kil
   const lane = async (id: string) => (await world.store.principal({ adapter: 'north', id }))?.schedule.lane
   assert.deepEqual([await lane('a0'), await lane('alone')], [4, 2])
   assert.equal((await world.account('north', 'a0')).lastError, 'E_NEVER')
-})
-
-test('while a parent of hundreds is released, other work has its turn', async () => {
-  await using world = await World.open()
-  const root = await world.agent('root')
-  await fleet(world, 300, { parentDid: root }, 'c')
-  const hold = await world.bridge.place(root, { severity: 'suspend', reason: 'r' }, soc)
-  let turns = 0
-  let running = true
-  const count = () => {
-    if (!running) return
-    turns += 1
-    setImmediate(count)
-  }
-  setImmediate(count)
-  await world.bridge.release(root, hold.id, 'r', soc)
-  running = false
-  assert.ok(turns >= 300, `${turns} turns`)
-  assert.equal(await world.store.countOpenHolds(), 0)
 })

@@ -3,6 +3,7 @@ import type { Store } from '../../src/core/store.ts'
 import { agentContract } from './agents.ts'
 import { auditContract } from './audit.ts'
 import { bulkContract } from './bulk.ts'
+import { endingContract } from './endings.ts'
 import { guardContract } from './guard.ts'
 import { holdContract } from './holds.ts'
 import { principalContract } from './principals.ts'
@@ -43,6 +44,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: guard`, () => guardContract(storeTest))
   describe(`${name} store: audit`, () => auditContract(storeTest))
   describe(`${name} store: sets and kills of many`, () => bulkContract(storeTest))
+  describe(`${name} store: holds that end as a set`, () => endingContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))
 }

@@ -29,7 +29,7 @@ export const holdContract = (test: StoreTest): void => {
       await place(store, hold(`a${i}`, 'did:mesh:a', { origin }))
       await assert.rejects(place(store, hold(`b${i}`, 'did:mesh:a', { origin })), { code: 'E_EXISTS' })
       await place(store, hold(`c${i}`, 'did:mesh:b', { origin }))
-      await store.write((tx) => tx.closeHold(`a${i}`, 20))
+      await store.write((tx) => tx.closeHolds([`a${i}`], 20))
       await place(store, hold(`b${i}`, 'did:mesh:a', { origin }))
     }
     for (const origin of ['runtime:agt', 'operator:soc'] as const) {
@@ -42,11 +42,11 @@ export const holdContract = (test: StoreTest): void => {
     await place(store, hold('h', 'did:mesh:a'))
     await store.write((tx) => tx.saveHold(hold('h', 'did:mesh:a', { releasableAt: 15, guarded: true })))
     assert.equal((await store.hold('h'))?.releasableAt, 15)
-    await store.write((tx) => tx.closeHold('h', 20))
-    await store.write((tx) => tx.closeHold('h', 30))
+    await store.write((tx) => tx.closeHolds(['h'], 20))
+    await store.write((tx) => tx.closeHolds(['h'], 30))
     assert.equal((await store.hold('h'))?.releasedAt, 20)
     await assert.rejects(
-      store.write((tx) => tx.closeHold('none', 1)),
+      store.write((tx) => tx.closeHolds(['none'], 1)),
       { code: 'E_HOLD_UNKNOWN' },
     )
     await assert.rejects(

@@ -69,6 +69,7 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   'agents of a parent': (s) => s.agents({ ...filter, parentDid: 'd' }),
   descendants: (s) => s.descendants('d'),
   kill: (s) => s.kill('k'),
+  cascadeHolds: (s) => s.cascadeHolds('d', 5),
   killItems: (s) => s.killItems('k', 1, 5),
   killAccounts: (s) => s.killAccounts('k'),
   killReleased: (s) => s.killReleased('k'),
@@ -131,7 +132,7 @@ for (const [name, call] of Object.entries(keyed)) {
 }
 
 const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
-  wake: (tx) => tx.wake('d', 1, 0),
+  wake: (tx) => tx.wake(['d'], 1, 0),
   askRead: (tx) => tx.askRead(key, 1, 2),
   askReadDependents: (tx) => tx.askReadDependents('contoso', 'x', 1, undefined),
   saveAccount: (tx) => tx.saveAccount(key, account(), { nextAt: 1, lane: 1 }),
@@ -149,7 +150,10 @@ const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
     }),
   saveAccounts: (tx) => tx.saveAccounts([{ key, account: account(), schedule: { nextAt: 1, lane: 4 } }]),
   advanceKill: (tx) => tx.advanceKill('k', 1, undefined),
-  closeHold: (tx) => tx.closeHold('h', 1),
+  voidReleases: (tx) => tx.voidReleases(['h', 'i']),
+  noteResumed: (tx) => tx.noteResumed(['d', 'e'], 1),
+  dropCascadeEnd: (tx) => tx.dropCascadeEnd('d'),
+  closeHolds: (tx) => tx.closeHolds(['h'], 1),
   confirmSources: (tx) => tx.confirmSources('group:a', 1),
   clearGuardEvents: (tx) => tx.clearGuardEvents('contoso', 'resume'),
   deleteAbsence: (tx) => tx.deleteAbsence(key),

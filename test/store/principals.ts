@@ -162,14 +162,14 @@ export const principalContract = (test: StoreTest): void => {
       ['sooner', { nextAt: 5, lane: 0 }],
       ['later', { nextAt: 50, lane: 1 }],
     ])
-    await store.write((tx) => tx.wake('did:mesh:a', 10, 1))
+    await store.write((tx) => tx.wake(['did:mesh:a'], 10, 1))
     const at = async (id: string) => (await store.principal(key(id)))?.schedule
     assert.deepEqual(await at('idle'), { nextAt: 10, lane: 1 })
     assert.deepEqual(await at('sooner'), { nextAt: 5, lane: 0 })
     assert.deepEqual(await at('later'), { nextAt: 10, lane: 1 })
-    await store.write((tx) => tx.wake('did:mesh:a', 20, 0))
+    await store.write((tx) => tx.wake(['did:mesh:a'], 20, 0))
     assert.deepEqual(await at('later'), { nextAt: 10, lane: 0 })
-    await store.write((tx) => tx.wake('did:mesh:nobody', 1, 0))
+    await store.write((tx) => tx.wake(['did:mesh:nobody'], 1, 0))
     assert.deepEqual(await at('later'), { nextAt: 10, lane: 0 })
   })
 
@@ -242,7 +242,7 @@ export const principalContract = (test: StoreTest): void => {
     await store.write((tx) => tx.saveAccount(key('p'), account(), idle))
     await place(store, hold('h', 'did:mesh:a'))
     assert.equal(await store.engaged('contoso'), true)
-    await store.write((tx) => tx.closeHold('h', 20))
+    await store.write((tx) => tx.closeHolds(['h'], 20))
     assert.equal(await store.engaged('contoso'), false)
     await place(store, hold('own', 'did:mesh:gone', { origin: 'adapter:okta/x' }))
     assert.equal(await store.engaged('okta'), true)

@@ -41,7 +41,7 @@ export const propertyContract = (test: StoreTest): void => {
           for (const [i, each] of at.entries()) await tx.insertPrincipal(principal(did, `p${i}`, { adapter }), each)
           for (const s of steps) {
             if (s.kind === 'wake') {
-              await tx.wake(did, s.at, s.lane)
+              await tx.wake([did], s.at, s.lane)
               for (const [i, m] of [...model].entries()) {
                 move(i, { nextAt: sooner(m.nextAt, s.at), lane: higher(m.lane, s.lane) })
               }
@@ -83,7 +83,7 @@ export const propertyContract = (test: StoreTest): void => {
         if (s.kind === 'close') {
           const target = placed[s.nth]
           if (target === undefined) continue
-          await store.write((tx) => tx.closeHold(target.id, 99))
+          await store.write((tx) => tx.closeHolds([target.id], 99))
           if (open.get(target.key) === target.id) open.delete(target.key)
           continue
         }

@@ -97,7 +97,7 @@ export const recordContract = (test: StoreTest): void => {
     await place(store, hold('closed', 'did:mesh:a'))
     await store.write(async (tx) => {
       for (const id of ['open', 'closed']) await tx.ackHold(id, 'agt-1', 5)
-      await tx.closeHold('closed', 7)
+      await tx.closeHolds(['closed'], 7)
     })
     assert.equal(await store.write((tx) => tx.prune({ ...none, receipts: 7 })), 0)
     assert.equal(await store.write((tx) => tx.prune({ ...none, receipts: 8 })), 1)

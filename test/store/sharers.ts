@@ -116,7 +116,7 @@ export const sharerContract = (test: StoreTest): void => {
     await shared(store)
     for (const did of [a, b]) {
       await store.write((tx) => tx.saveAccount(p1, account(), idle))
-      await store.write((tx) => tx.wake(did, 10, 0))
+      await store.write((tx) => tx.wake([did], 10, 0))
       assert.deepEqual((await store.principal(p1))?.schedule, { nextAt: 10, lane: 0 })
       await store.write((tx) => tx.saveAccount(p1, account(), idle))
       assert.equal(await store.engaged('contoso'), false)
@@ -125,9 +125,9 @@ export const sharerContract = (test: StoreTest): void => {
       await store.write((tx) => tx.wakeEngaged('okta', 4))
       await store.write((tx) => tx.wakeEngaged('contoso', 5))
       assert.deepEqual((await store.principal(p1))?.schedule, { nextAt: 5, lane: 1 })
-      await store.write((tx) => tx.closeHold(`h of ${did}`, 20))
+      await store.write((tx) => tx.closeHolds([`h of ${did}`], 20))
     }
-    await store.write((tx) => tx.wake(c, 1, 0))
+    await store.write((tx) => tx.wake([c], 1, 0))
     assert.equal((await store.principal(p1))?.schedule.nextAt, 5)
   })
 

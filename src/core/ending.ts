@@ -1,0 +1,38 @@
+import type { Lane, LegRecord } from './store.ts'
+import type { Did, Hold } from './types.ts'
+
+/**
+ * An agent has no hold of its own any more, and more of its descendants still have one for it than one transaction ends.
+ * It is kept from the release on until the last of them ended, so that a crash leaves none behind.
+ */
+export interface CascadeEnd {
+  readonly ancestor: Did
+  readonly at: number
+  /** Who released, for the entries of the holds that end with it. */
+  readonly actor: string
+  readonly requestId: string | undefined
+}
+
+/** Most derived holds that one transaction ends: whoever writes meanwhile gets a turn after it. */
+export const endsATime = 50
+
+export interface EndReads {
+  /** Open holds that descendants have for this ancestor, nearest first. */
+  cascadeHolds(ancestor: Did, limit: number): Promise<Hold[]>
+  /** Oldest first. */
+  cascadeEnds(): Promise<CascadeEnd[]>
+}
+
+export interface EndWrites {
+  /** In place of one of the same ancestor. */
+  putCascadeEnd(end: CascadeEnd): Promise<void>
+  dropCascadeEnd(ancestor: Did): Promise<void>
+  closeHolds(ids: readonly string[], at: number): Promise<void>
+  /** What waits for a second person to end one of these holds waits no more. */
+  voidReleases(holdIds: readonly string[]): Promise<void>
+  saveLegs(legs: readonly LegRecord[]): Promise<void>
+  /** `resumedAt`, and with it `updatedAt`; the revision stays. DIDs that nobody registered are left alone. */
+  noteResumed(dids: readonly Did[], at: number): Promise<void>
+  /** Brings the schedule of every principal of the DIDs, shared ones too, forward (never back) and raises its lane. */
+  wake(dids: readonly Did[], at: number, lane: Lane): Promise<void>
+}

@@ -1,0 +1,141 @@
+import type { Did, Hold } from '../core/types.ts'
+import { breathe } from '../lib/breathe.ts'
+import { topics } from './bus.ts'
+import { type Change, change } from './change.ts'
+import { claimMany, distinctDids, type Open, openOf } from './claiming.ts'
+import type { Deps } from './deps.ts'
+import { auditClaims, holdEvent } from './holdaudit.ts'
+import { endLegs } from './legs.ts'
+
+/**
+ * Ends holds, with everything that must be in the same transaction: their legs, the audit entries, the signals of the DIDs
+ * that are free now, and the claims that only these holds kept the bridge from.
+ */
+export const endHolds = async (
+  change: Change,
+  holds: readonly Hold[],
+  details: Readonly<Record<string, unknown>>,
+): Promise<void> => {
+  if (holds.length === 0) return
+  const { tx, now } = change
+  const dids = distinctDids(holds)
+  const before = await openOf(change, holds)
+  const agents = new Map((await tx.agentsByDid(dids)).map((agent) => [agent.did, agent]))
+  const accounts = await tx.principalsByDid(dids)
+  const principals = Map.groupBy(accounts, ({ did }) => did)
+  await endLegs(change, holds, { open: before, agents, principals })
+  const ids = new Set(holds.map(({ id }) => id))
+  await tx.closeHolds([...ids], now)
+  await tx.voidReleases([...ids])
+  const open: Open = new Map(dids.map((did) => [did, (before.get(did) ?? []).filter(({ id }) => !ids.has(id))]))
+  const isHeld = (did: Did): boolean => (open.get(did) ?? []).length > 0
+  await tx.appendAudits(
+    holds.map((hold) => {
+      const { did } = hold
+      const of = { agent: agents.get(did), principals: principals.get(did) ?? [], open: open.get(did) ?? [] }
+      return holdEvent(change, 'hold.released', hold, of, details)
+    }),
+  )
+  await resumed(
+    change,
+    holds.filter(({ did }) => !isHeld(did)),
+  )
+  // Others may now want an account off that these kept us from writing.
+  await auditClaims(change, await claimMany(change, dids.filter(isHeld), open))
+  for (const adapter of new Set(accounts.map((principal) => principal.adapter))) {
+    change.wakeWork(adapter)
+    change.wakeSuspend(adapter)
+  }
+  await tx.wake(dids, now, 1)
+}
+
+/** Each DID once, whichever of its last holds is named. */
+const resumed = async (change: Change, holds: readonly Hold[]): Promise<void> => {
+  if (holds.length === 0) return
+  const { tx, now } = change
+  const last = new Map(holds.map((hold) => [hold.did, hold]))
+  await tx.noteResumed([...last.keys()], now)
+  await tx.appendSignals(
+    [...last.values()].map(({ did, id, origin }) => ({
+      type: 'resumed',
+      did,
+      at: now,
+      holdId: id,
+      severity: undefined,
+      origin,
+      reason: undefined,
+      capabilities: undefined,
+    })),
+  )
+  change.wakeSignals()
+}
+
+/**
+ * The agent has no hold of its own any more: the holds that its descendants had for it end, nearest first. As many as one
+ * transaction bears end in this one; the rest is recorded with it and ends in later ones (`endCascades`).
+ */
+export const endCascade = async (c: Change, ancestor: Did): Promise<void> => {
+  const { tx, now, actor, requestId, room } = c
+  const found = await tx.cascadeHolds(ancestor, room.left + 1)
+  const part = found.slice(0, room.left)
+  room.left -= part.length
+  await endHolds(c, part, { derived: true })
+  if (part.length === found.length) {
+    await tx.dropCascadeEnd(ancestor)
+    return
+  }
+  await tx.putCascadeEnd({ ancestor, at: now, actor, requestId })
+  c.after(() => c.deps.bus.wake(topics.cascades))
+}
+
+/** One run at a time a process: several would keep a kill waiting for as many transactions. */
+const runs = new WeakMap<Deps, Promise<void>>()
+
+/**
+ * Ends what is recorded of released agents, some hundred holds a transaction. Whatever ends the process in between, the
+ * rest is found again here. An agent that is held again meanwhile keeps the holds below it.
+ */
+export const endCascades = (deps: Deps): Promise<void> => {
+  const before = runs.get(deps) ?? Promise.resolve()
+  const run = before.catch(() => undefined).then(() => endAll(deps))
+  runs.set(deps, run)
+  return run
+}
+
+const endAll = async (deps: Deps): Promise<void> => {
+  for (let ends = await deps.store.cascadeEnds(); ends.length > 0; ends = await deps.store.cascadeEnds()) {
+    for (const { ancestor, actor, requestId } of ends) {
+      await change(deps, { actor, requestId }, async (c) => {
+        // Its holds were derived anew from those it has now.
+        if ((await c.tx.openOwnHoldCount(ancestor)) > 0) await c.tx.dropCascadeEnd(ancestor)
+        else await endCascade(c, ancestor)
+      })
+      deps.probe?.('cascade.ended')
+      // Asked for at once, the next would share its commit with a kill that waits, and keep it waiting.
+      await breathe()
+    }
+  }
+}
+
+/** Resolves when the cascade of this agent has ended. A failure delays it; the release stands all the same. */
+export const cascadeEnded = async (deps: Deps, ancestor: Did): Promise<void> => {
+  try {
+    const isOf = (end: { ancestor: Did }) => end.ancestor === ancestor
+    if ((await deps.store.cascadeEnds()).some(isOf)) await endCascades(deps)
+  } catch (err) {
+    deps.log.warn({ did: ancestor, err }, 'holds of descendants have not ended yet; it is tried again')
+  }
+}
+
+const retryMs = 10_000
+
+/** Ends cascades whenever there are any: after a release, after a start, and again after a failure. */
+export const tendCascades = async (deps: Deps, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted) {
+    const woken = deps.bus.count(topics.cascades)
+    await endCascades(deps).catch((err) => {
+      if (!signal.aborted) deps.log.warn({ err }, 'holds of descendants have not ended yet; it is tried again')
+    })
+    await deps.bus.wait(topics.cascades, woken, retryMs, signal)
+  }
+}
