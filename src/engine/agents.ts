@@ -2,13 +2,14 @@ import { parseCapability } from '../core/capabilities.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { Agent, Did } from '../core/types.ts'
-import type { AgentInput, AgentView, Caller, PrincipalInput } from './api.ts'
+import type { AgentInput, AgentView, Caller, PrincipalInput, Registered } from './api.ts'
 import { type Change, change } from './change.ts'
 import { claimAll } from './claiming.ts'
 import type { Deps } from './deps.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
 import { auditClaims } from './holdaudit.ts'
 import { describe, unmap } from './joining.ts'
+import type { Keep } from './keeping.ts'
 import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
 import { checkParent, reparent } from './parents.ts'
 import { inheritCascade, placeHold, signalHold } from './placing.ts'
@@ -35,21 +36,32 @@ const fields = (input: AgentInput) => ({
 })
 
 /** Registers an agent. The same registration again changes nothing; a different one is refused. */
-export const register = async (deps: Deps, recallOf: RecallOf, input: AgentInput, caller: Caller) => {
+export const register = async (
+  deps: Deps,
+  recallOf: RecallOf,
+  input: AgentInput,
+  caller: Caller,
+  keep?: Keep<Registered>,
+): Promise<Registered> => {
   checked(input)
   const present = await deps.store.agent(input.did)
   if (present !== undefined) return repeated(await agentView(deps, deps.store, present), input)
   const readings = await readForMapping(deps, input.principals ?? [], AbortSignal.timeout(readTimeoutMs))
-  const answer = await change(deps, who(caller), async (c) => {
-    const rival = await c.tx.agent(input.did)
-    if (rival !== undefined) return repeated(await agentView(deps, c.tx, rival), input)
-    return { agent: await create(c, recallOf, input, readings), created: true }
-  })
+  const answer = await change(
+    deps,
+    who(caller),
+    async (c) => {
+      const rival = await c.tx.agent(input.did)
+      if (rival !== undefined) return repeated(await agentView(deps, c.tx, rival), input)
+      return { agent: await create(c, recallOf, input, readings), created: true }
+    },
+    keep,
+  )
   deps.probe?.('agent.registered')
   return answer
 }
 
-const repeated = (agent: AgentView, input: AgentInput): { agent: AgentView; created: boolean } => {
+const repeated = (agent: AgentView, input: AgentInput): Registered => {
   if (agent.status === 'decommissioned') throw decommissioned()
   if (sameAs(agent, input)) return { agent, created: false }
   throw new BridgeError('E_EXISTS', 'An agent is already registered under this DID with other details.', {

@@ -1,6 +1,6 @@
 import type { HookRequest, PrincipalRef } from '../core/adapter.ts'
 import type { AuditEntry } from '../core/audit.ts'
-import type { Doubt, FrozenPlan, GuardPlan } from '../core/guard.ts'
+import type { Doubt, FrozenPlan, GuardDirection, GuardPlan } from '../core/guard.ts'
 import type { AuditFilter } from '../core/store.ts'
 import type {
   AccountState,
@@ -14,6 +14,7 @@ import type {
   Sponsor,
   Switch,
 } from '../core/types.ts'
+import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Receipts } from './receiptviews.ts'
 
@@ -112,6 +113,18 @@ export interface KillResult {
   readonly known: boolean
 }
 
+export interface Registered {
+  readonly agent: AgentView
+  readonly created: boolean
+}
+
+export interface PlanApproved {
+  readonly done: boolean
+  readonly approvalId?: string
+  readonly applied: number
+  readonly dropped: number
+}
+
 export type ReleaseResult =
   | { readonly done: true; readonly agent: AgentView | undefined; readonly did: Did }
   | { readonly done: false; readonly release: Release }
@@ -205,13 +218,8 @@ export interface SignalFrame {
 }
 
 export interface Bridge extends MassKills, Receipts {
-  register(input: AgentInput, caller: Caller): Promise<{ agent: AgentView; created: boolean }>
-  replace(
-    did: string,
-    input: AgentInput,
-    caller: Caller,
-    ifRevision: number | undefined,
-  ): Promise<{ agent: AgentView; created: boolean }>
+  register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
+  replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, labels, capabilities, principals. */
   patch(
     did: string,
@@ -244,12 +252,18 @@ export interface Bridge extends MassKills, Receipts {
     did: string,
     input: { severity: Severity; reason: string; publicReason?: string | undefined; onBehalfOf?: string | undefined },
     caller: Caller,
+    keep?: Keep<Hold>,
   ): Promise<Hold>
   holds(did: string, limit: number, caller: Caller): Promise<{ items: Hold[] }>
-  release(did: string, holdId: string, reason: string, caller: Caller): Promise<ReleaseResult>
-  approve(releaseId: string, caller: Caller): Promise<ReleaseResult>
-  /** Throws E_BUDGET (429) beyond the client's kill budget. */
-  kill(input: KillInput, caller: Caller): Promise<KillResult>
+  release(
+    did: string,
+    holdId: string,
+    reason: string,
+    caller: Caller,
+    keep?: Keep<ReleaseResult>,
+  ): Promise<ReleaseResult>
+  approve(releaseId: string, caller: Caller, keep?: Keep<ReleaseResult>): Promise<ReleaseResult>
+  kill(input: KillInput, caller: Caller, keep?: Keep<KillResult>): Promise<KillResult>
 
   decide(input: DecisionInput): Promise<DecisionView>
   verify(token: string): Promise<TokenView | { readonly valid: false; readonly codes: readonly string[] }>
@@ -270,29 +284,20 @@ export interface Bridge extends MassKills, Receipts {
 
   status(): Promise<StatusView>
   guard(adapter: string): Promise<GuardView>
+  /** `keep` is given the direction whose plan this approval made final, if it did. */
   approveGuard(
     adapter: string,
     hash: string,
     caller: Caller,
-  ): Promise<{ done: boolean; approvalId?: string; applied: number; dropped: number }>
-  pause(paused: boolean, reason: string, caller: Caller): Promise<{ paused: boolean }>
+    keep?: Keep<GuardDirection | undefined>,
+  ): Promise<PlanApproved>
+  /** What became of a plan that was made final; where a failure left it half applied, it is gone on with. */
+  approvedGuard(adapter: string, hash: string): Promise<PlanApproved>
+  pause(paused: boolean, reason: string, caller: Caller, keep?: Keep<{ paused: boolean }>): Promise<{ paused: boolean }>
 
   /** Able to decide: the store answers and every adapter with principals was read at least once or says why not. */
   ready(): Promise<{ ready: boolean; checks: { name: string; ok: boolean; text: string }[] }>
 
-  /** Durable answers for `Idempotency-Key`; see http/idempotency. */
-  readonly idempotency: {
-    get(
-      client: string,
-      route: string,
-      key: string,
-    ): Promise<{ bodyHash: string; status: number; ref: string } | undefined>
-    put(
-      client: string,
-      route: string,
-      key: string,
-      entry: { bodyHash: string; status: number; ref: string },
-    ): Promise<void>
-  }
+  readonly idempotency: Kept
   hold(id: string): Promise<Hold | undefined>
 }

@@ -5,7 +5,7 @@ import type { AccountState, Hold } from '../core/types.ts'
 import { type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
 import { heard } from './echoes.ts'
-import { dropPlan, frozenPlan, frozenRows, savePlan } from './frozen.ts'
+import { dropPlan, frozenPlan, frozenRows, noteApplied, savePlan } from './frozen.ts'
 import { anyWaits, clearGuard, directions } from './guarding.ts'
 import { principalOf } from './holding.ts'
 import { notReleasable, releaseHold, unguard } from './placing.ts'
@@ -125,6 +125,7 @@ const applyPart = async (
   }
   await dropPlan(c.tx, name, direction)
   const { hash, rows } = frozen
+  await noteApplied(c.tx, name, direction, { hash, applied, dropped: rows - applied })
   const details = { adapter: name, direction, hash, applied, dropped: rows - applied }
   await c.tx.appendAudit({ time: c.now, type: 'guard.applied', actor: c.actor, details })
   if (!(await anyWaits(c.tx, name, direction))) await clearGuard(c, name, direction, 'approved')

@@ -8,12 +8,13 @@ import { createKillBudget } from './budget.ts'
 import { change, bridge as derived } from './change.ts'
 import { createDecider } from './deciding.ts'
 import type { Alert, Deps } from './deps.ts'
-import { approveGuard, guardView } from './guardcases.ts'
+import { approvedGuard, approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
 import { killPage } from './killview.ts'
-import { findTargets, killMany } from './masskill.ts'
+import { findTargets, finishKill, killMany } from './masskill.ts'
 import { mergePatch } from './patching.ts'
+import { pauseWrites } from './pausing.ts'
 import { createRecall } from './recall.ts'
 import { createReceipts, type ReceiptSettings } from './receipts.ts'
 import type { Runner } from './runner.ts'
@@ -23,7 +24,6 @@ import { readiness, statusView } from './status.ts'
 import { validateAgent } from './validating.ts'
 import type { Verifier } from './verify.ts'
 import { agentView, checkBounds, requireAgent } from './views.ts'
-import { pausedKey } from './worker.ts'
 
 export interface BridgeParts {
   readonly deps: Deps
@@ -50,7 +50,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     agentView(deps, store, await requireAgent(store, parseDid(did)))
 
   return {
-    register: (input, caller) => agents.register(deps, recallOf, input, caller),
+    register: (input, caller, keep) => agents.register(deps, recallOf, input, caller, keep),
     replace: async (did, input, caller, ifRevision) => {
       if (input.did !== did) {
         throw new BridgeError('E_VALIDATION', 'The DID in the body is not the one in the path.', {
@@ -104,13 +104,18 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     },
     validate: (did) => seen(did).then((agent) => validateAgent(deps, agent)),
 
-    place: (did, input, caller) => holding.place(deps, parseDid(did), input, caller),
+    place: (did, input, caller, keep) => holding.place(deps, parseDid(did), input, caller, keep),
     holds: (did, limit) => holding.holds(deps, parseDid(did), limit),
-    release: (did, holdId, reason, caller) => holding.release(deps, parseDid(did), holdId, reason, caller),
-    approve: (releaseId, caller) => holding.approve(deps, releaseId, caller),
-    kill: (input, caller) => holding.kill(deps, input, caller, spendKill),
-    killMany: async (input, limit, caller) =>
-      killPage(deps, await killMany(deps, input, caller, spendKill), undefined, limit, caller),
+    release: (did, holdId, reason, caller, keep) => holding.release(deps, parseDid(did), holdId, reason, caller, keep),
+    approve: (releaseId, caller, keep) => holding.approve(deps, releaseId, caller, keep),
+    kill: (input, caller, keep) => holding.kill(deps, input, caller, spendKill, keep),
+    killMany: async (input, limit, caller, keep) =>
+      killPage(deps, await killMany(deps, input, caller, spendKill, keep), undefined, limit, caller),
+    killedAgain: async (id, limit, caller) => {
+      const { kill } = await killPage(deps, id, undefined, 1, caller)
+      if (kill.placed < kill.agents) await finishKill(deps, id)
+      return killPage(deps, id, undefined, limit, caller)
+    },
     previewKill: async (targets, caller) => {
       const { dids, agents } = await findTargets(deps, targets, caller)
       return dids.map((did) => ({ did, known: agents.has(did) }))
@@ -156,20 +161,9 @@ export const createBridge = (parts: BridgeParts): Bridge => {
         runner,
       }),
     guard: (adapter) => guardView(deps, adapter),
-    approveGuard: (adapter, hash, caller) => approveGuard(deps, recallOf(adapter), adapter, hash, caller),
-    pause: (paused, reason, caller) =>
-      change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
-        if (((await c.tx.meta(pausedKey)) !== undefined) === paused) return { paused }
-        await c.tx.putMeta(pausedKey, paused ? String(c.now) : undefined)
-        const type = paused ? 'writes.paused' : 'writes.resumed'
-        await c.tx.appendAudit({ time: c.now, type, actor: caller.name, requestId: caller.requestId, text: { reason } })
-        for (const name of deps.mounts().keys()) {
-          if (!paused) await c.tx.wakeEngaged(name, c.now)
-          c.wakeSuspend(name)
-          c.wakeWork(name)
-        }
-        return { paused }
-      }),
+    approveGuard: (adapter, hash, caller, keep) => approveGuard(deps, recallOf(adapter), adapter, hash, caller, keep),
+    approvedGuard: (adapter, hash) => approvedGuard(deps, recallOf(adapter), adapter, hash),
+    pause: (paused, reason, caller, keep) => pauseWrites(deps, paused, reason, caller, keep),
     ready: () => readiness(deps, runner),
 
     idempotency: {

@@ -2,6 +2,7 @@ import { endsATime } from '../core/ending.ts'
 import type { StoreTx } from '../core/store.ts'
 import { topics } from './bus.ts'
 import type { Deps } from './deps.ts'
+import type { Keep } from './keeping.ts'
 
 /** One durable change and whom to wake once it is committed. */
 export interface Change {
@@ -30,13 +31,19 @@ export interface Who {
 export const directory: Who = { actor: 'directory' }
 export const bridge: Who = { actor: 'bridge' }
 
-/** Records, then (after the commit) wakes those who act (rule 2). */
-export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => Promise<T>): Promise<T> => {
+/** Records, then (after the commit) wakes those who act (rule 2). `keep`: what a repeat of the request finds, with it. */
+export const change = async <T>(
+  deps: Deps,
+  who: Who,
+  work: (change: Change) => Promise<T>,
+  keep?: Keep<T>,
+): Promise<T> => {
   let wakes = new Set<string>()
   let effects: (() => void)[] = []
   let entries = 0
   const begun = deps.clock.mono()
-  const result = await deps.store.write((tx) => {
+  const result = await deps.store.write(async (tx) => {
+    const now = deps.clock.now()
     wakes = new Set()
     effects = []
     entries = 0
@@ -48,10 +55,10 @@ export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => 
       entries += events.length
       return tx.appendAudits(events)
     }
-    return work({
+    const value = await work({
       deps,
       tx: { ...tx, appendAudit, appendAudits },
-      now: deps.clock.now(),
+      now,
       actor: who.actor,
       requestId: who.requestId,
       onBehalfOf: who.onBehalfOf,
@@ -61,10 +68,13 @@ export const change = async <T>(deps: Deps, who: Who, work: (change: Change) => 
       room: { left: endsATime },
       after: (effect) => effects.push(effect),
     })
+    if (keep !== undefined) await tx.putIdempotent(keep.client, keep.route, keep.key, keep.entry(value), now)
+    return value
   })
   deps.metrics.observe('store_tx_seconds', { kind: 'write' }, (deps.clock.mono() - begun) / 1000)
   if (entries > 0) deps.metrics.inc('audit_entries_total', {}, entries)
   for (const topic of wakes) deps.bus.wake(topic)
   for (const effect of effects) effect()
+  if (keep !== undefined) deps.probe?.('key.kept')
   return result
 }

@@ -3,6 +3,7 @@ import type { StoreReads, StoreTx } from '../core/store.ts'
 
 /** One frozen plan an adapter and direction. Its rows lie apart: what is noted after each batch stays small. */
 const planKey = (adapter: string, direction: GuardDirection): string => `guard-plan:${adapter}:${direction}`
+const appliedKey = (adapter: string, direction: GuardDirection): string => `guard-applied:${adapter}:${direction}`
 const rowsKey = (adapter: string, direction: GuardDirection): string => `guard-rows:${adapter}:${direction}`
 
 export const frozenPlan = async (
@@ -37,4 +38,27 @@ export const savePlan = (tx: StoreTx, adapter: string, direction: GuardDirection
 export const dropPlan = async (tx: StoreTx, adapter: string, direction: GuardDirection): Promise<void> => {
   await tx.putMeta(planKey(adapter, direction), undefined)
   await tx.putMeta(rowsKey(adapter, direction), undefined)
+}
+
+/** What became of the plan that was applied last. */
+export interface AppliedPlan {
+  readonly hash: string
+  readonly applied: number
+  readonly dropped: number
+}
+
+export const noteApplied = (
+  tx: StoreTx,
+  adapter: string,
+  direction: GuardDirection,
+  applied: AppliedPlan,
+): Promise<void> => tx.putMeta(appliedKey(adapter, direction), JSON.stringify(applied))
+
+export const appliedPlan = async (
+  reads: StoreReads,
+  adapter: string,
+  direction: GuardDirection,
+): Promise<AppliedPlan | undefined> => {
+  const text = await reads.meta(appliedKey(adapter, direction))
+  return text === undefined ? undefined : (JSON.parse(text) as AppliedPlan)
 }

@@ -1,11 +1,12 @@
 import { BridgeError } from '../core/errors.ts'
 import { approvalTtlMs, type GuardDirection, type GuardPlan, isExpired } from '../core/guard.ts'
-import type { Caller, GuardDirectionView, GuardView } from './api.ts'
+import type { Caller, GuardDirectionView, GuardView, PlanApproved } from './api.ts'
 import { applyPlan } from './applying.ts'
 import { type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import { freezePlan, frozenPlan, savePlan } from './frozen.ts'
+import { appliedPlan, freezePlan, frozenPlan, savePlan } from './frozen.ts'
 import { currentPlan, directions, trippedSince } from './guarding.ts'
+import type { Keep } from './keeping.ts'
 import type { Recall } from './recall.ts'
 
 const requireMount = (deps: Deps, adapter: string): Mount => {
@@ -41,17 +42,50 @@ export const guardView = async (deps: Deps, adapter: string): Promise<GuardView>
  * Approval of a frozen plan by its hash, by two people. Each row is read again when it is applied and dropped if it is
  * no longer true (rule 8). Once the second person has approved, the plan is applied to its end whatever happens.
  */
-export const approveGuard = async (deps: Deps, recall: Recall, adapter: string, hash: string, caller: Caller) => {
+export const approveGuard = async (
+  deps: Deps,
+  recall: Recall,
+  adapter: string,
+  hash: string,
+  caller: Caller,
+  keep?: Keep<GuardDirection | undefined>,
+): Promise<PlanApproved> => {
   const mount = requireMount(deps, adapter)
   const present = await planOf(deps, adapter, hash)
   const who = { actor: caller.name, requestId: caller.requestId }
-  const direction = await change(deps, who, async (c) => {
-    const approved = await second(c, adapter, hash, caller)
-    if (approved === undefined) await first(c, adapter, present, caller)
-    return approved
-  })
+  const direction = await change(
+    deps,
+    who,
+    async (c) => {
+      const approved = await second(c, adapter, hash, caller)
+      if (approved === undefined) await first(c, adapter, present, caller)
+      return approved
+    },
+    keep,
+  )
   if (direction === undefined) return { done: false, approvalId: hash, applied: 0, dropped: 0 }
   return { done: true, ...(await applyPlan(deps, mount, recall, direction)) }
+}
+
+/** @throws BridgeError E_GUARD_PLAN when other plans were applied since */
+export const approvedGuard = async (
+  deps: Deps,
+  recall: Recall,
+  adapter: string,
+  hash: string,
+): Promise<PlanApproved> => {
+  const mount = requireMount(deps, adapter)
+  for (const direction of directions) {
+    const frozen = await frozenPlan(deps.store, adapter, direction)
+    if (frozen?.hash === hash && frozen.second !== undefined) {
+      return { done: true, ...(await applyPlan(deps, mount, recall, direction)) }
+    }
+    const applied = await appliedPlan(deps.store, adapter, direction)
+    if (applied?.hash === hash) return { done: true, applied: applied.applied, dropped: applied.dropped }
+  }
+  throw new BridgeError('E_GUARD_PLAN', 'The plan was applied, and others after it.', {
+    hint: `The audit log has what became of it: type guard.applied, hash ${hash}.`,
+  })
 }
 
 /** The plan of this hash that the guard holds now. One that is frozen need not be found: more may have been seen. */

@@ -6,10 +6,11 @@ import type { Caller, KillInput, KillResult, ReleaseResult } from './api.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { cascadeEnded } from './ending.ts'
+import type { Keep } from './keeping.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import { readOnce } from './reading.ts'
 import { ownHolds } from './sharing.ts'
-import { agentView, checkBounds, requireAgent, unknownAgent } from './views.ts'
+import { agentView, checkBounds, requireAgent } from './views.ts'
 
 const who = (caller: Caller, onBehalfOf?: string) => ({ actor: caller.name, requestId: caller.requestId, onBehalfOf })
 
@@ -28,7 +29,16 @@ export interface HoldInput {
   readonly onBehalfOf?: string | undefined
 }
 
-export const place = async (deps: Deps, did: string, input: HoldInput, caller: Caller): Promise<Hold> => {
+/** Throws beyond the client's budget. */
+type Spend = (caller: Caller) => void
+
+export const place = async (
+  deps: Deps,
+  did: string,
+  input: HoldInput,
+  caller: Caller,
+  keep?: Keep<Hold>,
+): Promise<Hold> => {
   const origin = originOf(caller)
   if (input.severity === 'decommission') {
     throw new BridgeError('E_VALIDATION', 'Decommissioning is not a hold one places.', {
@@ -40,18 +50,21 @@ export const place = async (deps: Deps, did: string, input: HoldInput, caller: C
       hint: 'Use suspend or kill.',
     })
   }
-  return change(deps, who(caller, input.onBehalfOf), async (c) => {
-    const agent = await c.tx.agent(did)
-    if (agent === undefined) throw unknownAgent(did)
-    checkBounds(agent, caller)
-    return placeHold(c, {
-      did,
-      origin,
-      severity: input.severity,
-      reason: input.reason,
-      publicReason: input.publicReason,
-    })
-  })
+  return change(
+    deps,
+    who(caller, input.onBehalfOf),
+    async (c) => {
+      checkBounds(await requireAgent(c.tx, did), caller)
+      return placeHold(c, {
+        did,
+        origin,
+        severity: input.severity,
+        reason: input.reason,
+        publicReason: input.publicReason,
+      })
+    },
+    keep,
+  )
 }
 
 /**
@@ -62,32 +75,44 @@ export const kill = async (
   deps: Deps,
   input: KillInput,
   caller: Caller,
-  /** Throws beyond the client's budget; acknowledgements cost nothing. */
-  spend: (caller: Caller) => void,
+  /** Acknowledgements cost nothing. */
+  spend: Spend,
+  keep?: Keep<KillResult>,
 ): Promise<KillResult> => {
   const did = parseDid(input.did)
   const answers = input.inResponseTo === undefined ? undefined : await deps.store.hold(input.inResponseTo)
   checkBounds(await deps.store.agent(did), caller)
   if (answers?.did !== did) spend(caller)
-  const result = await change(deps, who(caller), async (c): Promise<KillResult> => {
-    const agent = await c.tx.agent(did)
-    checkBounds(agent, caller)
-    const known = agent !== undefined
-    const answered = input.inResponseTo === undefined ? undefined : await c.tx.hold(input.inResponseTo)
-    if (answered !== undefined && answered.did === did) {
-      // Only a runtime can have stopped the agent somewhere.
-      if (caller.roles.includes('runtime')) await c.tx.ackHold(answered.id, caller.name, c.now)
-      return { did, holdId: answered.id, status: 'acknowledged', known }
-    }
-    const evidence = {
-      ...(input.action !== undefined && { action: input.action }),
-      ...(input.killedAt !== undefined && { killedAt: input.killedAt }),
-      ...(input.inResponseTo !== undefined && { inResponseTo: input.inResponseTo }),
-      ...(input.details !== undefined && { details: input.details }),
-    }
-    const hold = await placeHold(c, { did, origin: originOf(caller), severity: 'kill', reason: input.reason, evidence })
-    return { did, holdId: hold.id, status: 'suspended', known }
-  })
+  const result = await change(
+    deps,
+    who(caller),
+    async (c): Promise<KillResult> => {
+      const agent = await c.tx.agent(did)
+      checkBounds(agent, caller)
+      const known = agent !== undefined
+      const answered = input.inResponseTo === undefined ? undefined : await c.tx.hold(input.inResponseTo)
+      if (answered !== undefined && answered.did === did) {
+        // Only a runtime can have stopped the agent somewhere.
+        if (caller.roles.includes('runtime')) await c.tx.ackHold(answered.id, caller.name, c.now)
+        return { did, holdId: answered.id, status: 'acknowledged', known }
+      }
+      const evidence = {
+        ...(input.action !== undefined && { action: input.action }),
+        ...(input.killedAt !== undefined && { killedAt: input.killedAt }),
+        ...(input.inResponseTo !== undefined && { inResponseTo: input.inResponseTo }),
+        ...(input.details !== undefined && { details: input.details }),
+      }
+      const hold = await placeHold(c, {
+        did,
+        origin: originOf(caller),
+        severity: 'kill',
+        reason: input.reason,
+        evidence,
+      })
+      return { did, holdId: hold.id, status: 'suspended', known }
+    },
+    keep,
+  )
   deps.probe?.('kill.committed')
   return result
 }
@@ -114,42 +139,48 @@ export const release = async (
   holdId: string,
   reason: string,
   caller: Caller,
+  keep?: Keep<ReleaseResult>,
 ): Promise<ReleaseResult> => {
-  const result = await change(deps, who(caller), async (c): Promise<ReleaseResult> => {
-    const hold = openHold(await c.tx.hold(holdId), did)
-    checkBounds(await c.tx.agent(did), caller)
-    const rule = releaseRule(hold, caller)
-    if (rule.how === 'now') {
-      await releaseHold(c, hold, { how: 'origin' })
-      return done(c, did)
-    }
-    const waiting = await c.tx.openReleaseOf(holdId)
-    if (waiting?.kind === rule.kind) return { done: false, release: waiting }
-    // The hold changed since: what was asked for then cannot be completed any more.
-    if (waiting !== undefined) await c.tx.saveRelease({ ...waiting, status: 'void' })
-    const asked: Release = {
-      id: deps.newId(),
-      holdId,
-      did,
-      kind: rule.kind,
-      requestedBy: caller.name,
-      requestedAt: c.now,
-      reason,
-      status: 'awaiting',
-    }
-    await c.tx.insertRelease(asked)
-    await c.tx.appendAudit({
-      time: c.now,
-      type: 'release.requested',
-      did,
-      actor: caller.name,
-      hold: holdId,
-      requestId: caller.requestId,
-      details: { releaseId: asked.id, kind: asked.kind },
-      text: { reason },
-    })
-    return { done: false, release: asked }
-  })
+  const result = await change(
+    deps,
+    who(caller),
+    async (c): Promise<ReleaseResult> => {
+      const hold = openHold(await c.tx.hold(holdId), did)
+      checkBounds(await c.tx.agent(did), caller)
+      const rule = releaseRule(hold, caller)
+      if (rule.how === 'now') {
+        await releaseHold(c, hold, { how: 'origin' })
+        return done(c, did)
+      }
+      const waiting = await c.tx.openReleaseOf(holdId)
+      if (waiting?.kind === rule.kind) return { done: false, release: waiting }
+      // The hold changed since: what was asked for then cannot be completed any more.
+      if (waiting !== undefined) await c.tx.saveRelease({ ...waiting, status: 'void' })
+      const asked: Release = {
+        id: deps.newId(),
+        holdId,
+        did,
+        kind: rule.kind,
+        requestedBy: caller.name,
+        requestedAt: c.now,
+        reason,
+        status: 'awaiting',
+      }
+      await c.tx.insertRelease(asked)
+      await c.tx.appendAudit({
+        time: c.now,
+        type: 'release.requested',
+        did,
+        actor: caller.name,
+        hold: holdId,
+        requestId: caller.requestId,
+        details: { releaseId: asked.id, kind: asked.kind },
+        text: { reason },
+      })
+      return { done: false, release: asked }
+    },
+    keep,
+  )
   if (result.done) await cascadeEnded(deps, did)
   return result
 }
@@ -176,22 +207,32 @@ const secondPerson = (asked: Release | undefined, caller: Caller): Release => {
 }
 
 /** The second person. A hold that had become releasable is read once more before it goes. */
-export const approve = async (deps: Deps, releaseId: string, caller: Caller): Promise<ReleaseResult> => {
+export const approve = async (
+  deps: Deps,
+  releaseId: string,
+  caller: Caller,
+  keep?: Keep<ReleaseResult>,
+): Promise<ReleaseResult> => {
   const asked = secondPerson(await deps.store.release(releaseId), caller)
   const before = openHold(await deps.store.hold(asked.holdId), asked.did)
   releaseRule(before, caller)
   if (asked.kind === 'approve') await readAgain(deps, before)
-  const result = await change(deps, who(caller), async (c) => {
-    const waiting = secondPerson(await c.tx.release(releaseId), caller)
-    const hold = openHold(await c.tx.hold(waiting.holdId), waiting.did)
-    releaseRule(hold, caller)
-    if (waiting.kind === 'override' && !caller.roles.includes('operator')) throw notOperator()
-    if (waiting.kind === 'approve' && hold.releasableAt === undefined) throw stillOff()
-    await c.tx.saveRelease({ ...waiting, status: 'done' })
-    if (waiting.kind === 'override') await overridden(c, hold)
-    await releaseHold(c, hold, { how: waiting.kind, releaseId, requestedBy: waiting.requestedBy })
-    return done(c, hold.did)
-  })
+  const result = await change(
+    deps,
+    who(caller),
+    async (c) => {
+      const waiting = secondPerson(await c.tx.release(releaseId), caller)
+      const hold = openHold(await c.tx.hold(waiting.holdId), waiting.did)
+      releaseRule(hold, caller)
+      if (waiting.kind === 'override' && !caller.roles.includes('operator')) throw notOperator()
+      if (waiting.kind === 'approve' && hold.releasableAt === undefined) throw stillOff()
+      await c.tx.saveRelease({ ...waiting, status: 'done' })
+      if (waiting.kind === 'override') await overridden(c, hold)
+      await releaseHold(c, hold, { how: waiting.kind, releaseId, requestedBy: waiting.requestedBy })
+      return done(c, hold.did)
+    },
+    keep,
+  )
   await cascadeEnded(deps, asked.did)
   return result
 }

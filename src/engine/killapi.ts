@@ -1,6 +1,7 @@
 import type { KillSelector } from '../core/masskill.ts'
 import type { Did } from '../core/types.ts'
 import type { Caller } from './api.ts'
+import type { Keep } from './keeping.ts'
 
 /** What a kill of many agents is for: a list of DIDs, known or not, or all agents that match. */
 export type KillTargets = { readonly dids: readonly string[] } | { readonly selector: KillSelector }
@@ -56,10 +57,12 @@ export interface KillPage {
 
 export interface MassKills {
   /**
-   * Holds all of them, or, refused, none: durable and denied when it resolves.
+   * Holds all of them, or, refused, none: durable and denied when it resolves. `keep` is given the id of the kill.
    * @throws BridgeError E_VALIDATION, E_DID, E_FORBIDDEN, E_BUDGET, E_AGENT_UNKNOWN nothing matches, E_ADAPTER_UNKNOWN
    */
-  killMany(input: MassKillInput, limit: number, caller: Caller): Promise<KillPage>
+  killMany(input: MassKillInput, limit: number, caller: Caller, keep?: Keep<string>): Promise<KillPage>
+  /** The kill of this id again: where a failure left it half done, it is held whole when it resolves. */
+  killedAgain(id: string, limit: number, caller: Caller): Promise<KillPage>
   /** Whom it would hold; nothing is recorded. */
   previewKill(targets: KillTargets, caller: Caller): Promise<{ did: Did; known: boolean }[]>
   /** @throws BridgeError E_NOT_FOUND, also for a kill that is not a runtime's own */

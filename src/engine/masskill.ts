@@ -6,6 +6,7 @@ import type { Caller } from './api.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { isPerson, originOf } from './holding.ts'
+import type { Keep } from './keeping.ts'
 import { type KillTargets, type MassKillInput, maxTargets } from './killapi.ts'
 import { placeHolds } from './placing.ts'
 import { checkBounds } from './views.ts'
@@ -74,6 +75,7 @@ export const killMany = async (
   input: MassKillInput,
   caller: Caller,
   spend: (caller: Caller, count: number) => void,
+  keep?: Keep<string>,
 ): Promise<string> => {
   const { dids } = await findTargets(deps, input.targets, caller)
   if (dids.length === 0) {
@@ -83,14 +85,20 @@ export const killMany = async (
   }
   spend(caller, dids.length)
   const id = deps.newId()
-  await change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
-    const kill = record(c, id, input, dids.length, caller)
-    await c.tx.insertKill(
-      kill,
-      dids.map((did, at) => ({ n: at + 1, did, holdId: deps.newId() })),
-    )
-    await auditKill(c, kill)
-  })
+  await change(
+    deps,
+    { actor: caller.name, requestId: caller.requestId },
+    async (c) => {
+      const kill = record(c, id, input, dids.length, caller)
+      await c.tx.insertKill(
+        kill,
+        dids.map((did, at) => ({ n: at + 1, did, holdId: deps.newId() })),
+      )
+      await auditKill(c, kill)
+      return id
+    },
+    keep,
+  )
   deps.probe?.('kill.recorded')
   await finishKill(deps, id)
   deps.probe?.('kill.committed')

@@ -1,6 +1,8 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { BridgeError } from '../core/errors.ts'
+import type { Registered } from '../engine/api.ts'
+import type { Keep } from '../engine/keeping.ts'
 import { callerOf, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
@@ -72,10 +74,12 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     handler: async (request, reply) => {
       const caller = callerOf(request)
       const answer = await once(request, {
-        run: async () => {
-          const { agent, created } = await bridge.register(request.body, caller)
-          return { status: created ? 201 : 200, body: agentBody(agent, readsAll(request)), ref: agent.did }
+        run: async (keep: Keep<Registered> | undefined) => {
+          const { agent, created } = await bridge.register(request.body, caller, keep)
+          const body = agentBody(agent, readsAll(request))
+          return created ? { status: 201, body } : { status: 200, body, ref: agent.did }
         },
+        kept: ({ agent, created }) => ({ status: created ? 201 : 200, ref: agent.did }),
         repeat: async (ref, status) => ({
           status,
           body: agentBody(await bridge.agent(ref, caller), readsAll(request)),

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { BridgeError } from '../core/errors.ts'
 import type { Hold } from '../core/types.ts'
 import type { Bridge, ReleaseResult } from '../engine/api.ts'
+import type { Keep } from '../engine/keeping.ts'
 import { callerOf, hasRole, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { type Answer, respond } from './idempotency.ts'
@@ -55,10 +56,11 @@ const released = (result: ReleaseResult, request: FastifyRequest): ReleaseAnswer
 
 const releaseRef = z.object({ did: z.string(), holdId: z.string(), body: awaitingSchema.optional() })
 
-const refOf = (result: ReleaseResult, holdId: string): string =>
-  result.done
-    ? JSON.stringify({ did: result.did, holdId })
-    : JSON.stringify({ did: result.release.did, holdId, body: releaseBody(result.release) })
+const keptOf = (result: ReleaseResult, holdId: string) => {
+  if (result.done) return { status: 200, ref: JSON.stringify({ did: result.did, holdId }) }
+  const { release } = result
+  return { status: 202, ref: JSON.stringify({ did: release.did, holdId, body: releaseBody(release) }) }
+}
 
 /** What a repeated release or approval reports: the agent once it is done, else that it still waits. */
 const releaseNow = async (bridge: Bridge, ref: string, request: FastifyRequest): Promise<ReleaseAnswer> => {
@@ -97,10 +99,11 @@ export const holdRoutes = (app: App, { bridge, once }: Context): void => {
         })
       }
       const answer = await once(request, {
-        run: async () => {
-          const hold = await bridge.place(request.params.did, request.body, callerOf(request))
-          return { status: 201, body: holdBody(hold, readsAll(request)), ref: hold.id }
+        run: async (keep: Keep<Hold> | undefined) => {
+          const hold = await bridge.place(request.params.did, request.body, callerOf(request), keep)
+          return { status: 201, body: holdBody(hold, readsAll(request)) }
         },
+        kept: ({ id }) => ({ status: 201, ref: id }),
         repeat: async (ref, status) => ({ status, body: holdBody(await stillOpen(bridge, ref), readsAll(request)) }),
       })
       return respond(reply, answer)
@@ -144,10 +147,9 @@ export const holdRoutes = (app: App, { bridge, once }: Context): void => {
     handler: async (request, reply) => {
       const { did, holdId } = request.params
       const answer = await once(request, {
-        run: async () => {
-          const result = await bridge.release(did, holdId, request.body.reason, callerOf(request))
-          return { ...released(result, request), ref: refOf(result, holdId) }
-        },
+        run: async (keep: Keep<ReleaseResult> | undefined) =>
+          released(await bridge.release(did, holdId, request.body.reason, callerOf(request), keep), request),
+        kept: (result) => keptOf(result, holdId),
         repeat: (ref) => releaseNow(bridge, ref, request),
       })
       return respond(reply, answer)
@@ -171,10 +173,9 @@ export const holdRoutes = (app: App, { bridge, once }: Context): void => {
     },
     handler: async (request, reply) => {
       const answer = await once(request, {
-        run: async () => {
-          const result = await bridge.approve(request.params.releaseId, callerOf(request))
-          return { ...released(result, request), ref: refOf(result, result.done ? '' : result.release.holdId) }
-        },
+        run: async (keep: Keep<ReleaseResult> | undefined) =>
+          released(await bridge.approve(request.params.releaseId, callerOf(request), keep), request),
+        kept: (result) => keptOf(result, result.done ? '' : result.release.holdId),
         repeat: (ref) => releaseNow(bridge, ref, request),
       })
       return respond(reply, answer)

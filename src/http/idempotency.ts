@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { canonical } from '../core/canonical.ts'
 import { BridgeError } from '../core/errors.ts'
-import type { Bridge } from '../engine/api.ts'
+import type { Keep, Kept } from '../engine/keeping.ts'
 import { callerOf } from './auth.ts'
 import { invalid } from './validation.ts'
 
@@ -14,9 +14,14 @@ export interface Answer<T> {
   readonly body: T
 }
 
-export interface Work<T> {
-  /** Does it. `ref` is what `repeat` needs to find the present state again. */
-  run(): Promise<Answer<T> & { readonly ref: string }>
+export interface Work<T, K = never> {
+  /**
+   * Does it, and hands `keep` to the transaction of the effect. `ref`: kept afterwards, where there was no effect or where
+   * more can be told now than was known then.
+   */
+  run(keep: Keep<K> | undefined): Promise<Answer<T> & { readonly ref?: string }>
+  /** Of what the effect resulted in: the status of the answer, and what `repeat` needs to find the present state. */
+  kept?(result: K): { readonly status: number; readonly ref: string }
   /** The present state of what was done; nothing is done again. */
   repeat(ref: string, status: number): Promise<Answer<T>>
 }
@@ -27,19 +32,19 @@ export const respond = <T>(reply: FastifyReply, { status, body }: Answer<T>): T 
   return body
 }
 
-export type Once = <T>(request: FastifyRequest, work: Work<T>) => Promise<Answer<T>>
+export type Once = <T, K = never>(request: FastifyRequest, work: Work<T, K>) => Promise<Answer<T>>
 
 /**
- * `Idempotency-Key`: one effect per client, route and key. The key is stored after the effect, so a process that dies in
- * between leaves none: a repeat then acts again, as if there were no key.
+ * `Idempotency-Key`: one effect per client, route and key. The key is kept in the transaction of the effect, so a repeat
+ * finds it however the first request ended: without an answer, with a failure after the effect, with the process.
  * @throws BridgeError E_IDEMPOTENCY_BODY the key was used with another body or path
  */
-export const createOnce = (store: Bridge['idempotency']): Once => {
+export const createOnce = (store: Kept): Once => {
   const inFlight = new Map<string, Promise<unknown>>()
 
-  return async (request, work) => {
+  return async <T, K>(request: FastifyRequest, work: Work<T, K>): Promise<Answer<T>> => {
     const key = request.headers['idempotency-key']
-    if (key === undefined) return work.run()
+    if (key === undefined) return work.run(undefined)
     if (typeof key !== 'string' || !keyForm.test(key)) {
       const hint = 'Use up to 200 printable ASCII characters, e.g. a UUID.'
       throw invalid('header', [{ pointer: '/idempotency-key', code: 'invalid_format' }], hint)
@@ -57,9 +62,12 @@ export const createOnce = (store: Bridge['idempotency']): Once => {
           hint: 'Use a new key for a new request.',
         })
       }
-      const done = await work.run()
+      const { kept } = work
+      const keep = kept && { client, route, key, entry: (result: K) => ({ bodyHash, ...kept(result) }) }
+      const { ref, ...done } = await work.run(keep)
+      if (ref === undefined) return done
       try {
-        await store.put(client, route, key, { bodyHash, status: done.status, ref: done.ref })
+        await store.put(client, route, key, { bodyHash, status: done.status, ref })
       } catch (err) {
         // What was asked is done and durable: saying otherwise would make the caller do it twice.
         request.log.warn({ err }, 'idempotency key not stored')

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import type { KillResult } from '../engine/api.ts'
+import type { Keep } from '../engine/keeping.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { stillOpen } from './holds.ts'
@@ -86,12 +88,14 @@ export const killRoutes = (app: App, context: Context): void => {
     handler: async (request, reply) => {
       const many = parseKillMany(request.body)
       if (many !== undefined) return respond(reply, await once(request, killingMany(bridge, many, request)))
+      const bodyOf = ({ did, holdId, status, known }: KillResult) => {
+        return { did, holdId, status, known, receipt: receiptPath(did, holdId) }
+      }
       const answer = await once(request, {
-        run: async () => {
-          const { did, holdId, status, known } = await bridge.kill(parseKill(request.body), callerOf(request))
-          const body = { did, holdId, status, known, receipt: receiptPath(did, holdId) }
-          return { status: 202, body, ref: JSON.stringify(body) }
+        run: async (keep: Keep<KillResult> | undefined) => {
+          return { status: 202, body: bodyOf(await bridge.kill(parseKill(request.body), callerOf(request), keep)) }
         },
+        kept: (result) => ({ status: 202, ref: JSON.stringify(bodyOf(result)) }),
         repeat: async (ref, status) => {
           const body = killed.parse(JSON.parse(ref))
           // One that acknowledged placed no hold, and has none that could have been released.

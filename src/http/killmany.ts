@@ -178,17 +178,17 @@ export const killingMany = (
   bridge: Bridge,
   { input, dryRun }: MassKillBody,
   request: FastifyRequest,
-): Work<ManyBody> => {
+): Work<ManyBody, string> => {
   const caller = callerOf(request)
   return {
-    run: async () => {
+    run: async (keep) => {
       if (dryRun) return { ...(await preview(bridge, input.targets, request)), ref: '' }
-      const page = await bridge.killMany(input, firstPage, caller)
-      return { status: 202, body: pageBody(page), ref: page.kill.id }
+      return { status: 202, body: pageBody(await bridge.killMany(input, firstPage, caller, keep)) }
     },
+    kept: (id) => ({ status: 202, ref: id }),
     repeat: async (ref, status) => {
       if (ref === '') return preview(bridge, input.targets, request)
-      const page = await bridge.killed(ref, undefined, firstPage, caller)
+      const page = await bridge.killedAgain(ref, firstPage, caller)
       if (page.kill.released < page.kill.agents) return { status, body: pageBody(page) }
       throw new BridgeError('E_IDEMPOTENCY_RELEASED', 'Every hold placed under this key was released since.', {
         hint: 'Use a new Idempotency-Key to place others.',

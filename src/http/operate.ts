@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { doubts } from '../core/guard.ts'
-import type { AdapterStatus, GuardDirectionView } from '../engine/api.ts'
+import { doubts, type GuardDirection } from '../core/guard.ts'
+import type { AdapterStatus, GuardDirectionView, PlanApproved } from '../engine/api.ts'
+import type { Keep } from '../engine/keeping.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
@@ -85,6 +86,13 @@ const approvedSchema = z
     dropped: z.int().describe('Rows that were no longer true'),
   })
   .meta({ id: 'GuardApproval' })
+
+const approvedBody = ({ done, approvalId, applied, dropped }: PlanApproved): z.output<typeof approvedSchema> => ({
+  status: done ? 'done' : 'awaiting',
+  approvalId: approvalId ?? null,
+  applied,
+  dropped,
+})
 
 const planHash = z
   .strictObject({ hash: z.string().regex(/^[0-9a-f]{64}$/) })
@@ -212,20 +220,23 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
       },
     },
     handler: async (request, reply) => {
+      const { adapter } = request.params
+      const { hash } = request.body
       const answer = await once(request, {
-        run: async () => {
-          const { adapter } = request.params
-          const result = await bridge.approveGuard(adapter, request.body.hash, callerOf(request))
-          const body: z.output<typeof approvedSchema> = {
-            status: result.done ? 'done' : 'awaiting',
-            approvalId: result.approvalId ?? null,
-            applied: result.applied,
-            dropped: result.dropped,
-          }
-          return { status: result.done ? 200 : 202, body, ref: JSON.stringify(body) }
+        run: async (keep: Keep<GuardDirection | undefined> | undefined) => {
+          const body = approvedBody(await bridge.approveGuard(adapter, hash, callerOf(request), keep))
+          return body.status === 'done' ? { status: 200, body, ref: JSON.stringify(body) } : { status: 202, body }
+        },
+        kept: (made) => {
+          if (made !== undefined) return { status: 200, ref: '' }
+          const waits = approvedBody({ done: false, approvalId: hash, applied: 0, dropped: 0 })
+          return { status: 202, ref: JSON.stringify(waits) }
         },
         // An approval changes no more once given: what it did then is what there is to report.
-        repeat: async (ref, status) => ({ status, body: approvedSchema.parse(JSON.parse(ref)) }),
+        repeat: async (ref, status) => {
+          const body = ref === '' ? approvedBody(await bridge.approvedGuard(adapter, hash)) : JSON.parse(ref)
+          return { status, body: approvedSchema.parse(body) }
+        },
       })
       return respond(reply, answer)
     },
@@ -245,10 +256,11 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
     handler: async (request) => {
       const { paused, reason: why } = request.body
       const answer = await once(request, {
-        run: async () => {
-          const result = await bridge.pause(paused, why, callerOf(request))
-          return { status: 200, body: { paused: result.paused }, ref: '' }
-        },
+        run: async (keep: Keep<{ paused: boolean }> | undefined) => ({
+          status: 200,
+          body: await bridge.pause(paused, why, callerOf(request), keep),
+        }),
+        kept: () => ({ status: 200, ref: '' }),
         repeat: async (_ref, status) => ({ status, body: { paused: (await bridge.status()).paused } }),
       })
       return answer.body

@@ -21,12 +21,15 @@ test('killed in the middle of an approved guard plan: it is applied once, and no
   const hash = textAt(await guardOf(dying), 'suspend', 'plan', 'hash')
   const route = '/v1/guard/contoso/approve'
   assert.equal((await dying.as('alice').post(route, { hash })).status, 202)
-  assert.equal(await maybe(dying.as('bob').post(route, { hash })), undefined, 'the crash took the answer')
+  const key = { 'idempotency-key': 'approval of bob' }
+  assert.equal(await maybe(dying.as('bob').post(route, { hash }, key)), undefined, 'the crash took the answer')
   await crashed(dying)
 
   const daemon = await world.daemon()
   const applied = async () => at(await guardOf(daemon), 'suspend', 'approval') === null
   await until('the plan is applied', applied, patienceMs)
+  const again = await daemon.as('bob').post(route, { hash }, key)
+  assert.deepEqual([again.status, at(again.body, 'applied'), at(again.body, 'dropped')], [200, 1, 0], again.text)
   assert.equal(at(await guardOf(daemon), 'suspend', 'tripped'), false)
   assert.equal(at(await agentOf(daemon, reporterDid), 'holds', 0, 'guarded'), false)
   await assertAudit(world)

@@ -2,6 +2,7 @@ import { parseDid } from '../../src/core/did.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import type { Hold } from '../../src/core/types.ts'
 import type { AgentInput, AgentView, Caller, SignalFrame } from '../../src/engine/api.ts'
+import type { Keep } from '../../src/engine/keeping.ts'
 import type { Calls, Double } from './double.ts'
 import { createKills } from './doublekills.ts'
 
@@ -105,6 +106,17 @@ export const createDouble = (): Double => {
     }
   }
   const seen = (caller: Caller) => calls.callers.push(caller)
+  const keyOf = (client: string, route: string, key: string) => `${client} ${route} ${key}`
+  /** As in the transaction of the effect: a key that cannot be kept takes the effect back. */
+  const keeping = <K>(keep: Keep<K> | undefined, result: K, undo: () => void = () => undefined): K => {
+    try {
+      if (keep !== undefined) stored.set(keyOf(keep.client, keep.route, keep.key), keep.entry(result))
+      return result
+    } catch (error) {
+      undo()
+      throw error
+    }
+  }
 
   const kills = createKills(
     start,
@@ -112,6 +124,7 @@ export const createDouble = (): Double => {
     (did, reason, by) => place(did, 'kill', reason, undefined, by).id,
     (holdId) => openHold(holdId).releasedAt !== undefined,
     seen,
+    keeping,
   )
 
   const double: Double = {
@@ -127,10 +140,10 @@ export const createDouble = (): Double => {
       holdsById.set(id, { ...openHold(id), releasedAt: start + 5 })
     },
 
-    async register(input, caller) {
+    async register(input, caller, keep) {
       seen(caller)
       const known = agents.get(parseDid(input.did))
-      return known === undefined ? put(input.did, input) : { agent: view(input.did), created: false }
+      return keeping(keep, known === undefined ? put(input.did, input) : { agent: view(input.did), created: false })
     },
     async replace(did, input, caller, ifRevision) {
       seen(caller)
@@ -172,40 +185,41 @@ export const createDouble = (): Double => {
       view(did)
       return { ok: false, issues: [{ code: 'V_SPONSOR', text: 'No sponsor.' }] }
     },
-    async place(did, input, caller) {
+    async place(did, input, caller, keep) {
       seen(caller)
       await double.gate()
-      return place(did, input.severity, input.reason, input.publicReason, caller)
+      const hold = place(did, input.severity, input.reason, input.publicReason, caller)
+      return keeping(keep, hold, () => holdsById.delete(hold.id))
     },
     async holds(did, limit, caller) {
       seen(caller)
       return { items: [...holdsById.values()].filter((hold) => hold.did === did).slice(0, limit) }
     },
-    async release(did, holdId, reason, caller) {
+    async release(did, holdId, reason, caller, keep) {
       seen(caller)
       const hold = openHold(holdId)
       if (hold.severity === 'suspend') {
         double.closeHold(holdId)
-        return { done: true, agent: agents.has(did) ? view(did) : undefined, did }
+        return keeping(keep, { done: true, agent: agents.has(did) ? view(did) : undefined, did })
       }
       const release = { id: `release-${holdId}`, holdId, did, requestedBy: caller.name, requestedAt: start, reason }
-      return { done: false, release: { ...release, kind: 'release', status: 'awaiting' } }
+      return keeping(keep, { done: false, release: { ...release, kind: 'release', status: 'awaiting' } })
     },
-    async approve(releaseId, caller) {
+    async approve(releaseId, caller, keep) {
       seen(caller)
       const hold = openHold(releaseId.replace('release-', ''))
       double.closeHold(hold.id)
-      return { done: true, agent: agents.has(hold.did) ? view(hold.did) : undefined, did: hold.did }
+      return keeping(keep, { done: true, agent: agents.has(hold.did) ? view(hold.did) : undefined, did: hold.did })
     },
-    async kill(input, caller) {
+    async kill(input, caller, keep) {
       seen(caller)
       calls.kills.push(input)
       const known = agents.has(parseDid(input.did))
       if (input.inResponseTo !== undefined) {
-        return { did: input.did, holdId: input.inResponseTo, status: 'acknowledged', known }
+        return keeping(keep, { did: input.did, holdId: input.inResponseTo, status: 'acknowledged', known })
       }
       const { id } = place(input.did, 'kill', input.reason, undefined, caller)
-      return { did: input.did, holdId: id, status: 'suspended', known }
+      return keeping(keep, { did: input.did, holdId: id, status: 'suspended', known })
     },
     async decide(input) {
       calls.decisions.push(input)
@@ -273,22 +287,26 @@ export const createDouble = (): Double => {
       const approval = { ...frozen, dropped: 0, expiresAt: start + 3_600_000 }
       return { adapter, suspend: { tripped: true, since: start, count: 60, plan, approval }, resume: calm }
     },
-    async approveGuard(_adapter, _hash, caller) {
+    async approveGuard(_adapter, hash, caller, keep) {
       seen(caller)
-      return { done: false, approvalId: 'approval-1', applied: 0, dropped: 0 }
+      keeping(keep, undefined)
+      return { done: false, approvalId: hash, applied: 0, dropped: 0 }
     },
-    async pause(paused, _reason, caller) {
+    async approvedGuard() {
+      return { done: true, applied: 3, dropped: 1 }
+    },
+    async pause(paused, _reason, caller, keep) {
       seen(caller)
-      return { paused }
+      return keeping(keep, { paused })
     },
     async ready() {
       const checks = [{ name: 'store', ok: double.isReady, text: double.isReady ? 'answers' : 'does not answer' }]
       return { ready: double.isReady, checks }
     },
     idempotency: {
-      get: async (client, route, key) => stored.get(`${client} ${route} ${key}`),
+      get: async (client, route, key) => stored.get(keyOf(client, route, key)),
       put: async (client, route, key, entry) => {
-        stored.set(`${client} ${route} ${key}`, entry)
+        stored.set(keyOf(client, route, key), entry)
       },
     },
     async hold(id) {

@@ -1,5 +1,6 @@
 import { BridgeError } from '../../src/core/errors.ts'
 import type { Caller } from '../../src/engine/api.ts'
+import type { Keep } from '../../src/engine/keeping.ts'
 import type { KillPage, MassKillInput, MassKills } from '../../src/engine/killapi.ts'
 
 const pageSize = 2
@@ -11,6 +12,7 @@ export const createKills = (
   place: (did: string, reason: string, by: Caller) => string,
   isReleased: (holdId: string) => boolean,
   seen: (caller: Caller) => unknown,
+  keeping: <K>(keep: Keep<K> | undefined, result: K) => K,
 ): MassKills & { readonly masses: MassKillInput[] } => {
   const masses: MassKillInput[] = []
   const kills = new Map<string, { input: MassKillInput; actor: string; items: { did: string; holdId: string }[] }>()
@@ -42,17 +44,21 @@ export const createKills = (
 
   return {
     masses,
-    async killMany(input, _limit, caller) {
+    async killMany(input, _limit, caller, keep) {
       seen(caller)
       masses.push(input)
       const id = `kill-${masses.length}`
       const items = didsOf(input.targets).map((did) => ({ did, holdId: place(did, input.reason, caller) }))
       kills.set(id, { input, actor: caller.name, items })
-      return page(id, 0)
+      return page(keeping(keep, id), 0)
     },
     async previewKill(targets, caller) {
       seen(caller)
       return didsOf(targets).map((did) => ({ did, known: known(did) }))
+    },
+    async killedAgain(id, _limit, caller) {
+      seen(caller)
+      return page(id, 0)
     },
     async killed(id, cursor, _limit, caller) {
       seen(caller)

@@ -123,7 +123,7 @@ test('of two identical requests in flight the second waits for the first', async
   assert.equal(server.bridge.calls.callers.length, 1)
 })
 
-test('a failure keeps no key, and a key that cannot be stored does not undo what was done', async () => {
+test('a failure keeps no key, and with a key that cannot be kept nothing is done', async () => {
   await using server = await listen()
   server.bridge.gate = () => Promise.reject(new Error('store is down'))
   assert.equal((await post(server, holds, 'responder', suspend)).status, 500)
@@ -132,6 +132,21 @@ test('a failure keeps no key, and a key that cannot be stored does not undo what
   server.bridge.stored.set = () => {
     throw new Error('disk is full')
   }
-  assert.equal((await post(server, holds, 'responder', suspend)).status, 201)
+  assert.equal((await post(server, holds, 'responder', suspend)).status, 500)
+  assert.equal(server.bridge.holdsById.size, 0)
+  // Nothing is changed by a question: its answer does not wait for the key.
+  assert.equal((await post(server, '/v1/decisions', 'gateway', { did })).status, 200)
   assert.ok(server.lines.some((line) => line.includes('idempotency key not stored')))
+})
+
+test('the second approval of a plan, repeated, reports what became of the plan', async () => {
+  await using server = await listen()
+  server.bridge.approveGuard = async (_adapter, _hash, _caller, keep) => {
+    if (keep !== undefined) server.bridge.stored.set(`${keep.client} ${keep.route} ${keep.key}`, keep.entry('suspend'))
+    throw new Error('the directory cannot be read')
+  }
+  const approve = () => post(server, '/v1/guard/contoso/approve', 'approver', { hash: 'f'.repeat(64) })
+  assert.equal((await approve()).status, 500)
+  const again = await approve()
+  assert.deepEqual([again.status, again.json], [200, { status: 'done', approvalId: null, applied: 3, dropped: 1 }])
 })

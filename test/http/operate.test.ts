@@ -103,7 +103,7 @@ test('status, guard and pause are answered with times as text', async () => {
   })
   const approved = await server.ask('/v1/guard/contoso/approve', { as: 'approver', body: { hash: 'f'.repeat(64) } })
   assert.equal(approved.status, 202)
-  assert.deepEqual(approved.json, { status: 'awaiting', approvalId: 'approval-1', applied: 0, dropped: 0 })
+  assert.deepEqual(approved.json, { status: 'awaiting', approvalId: 'f'.repeat(64), applied: 0, dropped: 0 })
   const paused = await server.ask('/v1/pause', { as: 'operator', body: { paused: true, reason: 'r' } })
   assert.deepEqual(paused.json, { paused: true })
 })
