@@ -102,7 +102,7 @@ const auth = z.strictObject({
   killBudget: z
     .strictObject({ max: int(1, 1_000_000).prefault(100), per: duration({ minMs: 1000 }).prefault('10m') })
     .prefault({})
-    .describe('Kills one runtime client may place; more are answered 429 and alerted'),
+    .describe('Kills and holds one runtime client may place; more are answered 429 and alerted'),
 })
 
 const server = z.strictObject({

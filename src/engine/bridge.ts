@@ -104,7 +104,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     },
     validate: (did) => seen(did).then((agent) => validateAgent(deps, agent)),
 
-    place: (did, input, caller, keep) => holding.place(deps, parseDid(did), input, caller, keep),
+    place: (did, input, caller, keep) => holding.place(deps, parseDid(did), input, caller, spendKill, keep),
     holds: (did, limit) => holding.holds(deps, parseDid(did), limit),
     release: (did, holdId, reason, caller, keep) => holding.release(deps, parseDid(did), holdId, reason, caller, keep),
     approve: (releaseId, caller, keep) => holding.approve(deps, releaseId, caller, keep),

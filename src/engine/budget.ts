@@ -3,7 +3,7 @@ import type { Caller } from './api.ts'
 import type { Deps } from './deps.ts'
 import { isPerson } from './holding.ts'
 
-/** Kills per runtime client within a sliding window; beyond it 429 and an alert. People are not bounded. */
+/** Kills and holds per runtime client within a sliding window; beyond it 429 and an alert. People are not bounded. */
 export const createKillBudget = (deps: Deps) => {
   const spent = new Map<string, number[]>()
   return (caller: Caller, count = 1): void => {
@@ -19,7 +19,7 @@ export const createKillBudget = (deps: Deps) => {
     deps.alert('kill-budget', `the client ${caller.name} spent its kill budget of ${max}`)
     // Undefined when it never fits.
     const freed = count > max ? undefined : recent[recent.length + count - max - 1]
-    throw new BridgeError('E_BUDGET', 'This client placed more kills than its budget allows.', {
+    throw new BridgeError('E_BUDGET', 'This client placed more holds than its budget allows.', {
       hint: 'Raise auth.killBudget if this is expected; a responder is not bounded by it.',
       ...(freed !== undefined && { retryAfterMs: freed + perMs - now }),
     })

@@ -37,6 +37,7 @@ export const place = async (
   did: string,
   input: HoldInput,
   caller: Caller,
+  spend: Spend,
   keep?: Keep<Hold>,
 ): Promise<Hold> => {
   const origin = originOf(caller)
@@ -50,6 +51,8 @@ export const place = async (
       hint: 'Use suspend or kill.',
     })
   }
+  checkBounds(await requireAgent(deps.store, did), caller)
+  spend(caller)
   return change(
     deps,
     who(caller, input.onBehalfOf),

@@ -131,6 +131,20 @@ test('a runtime beyond its kill budget is refused; people are not, and time rest
   )
 })
 
+test('what a runtime suspends is out of the same budget; what is refused for another reason is not', async () => {
+  await using world = await World.open({ policy: { killBudget: { max: 2, perMs: minute } } })
+  const did = await world.agent('a')
+  const suspend = (by: typeof runtime, of = did) => world.bridge.place(of, { severity: 'suspend', reason: 'r' }, by)
+  await suspend(runtime)
+  await assert.rejects(suspend(runtime, 'did:mesh:nobody'), code('E_AGENT_UNKNOWN'))
+  await assert.rejects(suspend({ ...runtime, labels: { unit: 'y' } }), code('E_FORBIDDEN'))
+  await world.kill(did)
+  await assert.rejects(suspend(runtime), code('E_BUDGET'))
+  await assert.rejects(world.kill(did), code('E_BUDGET'))
+  await suspend(soc)
+  assert.equal((await world.open(did)).length, 3)
+})
+
 test('a runtime bounded by labels kills and holds only its own', async () => {
   await using world = await World.open()
   const did = await world.agent('a', { labels: { unit: 'x' } })
