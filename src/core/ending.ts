@@ -2,8 +2,8 @@ import type { Lane, LegRecord } from './store.ts'
 import type { Did, Hold } from './types.ts'
 
 /**
- * An agent has no hold of its own any more, and more of its descendants still have one for it than one transaction ends.
- * It is kept from the release on until the last of them ended, so that a crash leaves none behind.
+ * A hold of an agent was released, and more of its descendants have one for it that is to end, or to become less, than
+ * one transaction bears. It is kept from the release on until the last of them did, so that a crash leaves none behind.
  */
 export interface CascadeEnd {
   readonly ancestor: Did
@@ -13,12 +13,12 @@ export interface CascadeEnd {
   readonly requestId: string | undefined
 }
 
-/** Most derived holds that one transaction ends: whoever writes meanwhile gets a turn after it. */
+/** Most derived holds that one transaction ends or changes after a release: whoever writes meanwhile gets a turn after it. */
 export const endsATime = 50
 
 export interface EndReads {
-  /** Open holds that descendants have for this ancestor, nearest first. */
-  cascadeHolds(ancestor: Did, limit: number): Promise<Hold[]>
+  /** Open holds that descendants have for this ancestor, nearest first; with `unlike` only those that differ from it. */
+  cascadeHolds(ancestor: Did, limit: number, unlike?: Pick<Hold, 'severity' | 'guarded'>): Promise<Hold[]>
   /** Oldest first. */
   cascadeEnds(): Promise<CascadeEnd[]>
 }

@@ -15,7 +15,7 @@ export interface Change {
   wakeSuspend(adapter: string): void
   wakeWork(adapter: string): void
   wakeSignals(): void
-  /** How many derived holds may still end in this transaction. */
+  /** How many derived holds may still end, or become less, in this transaction. */
   readonly room: { left: number }
   /** Runs after the commit, never before. */
   after(effect: () => void): void

@@ -1,3 +1,4 @@
+import { derivedFrom, isOwn } from '../core/holds.ts'
 import type { Did, Hold } from '../core/types.ts'
 import { breathe } from '../lib/breathe.ts'
 import { topics } from './bus.ts'
@@ -6,6 +7,7 @@ import { claimMany, distinctDids, type Open, openOf } from './claiming.ts'
 import type { Deps } from './deps.ts'
 import { auditClaims, holdEvent } from './holdaudit.ts'
 import { endLegs } from './legs.ts'
+import { changeHolds } from './recording.ts'
 
 /**
  * Ends holds, with everything that must be in the same transaction: their legs, the audit entries, the signals of the DIDs
@@ -71,15 +73,22 @@ const resumed = async (change: Change, holds: readonly Hold[]): Promise<void> =>
 }
 
 /**
- * The agent has no hold of its own any more: the holds that its descendants had for it end, nearest first. As many as one
- * transaction bears end in this one; the rest is recorded with it and ends in later ones (`endCascades`).
+ * A hold of the agent's own was released: the holds that its descendants have for it end, or become what the remaining
+ * ones still ask, nearest first. As many as one transaction bears do so in this one; the rest is recorded with it and
+ * follows in later ones (`endCascades`). Until then it is more than is asked, never less.
  */
-export const endCascade = async (c: Change, ancestor: Did): Promise<void> => {
+export const lessenCascade = async (c: Change, ancestor: Did): Promise<void> => {
   const { tx, now, actor, requestId, room } = c
-  const found = await tx.cascadeHolds(ancestor, room.left + 1)
+  const derived = derivedFrom((await tx.openHolds(ancestor)).filter(isOwn))
+  const found = await tx.cascadeHolds(ancestor, room.left + 1, derived)
   const part = found.slice(0, room.left)
   room.left -= part.length
-  await endHolds(c, part, { derived: true })
+  if (derived === undefined) await endHolds(c, part, { derived: true })
+  else
+    await changeHolds(
+      c,
+      part.map((hold) => ({ ...hold, ...derived })),
+    )
   if (part.length === found.length) {
     await tx.dropCascadeEnd(ancestor)
     return
@@ -92,8 +101,8 @@ export const endCascade = async (c: Change, ancestor: Did): Promise<void> => {
 const runs = new WeakMap<Deps, Promise<void>>()
 
 /**
- * Ends what is recorded of released agents, some hundred holds a transaction. Whatever ends the process in between, the
- * rest is found again here. An agent that is held again meanwhile keeps the holds below it.
+ * Does the rest of what is recorded of releases, some holds a transaction. Whatever ends the process in between, it is
+ * found again here. An agent that is held again meanwhile keeps the holds below it: they are what it asks.
  */
 export const endCascades = (deps: Deps): Promise<void> => {
   const before = runs.get(deps) ?? Promise.resolve()
@@ -105,11 +114,7 @@ export const endCascades = (deps: Deps): Promise<void> => {
 const endAll = async (deps: Deps): Promise<void> => {
   for (let ends = await deps.store.cascadeEnds(); ends.length > 0; ends = await deps.store.cascadeEnds()) {
     for (const { ancestor, actor, requestId } of ends) {
-      await change(deps, { actor, requestId }, async (c) => {
-        // Its holds were derived anew from those it has now.
-        if ((await c.tx.openOwnHoldCount(ancestor)) > 0) await c.tx.dropCascadeEnd(ancestor)
-        else await endCascade(c, ancestor)
-      })
+      await change(deps, { actor, requestId }, (c) => lessenCascade(c, ancestor))
       deps.probe?.('cascade.ended')
       // Asked for at once, the next would share its commit with a kill that waits, and keep it waiting.
       await breathe()

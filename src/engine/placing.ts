@@ -2,9 +2,10 @@ import { cascadeOrigin, derivedFrom, isOwn } from '../core/holds.ts'
 import { bulkFrom, isBulk } from '../core/masskill.ts'
 import type { Agent, Did, Hold, Origin, Severity } from '../core/types.ts'
 import type { Change } from './change.ts'
-import { claimAll, claimMany, distinctDids, type Open, openOf } from './claiming.ts'
-import { endCascade, endHolds } from './ending.ts'
-import { auditHold, holdEvent, signalOf } from './holdaudit.ts'
+import { claimAll, distinctDids, openOf } from './claiming.ts'
+import { endHolds, lessenCascade } from './ending.ts'
+import { auditHold, signalOf } from './holdaudit.ts'
+import { changeHolds, record } from './recording.ts'
 
 export interface NewHold {
   /** Given beforehand; otherwise a new one. */
@@ -67,40 +68,6 @@ const newHold = ({ deps, actor, onBehalfOf, now }: Change, input: NewHold): Hold
   evidence: input.evidence ?? {},
 })
 
-/** Claims, audit entries and signals of holds that were just placed or changed. */
-const record = async (
-  change: Change,
-  type: string,
-  holds: readonly Hold[],
-  open: Open,
-  details: Readonly<Record<string, unknown>>,
-): Promise<void> => {
-  const { tx } = change
-  const dids = distinctDids(holds)
-  const claims = await claimMany(change, dids, open)
-  const agents = new Map((await tx.agentsByDid(dids)).map((agent) => [agent.did, agent]))
-  const principals = Map.groupBy(await tx.principalsByDid(dids), ({ did }) => did)
-  // Of several holds of one DID, the first that drives made the claims.
-  const claiming = new Map(
-    holds
-      .filter(({ guarded }) => !guarded)
-      .map((hold) => [hold.did, hold] as const)
-      .reverse(),
-  )
-  await tx.appendAudits(
-    holds.map((hold) => {
-      const { did } = hold
-      const first = claiming.get(did) ?? hold
-      const claimed = first === hold ? (claims.get(did) ?? []) : []
-      const of = { agent: agents.get(did), principals: principals.get(did) ?? [], open: open.get(did) ?? [] }
-      return holdEvent(change, type, hold, of, { ...details, claimed })
-    }),
-  )
-  const signals = holds.map((hold) => signalOf(change, hold)).filter((signal) => signal !== undefined)
-  await tx.appendSignals(signals)
-  if (signals.length > 0) change.wakeSignals()
-}
-
 export const signalHold = async (change: Change, hold: Hold): Promise<void> => {
   const signal = signalOf(change, hold)
   if (signal === undefined) return
@@ -115,19 +82,13 @@ export const releaseHold = async (
   details: Readonly<Record<string, unknown>>,
 ): Promise<void> => {
   await endHolds(change, [hold], details)
-  if (isOwn(hold)) await cascade(change, hold.did)
+  if (isOwn(hold)) await lessenCascade(change, hold.did)
 }
 
 /**
- * Rule 10: every descendant is held while this DID has an open hold of its own. Derived anew from the holds, in the
- * transaction that changed them.
+ * Rule 10: every descendant is held while one of these DIDs has an open hold of its own. Derived anew from the holds, in
+ * the transaction that changed them.
  */
-export const cascade = async (change: Change, did: Did): Promise<void> => {
-  const own = (await change.tx.openHolds(did)).filter(isOwn)
-  if (own.length === 0) await endCascade(change, did)
-  else await derive(change, did, own, await change.tx.descendants(did))
-}
-
 const cascadeAll = async (change: Change, dids: readonly Did[]): Promise<void> => {
   const families = Map.groupBy(await change.tx.families(dids), ({ ancestor }) => ancestor)
   const parents = [...families.keys()].map((did) => ({ did }))
@@ -183,14 +144,7 @@ const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids:
     // One of many no more once a single hold asks for it as well: its accounts leave the lane of the many.
     .filter((hold) => hold.severity !== severity || hold.guarded !== guarded || (isBulk(hold) && !many))
     .map((hold): Hold => ({ ...hold, severity, guarded, evidence: many ? hold.evidence : evidence }))
-  for (const hold of changed) {
-    await change.tx.saveHold(hold)
-    open.set(
-      hold.did,
-      (open.get(hold.did) ?? []).map((one) => (one.id === hold.id ? hold : one)),
-    )
-  }
-  if (changed.length > 0) await record(change, 'hold.changed', changed, open, { derived: true })
+  await changeHolds(change, changed)
 }
 
 /** The guard let it pass: now it is written and signalled like any other. */
@@ -200,7 +154,7 @@ export const unguard = async (change: Change, hold: Hold): Promise<void> => {
   const claims = await claimAll(change, hold.did)
   await auditHold(change, 'hold.guard-passed', passed, { claimed: claims })
   await signalHold(change, passed)
-  if (isOwn(hold)) await cascade(change, hold.did)
+  if (isOwn(hold)) await cascadeAll(change, [hold.did])
 }
 
 /** The account is off again: whoever waits to approve the release has to wait for it to be confirmed anew. */

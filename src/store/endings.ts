@@ -22,6 +22,7 @@ const below = raw(
     select agents.did from family cross join agents on agents.parent_did = family.did
   ) select h.* from family cross join holds h
     on h.did = family.did and h.origin = 'cascade:' || ${text('ancestor')} and h.released_at is null
+    and (${text('severity')} = '' or h.severity <> ${text('severity')} or h.guarded <> ${number('guarded')})
     limit ${number('limit')}`,
 )
 
@@ -61,8 +62,9 @@ const toEnd = (row: Schema['cascade_ends']): CascadeEnd => ({
 })
 
 export const endReads = (run: Run): EndReads => ({
-  cascadeHolds: async (ancestor, limit) => {
-    const rows = await run.all(below, { ancestor, limit })
+  cascadeHolds: async (ancestor, limit, unlike) => {
+    const differs = { severity: unlike?.severity ?? '', guarded: unlike?.guarded ? 1 : 0 }
+    const rows = await run.all(below, { ancestor, limit, ...differs })
     if (rows.length > 1) await breathe()
     return rows.map(toHold)
   },

@@ -7,10 +7,10 @@ import { alice, bob, minute, registrar, runtime, soc, World } from './harness.ts
 
 const suspend = { severity: 'suspend', reason: 'r' } as const
 
-/** A root with two transactions full of children and one grandchild below the first: more than one release ends at once. */
+/** A root with four transactions full of children and one grandchild below the first: more than one release ends at once. */
 const family = async (world: World) => {
   const root = await world.agent('root')
-  const children = await fleet(world, 2 * endsATime, { parentDid: root }, 'c')
+  const children = await fleet(world, 4 * endsATime, { parentDid: root }, 'c')
   const [first = ''] = children
   const [grandchild = ''] = await fleet(world, 1, { parentDid: first }, 'g')
   return { root, children, first, grandchild, all: [...children, grandchild] }
@@ -107,6 +107,33 @@ test('dead in the middle of a release, the rest stays held until the start and t
   assert.ok(released.every(({ actor }) => actor === soc.name))
   assert.deepEqual(await world.store.cascadeEnds(), [])
   assert.deepEqual(world.violations, [])
+})
+
+test('the graver of two holds released, what is below becomes less in turn, and whole after a crash', async () => {
+  await using world = await World.open()
+  const { root, all } = await family(world)
+  const mild = await world.bridge.place(root, suspend, soc)
+  const { holdId } = await world.kill(root)
+  const severities = async () => Map.groupBy(await world.store.cascadeHolds(root, 10_000), ({ severity }) => severity)
+  assert.deepEqual((await severities()).get('kill')?.length, all.length)
+  const asked = await world.bridge.release(root, holdId, 'r', alice)
+  assert.ok(!asked.done)
+  world.dieAt = 'cascade.ended'
+  await world.bridge.approve(asked.release.id, bob)
+  await world.restart()
+  const between = await severities()
+  assert.deepEqual(
+    [between.get('suspend')?.length, between.get('kill')?.length],
+    [2 * endsATime, all.length - 2 * endsATime],
+  )
+  await endCascades(world.deps)
+  assert.deepEqual([...(await severities()).keys()], ['suspend'])
+  assert.deepEqual(await world.store.cascadeEnds(), [])
+  const changed = (await auditOf(world, 'hold.changed')).filter(({ details }) => details?.severity === 'suspend')
+  assert.deepEqual([changed.length, new Set(changed.map(({ did }) => did)).size], [all.length, all.length])
+  assert.equal((await heldBelow(world, root)).length, all.length)
+  await world.bridge.release(root, mild.id, 'r', soc)
+  assert.deepEqual(await heldBelow(world, root), [])
 })
 
 test('held again in the middle of its release, a parent holds every descendant, once', async () => {
