@@ -1,6 +1,6 @@
 import type { HookRequest, PrincipalRef } from '../core/adapter.ts'
 import type { AuditEntry } from '../core/audit.ts'
-import type { Doubt, FrozenPlan, GuardDirection, GuardPlan } from '../core/guard.ts'
+import type { Doubt } from '../core/guard.ts'
 import type { AuditFilter } from '../core/store.ts'
 import type {
   AccountState,
@@ -14,6 +14,7 @@ import type {
   Sponsor,
   Switch,
 } from '../core/types.ts'
+import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Receipts } from './receiptviews.ts'
@@ -118,13 +119,6 @@ export interface Registered {
   readonly created: boolean
 }
 
-export interface PlanApproved {
-  readonly done: boolean
-  readonly approvalId?: string
-  readonly applied: number
-  readonly dropped: number
-}
-
 export type ReleaseResult =
   | { readonly done: true; readonly agent: AgentView | undefined; readonly did: Did }
   | { readonly done: false; readonly release: Release }
@@ -160,21 +154,6 @@ export interface HookOutcome {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: unknown
-}
-
-export interface GuardDirectionView {
-  readonly tripped: boolean
-  readonly since: number | undefined
-  readonly count: number
-  readonly plan: GuardPlan | undefined
-  /** The plan that a first person approved, which need not be the present one. */
-  readonly approval: (FrozenPlan & { readonly dropped: number; readonly expiresAt: number }) | undefined
-}
-
-export interface GuardView {
-  readonly adapter: string
-  readonly suspend: GuardDirectionView
-  readonly resume: GuardDirectionView
 }
 
 export interface AdapterStatus {
@@ -217,7 +196,7 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge extends MassKills, Receipts {
+export interface Bridge extends MassKills, Guards, Receipts {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, labels, capabilities, principals. */
@@ -283,16 +262,6 @@ export interface Bridge extends MassKills, Receipts {
   }>
 
   status(): Promise<StatusView>
-  guard(adapter: string): Promise<GuardView>
-  /** `keep` is given the direction whose plan this approval made final, if it did. */
-  approveGuard(
-    adapter: string,
-    hash: string,
-    caller: Caller,
-    keep?: Keep<GuardDirection | undefined>,
-  ): Promise<PlanApproved>
-  /** What became of a plan that was made final; where a failure left it half applied, it is gone on with. */
-  approvedGuard(adapter: string, hash: string): Promise<PlanApproved>
   pause(paused: boolean, reason: string, caller: Caller, keep?: Keep<{ paused: boolean }>): Promise<{ paused: boolean }>
 
   /** Able to decide: the store answers and every adapter with principals was read at least once or says why not. */

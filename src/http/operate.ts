@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { doubts, type GuardDirection } from '../core/guard.ts'
-import type { AdapterStatus, GuardDirectionView, PlanApproved } from '../engine/api.ts'
+import type { AdapterStatus } from '../engine/api.ts'
+import type { GuardDirectionView, PlanApproved } from '../engine/guardapi.ts'
 import type { Keep } from '../engine/keeping.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'

@@ -28,6 +28,7 @@ export const checkAudit = async (play: Play, database: string): Promise<void> =>
     const requested = new Map<string, string>()
     const holdsOf = new Map<string, number>()
     const marks = new Map<string, string>()
+    const killed = new Set<string>()
     for (const entry of entries) {
       const { did = '', hold = '', type, details, actor, time } = entry
       const origin = String(at(details, 'origin') ?? '')
@@ -39,6 +40,11 @@ export const checkAudit = async (play: Play, database: string): Promise<void> =>
       )
       for (const one of claimedBy(details)) marks.set(one, 'claimed')
       if (type.startsWith('account.')) marks.set(entry.principals?.[0]?.id ?? '', String(at(details, 'to')))
+      if (type === 'kill.recorded') {
+        const reason = entry.text?.reason ?? ''
+        journal.check('I4', !killed.has(reason), () => `a kill of many was recorded twice: ${reason}`, about)
+        killed.add(reason)
+      }
       if (type === 'release.requested') requested.set(hold, actor)
       if (type === 'hold.placed' || type === 'hold.released') holdsOf.set(did, (holdsOf.get(did) ?? 0) + 1)
       if (type === 'hold.placed') {
