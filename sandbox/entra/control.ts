@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { type Incoming, parseJson } from '../incoming.ts'
 import { split } from './batch.ts'
-import { type Incoming, parseJson } from './server.ts'
 import type { EntraTenant } from './tenant.ts'
 import type { Answer } from './wire.ts'
 import type { World } from './world.ts'

@@ -34,21 +34,3 @@ export function endpoint(url: string, auth: EventGridAuth): URL {
   if (auth.type === 'key' && auth.query !== undefined) target.searchParams.set(auth.query, auth.key)
   return target
 }
-
-/** One HTTP request to the webhook; undefined when it gave no answer within the limit. */
-export async function attempt(
-  url: URL,
-  init: { method: 'POST' | 'OPTIONS'; headers: Record<string, string>; body?: string },
-  timeoutMs: number,
-  closed: AbortSignal,
-): Promise<{ status: number; headers: Headers; text: string } | undefined> {
-  const signal = AbortSignal.any([closed, AbortSignal.timeout(timeoutMs)])
-  try {
-    const response = await fetch(url, { ...init, redirect: 'manual', signal })
-    return { status: response.status, headers: response.headers, text: await response.text() }
-  } catch (error) {
-    // Refused, reset, timed out or closed: for Event Grid all the same, an attempt without an answer.
-    if (error instanceof TypeError || (error instanceof DOMException && signal.aborted)) return undefined
-    throw error
-  }
-}

@@ -1,6 +1,7 @@
+import { Replica, type ReplicaOptions } from '../replica.ts'
+import { Versioned } from '../versioned.ts'
 import { ChangeLog } from './changes.ts'
 import { type Collection, type Kind, models, type Properties } from './model.ts'
-import { Versioned } from './versioned.ts'
 
 export type Life = 'live' | 'deleted' | 'purged'
 
@@ -33,50 +34,34 @@ export interface Row extends Ordered {
   isProtected: boolean
 }
 
-/** How far behind a replica may be. */
-const historyMs = 60_000
-
-export interface DirectoryOptions {
-  readonly now: () => number
-  readonly staleMs: number
-}
-
 /** The tenant's objects and memberships, each with what readers may already see of it. */
 export class Directory {
   readonly changes = new ChangeLog()
   readonly #now: () => number
-  readonly #staleMs: number
+  readonly #replica: Replica
   readonly #rows = new Map<string, Row>()
   readonly #byAlias = new Map<string, Row>()
   readonly #lists = new Map<Collection | Kind, Row[]>()
   #ordinal = 0
-  #lastVisibleAt = 0
-  #settledUntil = Number.NEGATIVE_INFINITY
-  #behindMs = 0
 
-  constructor(options: DirectoryOptions) {
+  constructor(options: ReplicaOptions) {
     this.#now = options.now
-    this.#staleMs = options.staleMs
+    this.#replica = new Replica(options)
   }
 
   /** The moment a read looks at; reads of the search index (`ConsistencyLevel: eventual`) look further back. */
   readAt(eventual = false): number {
-    return Math.max(this.#now() - (eventual ? this.#staleMs : 0), this.#settledUntil) - this.#behindMs
+    return this.#replica.readAt(eventual)
   }
 
   /** Reads within `run`, which does not wait, come from a replica that is so much further behind. */
   behind<T>(ms: number, run: () => T): T {
-    this.#behindMs = Math.min(ms, historyMs)
-    try {
-      return run()
-    } finally {
-      this.#behindMs = 0
-    }
+    return this.#replica.behind(ms, run)
   }
 
   /** Replication catches up: everything written so far is visible from now on. */
   settle(): void {
-    this.#settledUntil = this.#lastVisibleAt
+    this.#replica.settle()
   }
 
   get size(): number {
@@ -163,29 +148,23 @@ export class Directory {
       group.edgeByMember.set(member.id, edge)
       member.memberOf.push(edge)
     }
-    edge.present.set(present, this.#touch(group, ['members'], member.id), this.#forgetBefore())
+    edge.present.set(present, this.#touch(group, ['members'], member.id), this.#replica.forgetBefore)
     return true
   }
 
   #set(row: Row, snapshot: Snapshot, changed: readonly string[], atOnce: boolean): void {
     const visibleAt = this.#touch(row, changed, undefined)
-    row.state.set(snapshot, atOnce ? Number.NEGATIVE_INFINITY : visibleAt, this.#forgetBefore())
+    row.state.set(snapshot, atOnce ? Number.NEGATIVE_INFINITY : visibleAt, this.#replica.forgetBefore)
   }
 
   #touch(row: Row, properties: readonly string[], member: string | undefined): number {
-    const due = this.#now() + this.#staleMs
-    // Strictly growing while writes are delayed, so that settle() never shows what is written after it.
-    this.#lastVisibleAt = Math.max(due, this.#staleMs > 0 ? this.#lastVisibleAt + 0.001 : this.#lastVisibleAt)
+    const visibleAt = this.#replica.next()
     this.changes.append(models[row.kind].collection, {
-      visibleAt: this.#lastVisibleAt,
+      visibleAt,
       id: row.id,
       properties,
       member,
     })
-    return this.#lastVisibleAt
-  }
-
-  #forgetBefore(): number {
-    return this.#now() - this.#staleMs - historyMs
+    return visibleAt
   }
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { attempt, endpoint, type Outcome, verdict } from './delivery.ts'
+import { Attempts, attempt, Disturbances, type EventDisturbance } from '../webhook.ts'
+import { endpoint, type Outcome, verdict } from './delivery.ts'
 import { directoryEvent, type GridEvent, type Message, message, ticks, topic, validationMessage } from './envelope.ts'
 
 export type EventGridAuth =
@@ -37,9 +38,6 @@ export interface CustomEvent {
   readonly id?: string
 }
 
-/** At least once, in no order, and sometimes not at all. */
-export type EventDisturbance = 'duplicated' | 'reordered' | 'dropped'
-
 interface Subscription extends SubscribeEventGrid {
   readonly name: string
 }
@@ -56,14 +54,15 @@ const validation = z.object({ validationResponse: z.string() })
 
 /** Event Grid in front of webhooks: handshakes, deliveries, retries and drops. At least once, in no order. */
 export class EventGrid {
-  readonly deliveries: Delivery[] = []
+  readonly #attempts = new Attempts<Delivery>(
+    ({ eventType, outcome, status }) => `${eventType} ${status ?? '-'} ${outcome}`,
+  )
+  readonly #disturbances = new Disturbances<GridEvent>((event) => this.#send(event))
   readonly #options: Options
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #sent = new Map<string, GridEvent>()
-  readonly #disturbances: { readonly how: EventDisturbance; readonly kept: GridEvent[] }[] = []
   readonly #closed = new AbortController()
   readonly #running = new Set<Promise<void>>()
-  readonly #waiters = new Set<() => void>()
   #sequence = 637_000_000
 
   constructor(options: Options) {
@@ -117,35 +116,16 @@ export class EventGrid {
 
   /** Returns what lifts it. */
   disturb(how: EventDisturbance): () => void {
-    const kept: GridEvent[] = []
-    const disturbance = { how, kept }
-    this.#disturbances.push(disturbance)
-    return () => {
-      const at = this.#disturbances.indexOf(disturbance)
-      if (at < 0) return
-      this.#disturbances.splice(at, 1)
-      for (const event of kept.reverse()) this.#publish(event)
-    }
+    return this.#disturbances.disturb(how)
+  }
+
+  get deliveries(): readonly Delivery[] {
+    return this.#attempts.list
   }
 
   /** The first attempt, past or to come, that matches; looked at when it starts and when it ends. */
   wait(matches: (delivery: Delivery) => boolean, timeoutMs: number): Promise<Delivery> {
-    return new Promise((resolve, reject) => {
-      const look = () => {
-        const found = this.deliveries.find(matches)
-        if (found === undefined) return
-        clearTimeout(timer)
-        this.#waiters.delete(look)
-        resolve(found)
-      }
-      const timer = setTimeout(() => {
-        this.#waiters.delete(look)
-        const seen = this.deliveries.slice(-5).map((each) => `${each.eventType} ${each.status ?? '-'} ${each.outcome}`)
-        reject(new Error(`no such delivery within ${timeoutMs} ms; last: ${seen.join(', ') || 'none'}`))
-      }, timeoutMs)
-      this.#waiters.add(look)
-      look()
-    })
+    return this.#attempts.wait(matches, timeoutMs)
   }
 
   async close(): Promise<void> {
@@ -156,11 +136,7 @@ export class EventGrid {
   #publish(event: GridEvent): void {
     this.#sent.set(event.id, event)
     if (this.#sent.size > 10_000) for (const [oldest] of [...this.#sent].slice(0, 5000)) this.#sent.delete(oldest)
-    const disturbed = this.#disturbances.at(-1)
-    if (disturbed?.how === 'reordered') disturbed.kept.push(event)
-    if (disturbed?.how === 'reordered' || disturbed?.how === 'dropped') return
-    this.#send(event)
-    if (disturbed?.how === 'duplicated') this.#send(event)
+    this.#disturbances.publish(event)
   }
 
   #send(event: GridEvent): void {
@@ -183,26 +159,16 @@ export class EventGrid {
         status: undefined,
         outcome: 'pending',
       }
-      this.#record(delivery)
+      this.#attempts.record(delivery)
       const response = await this.#post(subscription, message(subscription, event), 'Notification', count)
       const judged = verdict(response?.status, count + 1, elapsedSeconds)
       delivery.status = response?.status
       delivery.outcome = judged.outcome
-      this.#tell()
+      this.#attempts.changed()
       if (judged.outcome !== 'retrying') return
       elapsedSeconds += judged.waitSeconds
       await this.#pause(judged.waitSeconds * 1000 * this.#options.retryScale)
     }
-  }
-
-  #record(delivery: Delivery): void {
-    this.deliveries.push(delivery)
-    if (this.deliveries.length > 20_000) this.deliveries.splice(0, 10_000)
-    this.#tell()
-  }
-
-  #tell(): void {
-    for (const look of [...this.#waiters]) look()
   }
 
   #pause(ms: number): Promise<void> {

@@ -1,24 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Answer, deliver, type Fault, type StatusFault, staged } from '../faults.ts'
+import { type Incoming, parseJson, receive } from '../incoming.ts'
+import type { SeenRequest } from '../requests.ts'
 import { alter } from './alter.ts'
 import { runBatch, split } from './batch.ts'
 import { authenticate } from './bearer.ts'
 import { faultAnswer, runCall } from './graph.ts'
 import { serveImds } from './imds.ts'
 import { serveLogin } from './login.ts'
-import type { SeenRequest } from './requests.ts'
 import { badRequest, Refusal, refusalAnswer } from './wire.ts'
 import type { World } from './world.ts'
-
-const maxBody = 4 * 1024 * 1024
-
-export interface Incoming {
-  readonly method: string
-  readonly path: string
-  readonly text: string
-  readonly header: (name: string) => string | undefined
-}
 
 /** Answers one request on the socket, or does to the connection what a fault asks for. */
 export async function serve(
@@ -27,16 +19,11 @@ export async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const text = await readBody(request)
-  if (text === undefined) {
+  const incoming = await receive(request)
+  if (incoming === undefined) {
     await deliver(response, { status: 413, headers: { Connection: 'close' } }, undefined)
     return
   }
-  const header = (name: string) => {
-    const value = request.headers[name]
-    return Array.isArray(value) ? value.join(', ') : value
-  }
-  const incoming = { method: request.method ?? 'GET', path: request.url ?? '/', text, header }
   if (incoming.path.startsWith('/_sandbox/')) {
     await deliver(response, await control(incoming), undefined)
     return
@@ -148,25 +135,4 @@ function checkBody(incoming: Incoming, body: unknown): void {
     throw new Refusal(415, 'UnsupportedMediaType', `The media type '${type}' is not supported.`)
   }
   if (body === undefined) throw badRequest('Unable to read JSON request payload.')
-}
-
-async function readBody(request: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request) {
-    if (!Buffer.isBuffer(chunk)) continue
-    size += chunk.length
-    if (size > maxBody) return undefined
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
-export function parseJson(text: string): unknown {
-  if (text === '') return undefined
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,9 +1,10 @@
 import { type Fault, hits, type Match } from '../faults.ts'
 import type { Listener } from '../listener.ts'
+import type { SeenRequest } from '../requests.ts'
+import type { EventDisturbance } from '../webhook.ts'
 import type { FederatedCredential } from './apps.ts'
-import type { CustomEvent, Delivery, EventDisturbance, SubscribeEventGrid } from './eventgrid.ts'
+import type { CustomEvent, Delivery, SubscribeEventGrid } from './eventgrid.ts'
 import { Population } from './population.ts'
-import type { SeenRequest } from './requests.ts'
 import type { TokenRequest } from './tokens.ts'
 import type { World } from './world.ts'
 

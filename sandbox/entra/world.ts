@@ -1,11 +1,11 @@
 import type { Faults } from '../faults.ts'
+import type { Opaque } from '../opaque.ts'
+import type { RequestLog } from '../requests.ts'
 import type { Apps } from './apps.ts'
 import type { AuditLog } from './audit.ts'
 import type { Directory } from './directory.ts'
 import type { EventGrid } from './eventgrid.ts'
 import type { Keys } from './keys.ts'
-import type { Opaque } from './opaque.ts'
-import type { RequestLog } from './requests.ts'
 import type { Throttle } from './throttle.ts'
 import type { Tokens } from './tokens.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { SeenRequest } from '../../sandbox/entra/requests.ts'
+import type { SeenRequest } from '../../sandbox/entra/index.ts'
 import { alice, bob } from './harness.ts'
 import { type TenantWorld, tenantWorld } from './tenantworld.ts'
 

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { SeenRequest } from '../../sandbox/entra/requests.ts'
+import type { SeenRequest } from '../../sandbox/entra/index.ts'
 import { createActivity } from '../../src/engine/activity.ts'
 import type { Bridge } from '../../src/engine/api.ts'
 import { createBridge } from '../../src/engine/bridge.ts'
