@@ -139,7 +139,7 @@ function keyBody(world: World, app: App, key: AppKey): Record<string, unknown> {
 
 export function listKeys(world: World, _call: Call, id: string): LinkedAnswer {
   const app = seenApp(world, id)
-  return ok({ jwks: { keys: app.keys.map((key) => keyBody(world, app, key)) } })
+  return ok(app.keys.map((key) => keyBody(world, app, key)))
 }
 
 function keyOf(app: App, keyId: string): AppKey {

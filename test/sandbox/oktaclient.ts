@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { type NewApp, type OktaOrg, type OktaOrgOptions, startOktaOrg } from '../../sandbox/okta/index.ts'
 import { at, type Reply, send, text } from './client.ts'
@@ -168,5 +170,25 @@ export async function withAdmin(options: OktaOrgOptions = {}) {
     org,
     admin: OktaClient.admin(org),
     [Symbol.asyncDispose]: () => org.close(),
+  }
+}
+
+/** An event hook's endpoint that passes the challenge and takes everything. */
+export async function startEcho() {
+  const server = createServer((request, response) => {
+    request.resume()
+    response.setHeader('Content-Type', 'application/json')
+    response.end(JSON.stringify({ verification: request.headers['x-okta-verification-challenge'] }))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  return {
+    url: `http://127.0.0.1:${address.port}/`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await new Promise<void>((resolve) => server.close(() => resolve()))
+    },
   }
 }
