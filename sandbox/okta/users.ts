@@ -130,8 +130,10 @@ function begins({ profile, status }: User, q: string): boolean {
   return status !== 'DEPROVISIONED' && names.some((name) => name.toLowerCase().startsWith(q.toLowerCase()))
 }
 
-export function getUser(world: World, _call: Call, id: string): LinkedAnswer {
-  return ok(userBody(world, seenUser(world, id), true))
+/** `me` is the owner of an API token; an app is no user. */
+export function getUser(world: World, { caller }: Call, id: string): LinkedAnswer {
+  const named = id === 'me' && caller.actor.type === 'User' ? caller.actor.id : id
+  return ok(userBody(world, seenUser(world, named), true))
 }
 
 /** One lifecycle call, by the API or by hand: the same preconditions. Its answer is undefined where there is no body. */
