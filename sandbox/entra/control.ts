@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type Incoming, parseJson } from '../incoming.ts'
+import { applyOutages, controlled, orderedFault, orderedOutages, own } from '../controlling.ts'
+import type { Incoming } from '../incoming.ts'
 import { split } from './batch.ts'
 import type { EntraTenant } from './tenant.ts'
 import type { Answer } from './wire.ts'
@@ -45,25 +46,6 @@ const token = z.strictObject({
   lifetimeMs: z.number().exactOptional(),
   claims: z.record(z.string(), z.unknown()).exactOptional(),
 })
-const strikes = {
-  path: z.string(),
-  times: z.int().min(1).exactOptional(),
-  share: z.number().min(0).max(1).exactOptional(),
-}
-const fault = z.union([
-  z.strictObject({
-    ...strikes,
-    status: z.int().min(400).max(599),
-    applied: z.boolean().exactOptional(),
-    appliedAfterMs: z.int().min(0).max(600_000).exactOptional(),
-  }),
-  z.strictObject({ ...strikes, altered: z.enum(['empty', 'repeated', 'looping']) }),
-  z.strictObject({ ...strikes, altered: z.literal('stale'), byMs: z.int().min(0) }),
-  z.strictObject({
-    ...strikes,
-    mode: z.enum(['reset', 'reset-after-body', 'hang', 'hang-after-body', 'truncate', 'drip']),
-  }),
-])
 const throttle = z.strictObject({ count: z.int().min(1), retryAfter: z.number().exactOptional() })
 const auth = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('entra'), audience: z.string(), version: z.enum(['v1', 'v2']).exactOptional() }),
@@ -86,11 +68,6 @@ const custom = z.strictObject({
   subject: z.string(),
   data: z.json(),
   id: id.exactOptional(),
-})
-const outages = z.strictObject({
-  jwks: z.boolean().exactOptional(),
-  tokenEndpoint: z.boolean().exactOptional(),
-  clockOffMs: z.int().exactOptional(),
 })
 const rotation = z.strictObject({ withdraw: z.boolean().exactOptional() })
 const expiry = z.strictObject({ how: z.enum(['gone', 'syncStateNotFound']).exactOptional() })
@@ -128,16 +105,11 @@ const posts: Readonly<Record<string, Handler>> = {
     tenant.throttleNext(count, rest)
   },
   faults: (tenant, body) => {
-    const { path, ...rest } = fault.parse(body)
+    const { path, ...rest } = orderedFault.parse(body)
     tenant.fail(path, rest)
   },
   clearFaults: (tenant) => tenant.clearFaults(),
-  outages: (tenant, body) => {
-    const { clockOffMs, jwks, tokenEndpoint } = outages.parse(body)
-    if (clockOffMs !== undefined) tenant.setClockOff(clockOffMs)
-    if (jwks !== undefined) tenant.setJwksDown(jwks)
-    if (tokenEndpoint !== undefined) tenant.setTokenEndpointDown(tokenEndpoint)
-  },
+  outages: (tenant, body) => applyOutages(tenant, orderedOutages.parse(body)),
   eventGridSubscriptions: async (tenant, body) => ({
     subscriptionName: await tenant.subscribeEventGrid(subscription.parse(body)),
   }),
@@ -176,15 +148,7 @@ export async function serveControl(tenant: EntraTenant, world: World, request: I
   if (name === 'workload') return workload(tenant, world, request)
   const run = handler(request.method, name, target, verb)
   if (run === undefined) return { status: 404, headers: {}, body: { error: `no ${request.method} ${request.path}` } }
-  const body = request.text === '' ? {} : parseJson(request.text)
-  try {
-    const result = await run(tenant, body, target, world)
-    if (result !== undefined) return { status: 200, headers: {}, body: result }
-    return { status: 204, headers: {} }
-  } catch (error) {
-    if (!(error instanceof Error)) throw error
-    return { status: 422, headers: {}, body: { error: error.message } }
-  }
+  return controlled(request.text, (body) => run(tenant, body, target, world))
 }
 
 function handler(method: string, name: string, target: string, verb: string): Handler | undefined {
@@ -199,10 +163,6 @@ function handler(method: string, name: string, target: string, verb: string): Ha
     if (verb === 'members') tenant.addMember(groupId, memberId, rest)
     else tenant.removeMember(groupId, memberId, rest)
   }
-}
-
-function own(table: Readonly<Record<string, Handler>>, name: string): Handler | undefined {
-  return Object.hasOwn(table, name) ? table[name] : undefined
 }
 
 const found: Handler = (tenant, _body, target) => {

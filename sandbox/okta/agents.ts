@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Origin } from './actors.ts'
+import { appTarget } from './apps.ts'
 import { invalid, notFound, Refusal } from './errors.ts'
 import type { EventName } from './events.ts'
 import { oktaId } from './ids.ts'
@@ -118,6 +119,11 @@ function tell(world: World, agent: Agent, what: What, origin: Origin): void {
   const older: EventName = `workload_principal.${what}`
   const names = { new: [newer], old: [older], both: [newer, older] }[world.agentEvents]
   for (const eventType of names) world.log.write({ eventType, targets: [agentTarget(agent)] }, origin)
+  const app = world.apps.current(agent.appId ?? '')
+  // An agent of the older kind: its app's event comes on top.
+  if (app !== undefined && world.agentEvents === 'both' && (what === 'activate' || what === 'deactivate')) {
+    world.log.write({ eventType: `application.lifecycle.${what}`, targets: [appTarget(app)] }, origin)
+  }
 }
 
 /** The switch itself; what it is already it stays, and the log shows nothing. */

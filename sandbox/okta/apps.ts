@@ -128,6 +128,7 @@ function keyBody(world: World, app: App, key: AppKey): Record<string, unknown> {
   const self = `${world.origin}/api/v1/apps/${app.id}/credentials/jwks/${key.id}`
   const turn = key.status === 'ACTIVE' ? 'deactivate' : 'activate'
   return {
+    use: 'sig',
     ...key.jwk,
     id: key.id,
     status: key.status,

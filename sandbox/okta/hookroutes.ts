@@ -10,7 +10,12 @@ const header = z.object({ key: z.string().min(1), value: z.string() })
 const registration = z.object({
   name: z.string().min(1),
   description: z.string().nullish(),
-  events: z.object({ type: z.literal('EVENT_TYPE'), items: z.array(z.string()).min(1).max(300) }),
+  events: z.object({
+    type: z.literal('EVENT_TYPE'),
+    items: z.array(z.string()).min(1).max(300),
+    // Filters are early access, and not here.
+    filter: z.null().exactOptional(),
+  }),
   channel: z.object({
     type: z.literal('HTTP'),
     version: z.literal('1.0.0'),

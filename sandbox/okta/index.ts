@@ -6,6 +6,7 @@ import { seeded } from '../random.ts'
 import { Replica } from '../replica.ts'
 import { RequestLog } from '../requests.ts'
 import { type Origin, system } from './actors.ts'
+import { serveControl } from './control.ts'
 import { Proofs } from './dpop.ts'
 import { type EventHook, EventHooks } from './hooks.ts'
 import { oktaId, requestId } from './ids.ts'
@@ -73,7 +74,8 @@ export interface OktaOrgOptions {
 
 /**
  * Starts a local Okta org on plain HTTP: the management API, the AI agent API, the org's own and custom authorization
- * servers, event hooks and Universal Logout. It refuses what the real one refuses.
+ * servers, event hooks and Universal Logout, and the control API under `/_sandbox` (see control.ts). It refuses what the
+ * real one refuses.
  */
 export async function startOktaOrg(options: OktaOrgOptions = {}): Promise<OktaOrg> {
   const server = createServer()
@@ -83,7 +85,7 @@ export async function startOktaOrg(options: OktaOrgOptions = {}): Promise<OktaOr
   const world = createWorld(options, listener.origin)
   const org = new OktaOrg(world, listener)
   server.on('request', (request, response) => {
-    serve(world, async () => ({ status: 404, headers: {} }), request, response).catch((error: unknown) => {
+    serve(world, (incoming) => serveControl(org, incoming), request, response).catch((error: unknown) => {
       // A client that hung up is its own business; anything else is a bug of the org and must be seen.
       if (request.destroyed && !request.complete) return
       server.emit('error', error)

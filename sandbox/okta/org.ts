@@ -76,6 +76,11 @@ export class OktaOrg extends Population implements AsyncDisposable {
     return { access: access.token, refresh: issueRefresh(this.#world, access).token }
   }
 
+  /** What the org signs with the keys it publishes, say an ID token. */
+  signByOrg(claims: Readonly<Record<string, unknown>>, header: Readonly<Record<string, unknown>> = {}): string {
+    return this.#world.orgKeys.sign(claims, header)
+  }
+
   isActiveToken(token: string): boolean {
     return this.#world.issued.active(token, this.#world.now()) !== undefined
   }

@@ -174,6 +174,14 @@ export class Population {
     }
   }
 
+  /** Whichever it is, deleted. */
+  remove(id: string, options: By = {}): void {
+    const kind = this.get(id)?.kind
+    if (kind === 'user') this.removeUser(id, options)
+    else if (kind === 'serviceApp') this.removeApp(id, options)
+    else this.removeAgent(id, options)
+  }
+
   /** The true state, whatever readers see; undefined when there is none, or no longer. */
   get(id: string): PrincipalState | undefined {
     const user = this.#world.users.current(id)
@@ -182,6 +190,13 @@ export class Population {
     if (app !== undefined) return state(app.id, 'serviceApp', app.status, app.label)
     const agent = this.#world.agents.current(id)
     return agent === undefined ? undefined : state(agent.id, 'aiAgent', agent.status, agent.name)
+  }
+
+  /** The true state of every account there is. */
+  accounts(): PrincipalState[] {
+    const { agents, apps, users } = this.#world
+    const ids = [...users.everyCurrent(), ...apps.everyCurrent(), ...agents.everyCurrent()]
+    return ids.flatMap(({ id }) => this.get(id) ?? [])
   }
 
   isMember(groupId: string, userId: string): boolean {
