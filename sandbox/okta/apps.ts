@@ -1,4 +1,6 @@
+import { z } from 'zod'
 import type { Origin } from './actors.ts'
+import { newKey } from './additions.ts'
 import { invalid, notFound } from './errors.ts'
 import { groupBody } from './groups.ts'
 import type { App, AppKey, Switch } from './model.ts'
@@ -147,6 +149,36 @@ function keyOf(app: App, keyId: string): AppKey {
   const found = app.keys.find((key) => key.id === keyId)
   if (found === undefined) throw notFound(keyId, 'JsonWebKey')
   return found
+}
+
+const newJwk = z.looseObject({
+  kty: z.enum(['RSA', 'EC']),
+  kid: z.string().min(1),
+  n: z.string().exactOptional(),
+  use: z.literal('sig').exactOptional(),
+  status: z.enum(['ACTIVE', 'INACTIVE']).exactOptional(),
+})
+const maxKeys = 50
+
+/** A signing key beside those there are, under a `kid` of its own. */
+export function addKey(world: World, call: Call, id: string): LinkedAnswer {
+  const app = writtenApp(world, id)
+  const parsed = newJwk.safeParse(call.body)
+  if (!parsed.success) throw invalid('JsonWebKey', 'The key is missing or invalid.')
+  const { status = 'ACTIVE', ...jwk } = parsed.data
+  const refuse = (cause: string) => invalid('JsonWebKey', cause)
+  if (jwk.n !== undefined && Buffer.from(jwk.n, 'base64url').length < 256) {
+    throw refuse("RSA key length in the 'jwks' is less than '2,048' bits for the given key.")
+  }
+  if (app.keys.some((key) => key.jwk.kid === jwk.kid)) throw refuse("All keys in the 'jwks' must have a unique `kid`.")
+  if (app.keys.length >= maxKeys) {
+    throw refuse(
+      "You can't create a new key. You have reached the maximum number of keys allowed (50). To add another key, you must first delete an existing one.",
+    )
+  }
+  const key = { ...newKey(jwk, world.now()), status }
+  world.apps.set({ ...app, keys: [...app.keys, key], lastUpdated: world.now() })
+  return { ...ok(keyBody(world, app, key)), status: 201 }
 }
 
 export function getKey(world: World, _call: Call, id: string, keyId: string): LinkedAnswer {

@@ -70,10 +70,10 @@ export class Proofs {
       if (ath !== hash) throw refuse("The DPoP proof JWT's 'ath' claim does not match the access token.")
     }
     if (typeof jti !== 'string' || jti === '') throw refuse("The DPoP proof JWT has no 'jti' claim.")
+    this.#use(`${jkt} ${jti}`, now)
     if (want.needsNonce && !this.#takes(nonce)) {
       throw new ProofRefusal('use_dpop_nonce', 'Authorization server requires nonce in DPoP proof.')
     }
-    this.#use(`${jkt} ${jti}`, now)
     return jkt
   }
 

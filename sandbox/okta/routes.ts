@@ -106,6 +106,7 @@ const routes: readonly Route[] = [
   ),
   route('DELETE /api/v1/apps/:/tokens', appWrites, (world, _call, id) => apps.revokeAppTokens(world, id)),
   route('GET /api/v1/apps/:/credentials/jwks', onApps, apps.listKeys),
+  route('POST /api/v1/apps/:/credentials/jwks', keyWrites, apps.addKey, json),
   route('GET /api/v1/apps/:/credentials/jwks/:', onApps, apps.getKey),
   route('DELETE /api/v1/apps/:/credentials/jwks/:', keyWrites, (world, _call, id, key) =>
     apps.deleteKey(world, id, key),

@@ -96,8 +96,10 @@ describe('answers of the sandbox against the description of the management API',
     for (const id of [contoso.bridge, contoso.analystApp, '0oanone']) await check('GET', `/api/v1/apps/${id}`)
     await check('POST', `/api/v1/apps/${contoso.analystApp}/lifecycle/deactivate`)
     await check('POST', `/api/v1/apps/${contoso.analystApp}/lifecycle/activate`)
-    const second = org.addKey(contoso.bridge, (await newSigningKey('ES256')).publicJwk)
     const jwks = `/api/v1/apps/${contoso.bridge}/credentials/jwks`
+    const added = await check('POST', jwks, { ...(await newSigningKey('RS256')).publicJwk, use: 'sig' })
+    const second = text(at(added.body, 'id'))
+    await check('POST', jwks, { kty: 'RSA' })
     await check('GET', jwks)
     await check('GET', `${jwks}/${second}`)
     await check('POST', `${jwks}/${second}/lifecycle/deactivate`)

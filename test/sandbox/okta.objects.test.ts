@@ -119,7 +119,12 @@ describe('apps', () => {
     const refused = await it.admin.post(`${path}/${only}/lifecycle/deactivate`)
     assert.deepEqual(refusal(refused).slice(0, 2), [400, 'E0000001'])
     assert.match(String(refusal(refused)[2]), /^Can't deactivate the only active JSON Web Key/)
-    const other = it.org.addKey(id, second.publicJwk)
+    const made = await it.admin.post(path, second.publicJwk)
+    assert.equal(made.status, 201)
+    const other = text(at(made.body, 'id'))
+    for (const bad of [second.publicJwk, { kty: 'RSA' }, { kty: 'RSA', kid: 'short', n: 'AQAB', e: 'AQAB' }]) {
+      assert.deepEqual(refusal(await it.admin.post(path, bad)).slice(0, 2), [400, 'E0000001'])
+    }
     assert.equal(at((await it.admin.post(`${path}/${only}/lifecycle/deactivate`)).body, 'status'), 'INACTIVE')
     assert.equal((await requestToken(it.org, id, first, 'okta.users.read')).status, 401)
     assert.equal((await requestToken(it.org, id, second, 'okta.users.read')).status, 200)

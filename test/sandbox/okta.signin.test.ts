@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { createLocalJWKSet, decodeJwt, errors, jwtVerify } from 'jose'
+import { createLocalJWKSet, decodeJwt, errors, jwtVerify, SignJWT, UnsecuredJWT } from 'jose'
 import { type NewApp, type OktaOrg, startOktaOrg } from '../../sandbox/okta/index.ts'
 import { at, type Reply, send, text } from './client.ts'
 import {
@@ -68,13 +68,22 @@ describe('the token endpoint of the org', () => {
     assert.deepEqual(oauth(forged), [401, 'invalid_client', 'The client_assertion signature is invalid.'])
     const unknown = await requestToken(it.org, '0oaAAAAAAAAAAAAAAAAA', ec, scope)
     assert.deepEqual(oauth(unknown).slice(0, 2), [401, 'invalid_client'])
-    const garbage = await postForm(`${it.org.origin}/oauth2/v1/token`, {
-      grant_type: 'client_credentials',
-      scope,
-      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-      client_assertion: 'garbage',
-    })
-    assert.deepEqual(oauth(garbage), [401, 'invalid_client', 'The client_assertion is not a valid JWT.'])
+    const url = `${it.org.origin}/oauth2/v1/token`
+    const raw = (client_assertion: string) =>
+      postForm(url, {
+        grant_type: 'client_credentials',
+        scope,
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion,
+      })
+    assert.deepEqual(oauth(await raw('garbage')), [401, 'invalid_client', 'The client_assertion is not a valid JWT.'])
+    const unsigned = new UnsecuredJWT({ iss: it.clientId, sub: it.clientId, aud: url, exp: now + 60 }).encode()
+    const unsupported = 'The client_assertion signing algorithm is not supported.'
+    assert.deepEqual(oauth(await raw(unsigned)), [401, 'invalid_client', unsupported])
+    const shared = await new SignJWT({ iss: it.clientId, sub: it.clientId, aud: url, exp: now + 60 })
+      .setProtectedHeader({ alg: 'HS256', kid: ec.publicJwk.kid })
+      .sign(new TextEncoder().encode('x'.repeat(32)))
+    assert.deepEqual(oauth(await raw(shared)), [401, 'invalid_client', unsupported])
   })
 
   it('takes an assertion once, and one without kid where there is a single key', async () => {
@@ -146,9 +155,13 @@ describe('proofs of possession', () => {
   it('are demanded, with a nonce, and bind the token', async () => {
     await using it = await withApp({ dpopBound: true })
     assert.deepEqual(oauth(await it.token()), [400, 'invalid_dpop_proof', 'The DPoP proof JWT header is missing.'])
-    const first = await it.token({ headers: { DPoP: await proof('POST', url(it.org), rsa) } })
+    const first = await it.token({
+      headers: { DPoP: await proof('POST', url(it.org), rsa, { claims: { jti: 'one' } }) },
+    })
     assert.deepEqual(oauth(first), [400, 'use_dpop_nonce', 'Authorization server requires nonce in DPoP proof.'])
     const nonce = text(first.headers.get('dpop-nonce'))
+    const same = await proof('POST', url(it.org), rsa, { nonce, claims: { jti: 'one' } })
+    assert.deepEqual(oauth(await it.token({ headers: { DPoP: same } })).slice(0, 2), [400, 'invalid_dpop_proof'])
     const again = await it.token({ headers: { DPoP: await proof('POST', url(it.org), rsa, { nonce }) } })
     assert.equal(at(again.body, 'token_type'), 'DPoP')
     const accessToken = text(at(again.body, 'access_token'))
