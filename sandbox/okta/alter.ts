@@ -19,16 +19,24 @@ export function alter(
 function misled(world: World, path: string, how: 'empty' | 'repeated' | 'looping', answer: LinkedAnswer): LinkedAnswer {
   const { body, links = [] } = answer
   const own = links.filter(({ rel }) => rel === 'self')
-  const isLog = path.startsWith('/api/v1/logs')
   const isPage = typeof body === 'object' && body !== null && 'data' in body && Array.isArray(body.data)
   if (answer.status !== 200 || !(Array.isArray(body) || isPage)) return answer
   if (how === 'empty') {
-    // Polling goes on for ever, with nothing in it too.
-    return isPage ? withNext(answer, undefined, []) : { ...answer, body: [], links: isLog ? links : own }
+    if (isPage) return withNext(answer, undefined, [])
+    if (!isPoll(path)) return { ...answer, body: [], links: own }
+    // Polling the log goes on for ever and misses nothing: as if there were nothing yet, from the same place on.
+    const from = again(world, path)
+    return from === path
+      ? answer
+      : { ...answer, body: [], links: [...own, { rel: 'next', url: `${world.origin}${from}` }] }
   }
   const url = `${world.origin}${how === 'looping' ? path : again(world, path)}`
   const next: Link = { rel: 'next', url }
   return isPage ? withNext(answer, url) : { ...answer, links: [...own, next] }
+}
+
+function isPoll(path: string): boolean {
+  return path.startsWith('/api/v1/logs') && !/[?&](until|sortOrder=DESCENDING)/.test(path)
 }
 
 /** A page that links its successor in the body. */

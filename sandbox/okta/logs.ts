@@ -54,7 +54,7 @@ export function readLog(world: World, call: Call): LinkedAnswer {
   const rows = world.log.persisted
   const self: Link = { rel: 'self', url: `${world.origin}${call.path}` }
   const link = (to: Cursor): Link => {
-    const next = nextUrl(world, call, world.opaque.seal(to), ['since', 'until'])
+    const next = nextUrl(world, call, world.opaque.seal(to), ['since'])
     return { rel: 'next', url: next }
   }
 

@@ -220,6 +220,10 @@ export class OktaOrg extends Population implements AsyncDisposable {
     return hook.id
   }
 
+  unregisterHook(id: string): void {
+    this.#world.hooks.all.delete(id)
+  }
+
   /** What happens to events on their way to hooks from now on, until lifted. */
   disturbEvents(how: EventDisturbance): () => void {
     return this.#world.hooks.disturb(how)

@@ -104,6 +104,14 @@ export class Population {
     lifecycle(this.#world, userId, verb, this.console(`/admin/user/${verb}/${userId}`, by))
   }
 
+  /** Attributes of the profile are changed; the status is not touched. */
+  updateProfile(userId: string, profile: Readonly<Record<string, unknown>>, { by }: By = {}): void {
+    const user = this.#user(userId)
+    this.#world.users.set({ ...user, profile: { ...user.profile, ...profile }, lastUpdated: this.#world.now() })
+    const draft = { eventType: 'user.account.update_profile' as const, targets: [userTarget(user)] }
+    this.#world.log.write(draft, this.console(`/admin/user/profile/${userId}`, by))
+  }
+
   /** Too many failed sign-ins. */
   lockOut(userId: string): void {
     this.#force(userId, 'LOCKED_OUT', 'user.account.lock', 'system')

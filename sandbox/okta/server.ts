@@ -108,13 +108,13 @@ function answerUnder(
   if (asking === undefined) {
     return staged<Answer | Promise<Answer>>(fault, {
       run: () => serveOAuth(world, incoming, split(incoming.path)?.segments ?? []),
-      refused: (given) => faultAnswer({ body: busy, ...given }),
+      refused: (given) => faultAnswer(world, { body: busy, ...given }),
       altered: (_how, go) => go(),
     })
   }
   return staged<LinkedAnswer | Promise<LinkedAnswer>>(fault, {
     run: () => api(world, incoming, asking, body),
-    refused: faultAnswer,
+    refused: (given) => faultAnswer(world, given),
     altered: (how, go) => alter(world, incoming.path, how, go),
   })
 }
@@ -141,8 +141,10 @@ function refusedOr(error: unknown): Answer {
   return refusalAnswer(error)
 }
 
-/** The directory's own words for a status, unless the fault has others. */
-function faultAnswer({ body, code, headers = {}, message, status }: StatusFault): Answer {
+/** The directory's own words for a status, unless the fault has others; a refusal for quota is over soon. */
+function faultAnswer(world: World, { body, code, headers: given = {}, message, status }: StatusFault): Answer {
+  const spent = { 'X-Rate-Limit-Remaining': '0', 'X-Rate-Limit-Reset': String(Math.ceil(world.now() / 1000) + 1) }
+  const headers = status === 429 ? { ...spent, ...given } : given
   if (body !== undefined) return { status, headers, body }
   const known = codeOf(status)
   const refusal = known === undefined ? undefined : refusalAnswer(new Refusal(known))

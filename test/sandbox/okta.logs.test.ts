@@ -95,6 +95,7 @@ describe('a bounded query', () => {
     const { pages, rows } = await it.admin.all(logs({ ...query, limit: '2' }))
     assert.deepEqual([rows.length, pages.length], [3, 2])
     assert.deepEqual(pages.flatMap(subjects), [a, b, c])
+    assert.match(nextOf(pages[0] as Reply) ?? '', /until=/)
     assert.deepEqual(subjects(await it.admin.get(logs({ ...query, sortOrder: 'DESCENDING' }))), [c, b, a])
     assert.deepEqual(subjects(await it.admin.get(logs({ ...query, until: iso(begin + 1000) }))), [a, b])
   })
