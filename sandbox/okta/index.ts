@@ -46,6 +46,8 @@ export interface OktaOrgOptions {
   readonly orgId?: string
   /** Upper bound of every page, below the API's own. */
   readonly pageSize?: number
+  /** The same for the log, which is long; as `pageSize` when absent. */
+  readonly logPageSize?: number
   /** A write becomes visible to reads only after it; searches lag twice as long. */
   readonly staleMs?: number
   /** An event can be read from the log only after it. */
@@ -138,6 +140,7 @@ function createWorld(options: OktaOrgOptions, origin: string): World {
     now,
     steady,
     pageSize: options.pageSize,
+    logPageSize: options.logPageSize ?? options.pageSize,
     transitionMs: options.transitionMs ?? 0,
     operationMs: options.operationMs ?? 20,
     hookDelayMs: options.hookDelayMs ?? 0,

@@ -45,7 +45,7 @@ const filterable: Allowed = {
  * for ever. Otherwise it is bounded: by `published`, and what is persisted later may be missing.
  */
 export function readLog(world: World, call: Call): LinkedAnswer {
-  const limit = limitOf(call)
+  const limit = Math.min(limitOf(call), world.logPageSize ?? Number.POSITIVE_INFINITY)
   const filter = filterOf(call)
   const words = wordsOf(call)
   const wanted = ({ event }: Persisted) =>

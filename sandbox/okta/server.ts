@@ -74,7 +74,7 @@ async function answered(world: World, incoming: Incoming, response: ServerRespon
 }
 
 function dress(world: World, response: ServerResponse, answer: LinkedAnswer | undefined): void {
-  if (world.switches.clockOffsetMs !== 0) response.setHeader('Date', new Date(world.now()).toUTCString())
+  response.setHeader('Date', new Date(world.now()).toUTCString())
   response.setHeader('Cache-Control', 'no-cache, no-store')
   const links = answer?.links?.map(({ rel, url }) => `<${url}>; rel="${rel}"`)
   if (links !== undefined && links.length > 0) response.setHeader('Link', links)

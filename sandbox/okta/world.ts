@@ -33,6 +33,7 @@ export interface World {
   /** What its delays run by, whatever the clock says. */
   readonly steady: () => number
   readonly pageSize: number | undefined
+  readonly logPageSize: number | undefined
   readonly transitionMs: number
   readonly operationMs: number
   readonly hookDelayMs: number
