@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 
 const maxBody = 4 * 1024 * 1024
 
@@ -35,4 +35,19 @@ export function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+/** Hands each request on; what goes wrong with it is a bug of the tenant and must be seen, unless its client hung up. */
+export function serveEach(
+  server: Server,
+  serve: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+): void {
+  server.keepAliveTimeout = 60_000
+  server.on('request', (request, response) => {
+    serve(request, response).catch((error: unknown) => {
+      if (request.destroyed && !request.complete) return
+      server.emit('error', error)
+      response.destroy()
+    })
+  })
 }

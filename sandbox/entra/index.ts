@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { Faults } from '../faults.ts'
+import { serveEach } from '../incoming.ts'
 import { Listener } from '../listener.ts'
 import { Opaque } from '../opaque.ts'
 import { seeded } from '../random.ts'
@@ -67,7 +68,6 @@ const eventGridRole = 'AzureEventGridSecureWebhookSubscriber'
  */
 export async function startEntraTenant(options: EntraTenantOptions = {}): Promise<EntraTenant> {
   const server = createServer()
-  server.keepAliveTimeout = 60_000
   const listener = new Listener(server, options.host ?? '127.0.0.1')
   await listener.open(options.port ?? 0)
   const { origin } = listener
@@ -75,14 +75,9 @@ export async function startEntraTenant(options: EntraTenantOptions = {}): Promis
   const world = createWorld(options, origin, workloadIssuer)
   const tenant = new EntraTenant(world, workloadIssuer, listener)
   addMicrosoftApps(tenant, world)
-  server.on('request', (request, response) => {
-    serve(world, (incoming) => serveControl(tenant, world, incoming), request, response).catch((error: unknown) => {
-      // A client that hung up is its own business; anything else is a bug of the tenant and must be seen.
-      if (request.destroyed && !request.complete) return
-      server.emit('error', error)
-      response.destroy()
-    })
-  })
+  serveEach(server, (request, response) =>
+    serve(world, (incoming) => serveControl(tenant, world, incoming), request, response),
+  )
   return tenant
 }
 

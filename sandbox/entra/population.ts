@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { Listener } from '../listener.ts'
+import { LocalTenant } from '../local.ts'
 import {
   agentProperties,
   groupProperties,
@@ -32,12 +34,13 @@ export interface By {
 }
 
 /** The objects of a tenant and what administrators do to them. */
-export class Population {
+export class Population extends LocalTenant {
   readonly #world: World
   /** Administrator in whose name changes are logged when no other actor is given. */
   readonly admin: string
 
-  constructor(world: World) {
+  constructor(world: World, listener: Listener) {
+    super({ ...world, listener })
     this.#world = world
     const named = { displayName: 'Global Admin', userPrincipalName: 'admin@contoso.onmicrosoft.com' }
     const row = world.directory.add(randomUUID(), 'user', userProperties('Admin', named), false)

@@ -1,6 +1,5 @@
-import { type Fault, hits, type Match } from '../faults.ts'
+import type { Match } from '../faults.ts'
 import type { Listener } from '../listener.ts'
-import type { SeenRequest } from '../requests.ts'
 import type { EventDisturbance } from '../webhook.ts'
 import type { FederatedCredential } from './apps.ts'
 import type { CustomEvent, Delivery, SubscribeEventGrid } from './eventgrid.ts'
@@ -18,7 +17,7 @@ export class EntraTenant extends Population implements AsyncDisposable {
   readonly #workloadIssuer: string
 
   constructor(world: World, workloadIssuer: string, listener: Listener) {
-    super(world)
+    super(world, listener)
     this.#world = world
     this.#listener = listener
     this.#workloadIssuer = workloadIssuer
@@ -77,45 +76,9 @@ export class EntraTenant extends Population implements AsyncDisposable {
     this.#world.keys.rotate(withdraw)
   }
 
-  setJwksDown(down: boolean): void {
-    this.#world.switches.jwksDown = down
-  }
-
-  setTokenEndpointDown(down: boolean): void {
-    this.#world.switches.tokenEndpointDown = down
-  }
-
-  /** What was asked so far, oldest first, batch items too; bounded. */
-  get requests(): readonly SeenRequest[] {
-    return this.#world.requests.entries
-  }
-
-  clearRequests(): void {
-    this.#world.requests.clear()
-  }
-
-  /** Connections are refused until `comeBack`. */
-  goAway(): Promise<void> {
-    return this.#listener.down()
-  }
-
-  comeBack(): Promise<void> {
-    return this.#listener.up()
-  }
-
-  /** The tenant's clock is that much off, in tokens, records, events and the `Date` of its answers; 0 sets it right. */
-  setClockOff(ms: number): void {
-    this.#world.switches.clockOffsetMs = ms
-  }
-
   /** What happens to events from now on, until lifted. Reordered ones are kept until then and sent the last one first. */
   disturbEvents(how: EventDisturbance): () => void {
     return this.#world.eventGrid.disturb(how)
-  }
-
-  /** The first request, past or to come, that matches; looked at when it arrives and when it is answered. */
-  waitForRequest(matches: (request: SeenRequest) => boolean, timeoutMs = 5000): Promise<SeenRequest> {
-    return this.#world.requests.wait(matches, timeoutMs)
   }
 
   /** The next `count` Graph calls, batch items included, get 429. `retryAfter: null` leaves the header out. */
@@ -123,35 +86,10 @@ export class EntraTenant extends Population implements AsyncDisposable {
     this.#world.throttle.refuseNext(count, options)
   }
 
-  /** Arms a fault; returns what lifts it. Paths are matched below `/v1.0` for Graph. */
-  fail(match: Match, fault: Fault): () => void {
-    return this.#world.faults.add(match, fault)
-  }
-
   /** Reads of that group's members fail with `status` until lifted. */
   setGroupReadFault(groupId: string, status: number): () => void {
     const path = new RegExp(`^GET /groups/${groupId}/(transitiveM|m)embers`, 'i')
     return this.fail(path, { status, times: Number.POSITIVE_INFINITY })
-  }
-
-  /** Holds matching requests back until released, so that a test can act in between; `reached` waits for the first. */
-  hold(match: Match): { reached: (timeoutMs?: number) => Promise<SeenRequest>; release: () => void } {
-    const { promise: until, resolve } = Promise.withResolvers<void>()
-    const last = this.requests.at(-1)?.seq ?? 0
-    const lift = this.fail(match, { mode: 'wait', until, times: Number.POSITIVE_INFINITY })
-    const isHeld = (request: SeenRequest) =>
-      request.seq > last && hits(match, { ...request, header: (name) => request.headers[name] })
-    return {
-      reached: (timeoutMs) => this.waitForRequest(isHeld, timeoutMs),
-      release: () => {
-        lift()
-        resolve()
-      },
-    }
-  }
-
-  clearFaults(): void {
-    this.#world.faults.clear()
   }
 
   /** Every delta token issued so far is refused from now on. */

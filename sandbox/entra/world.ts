@@ -1,4 +1,5 @@
 import type { Faults } from '../faults.ts'
+import type { CommonSwitches } from '../local.ts'
 import type { Opaque } from '../opaque.ts'
 import type { RequestLog } from '../requests.ts'
 import type { Apps } from './apps.ts'
@@ -35,14 +36,10 @@ export interface World {
   readonly switches: Switches
 }
 
-export interface Switches {
-  jwksDown: boolean
-  tokenEndpointDown: boolean
+export interface Switches extends CommonSwitches {
   /** Delta tokens of an earlier generation are refused, in the way named. */
   deltaGeneration: number
   deltaExpiry: 'gone' | 'syncStateNotFound'
   /** The next delta round starts again from where its predecessor started. */
   deltaReplay: boolean
-  /** How wrong the tenant's clock is. */
-  clockOffsetMs: number
 }

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http'
 import { Faults } from '../faults.ts'
+import { serveEach } from '../incoming.ts'
 import { Listener } from '../listener.ts'
 import { Opaque } from '../opaque.ts'
 import { seeded } from '../random.ts'
@@ -82,19 +83,11 @@ export interface OktaOrgOptions {
  */
 export async function startOktaOrg(options: OktaOrgOptions = {}): Promise<OktaOrg> {
   const server = createServer()
-  server.keepAliveTimeout = 60_000
   const listener = new Listener(server, options.host ?? '127.0.0.1')
   await listener.open(options.port ?? 0)
   const world = createWorld(options, listener.origin)
   const org = new OktaOrg(world, listener)
-  server.on('request', (request, response) => {
-    serve(world, (incoming) => serveControl(org, incoming), request, response).catch((error: unknown) => {
-      // A client that hung up is its own business; anything else is a bug of the org and must be seen.
-      if (request.destroyed && !request.complete) return
-      server.emit('error', error)
-      response.destroy()
-    })
-  })
+  serveEach(server, (request, response) => serve(world, (incoming) => serveControl(org, incoming), request, response))
   return org
 }
 

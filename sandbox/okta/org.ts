@@ -1,6 +1,5 @@
-import { type Fault, hits, type Match } from '../faults.ts'
+import type { Match } from '../faults.ts'
 import type { Listener } from '../listener.ts'
-import type { SeenRequest } from '../requests.ts'
 import type { EventDisturbance } from '../webhook.ts'
 import type { Delivery } from './hooks.ts'
 import { oktaId } from './ids.ts'
@@ -8,7 +7,7 @@ import { type LogoutTarget, logoutToken, type SendLogout, sendLogout } from './l
 import { Population } from './population.ts'
 import { issueAccess, issueRefresh, type NewServer, type NewToken, newServer } from './servers.ts'
 import type { Draft, LogEvent } from './syslog.ts'
-import type { Surface, World } from './world.ts'
+import type { World } from './world.ts'
 
 export interface RegisterHook {
   readonly url: string
@@ -29,7 +28,7 @@ export class OktaOrg extends Population implements AsyncDisposable {
   readonly #listener: Listener
 
   constructor(world: World, listener: Listener) {
-    super(world)
+    super(world, listener)
     this.#world = world
     this.#listener = listener
   }
@@ -97,22 +96,9 @@ export class OktaOrg extends Population implements AsyncDisposable {
     this.#world.proofs.forgetNonces()
   }
 
-  setJwksDown(down: boolean): void {
-    this.#world.switches.jwksDown = down
-  }
-
-  setTokenEndpointDown(down: boolean): void {
-    this.#world.switches.tokenEndpointDown = down
-  }
-
   /** Each answer takes so long; requests meanwhile count against the concurrency limit. */
   setLatency(ms: number): void {
     this.#world.switches.latencyMs = ms
-  }
-
-  /** The org's clock is that much off, in tokens, records, events and the `Date` of its answers; 0 sets it right. */
-  setClockOff(ms: number): void {
-    this.#world.switches.clockOffsetMs = ms
   }
 
   /** The next operations on AI agents end as failed. */
@@ -143,57 +129,9 @@ export class OktaOrg extends Population implements AsyncDisposable {
     return this.#world.log.persisted.map(({ event }) => event)
   }
 
-  /** What was asked so far, oldest first; bounded. `appId` is the actor's id. */
-  get requests(): readonly SeenRequest<Surface>[] {
-    return this.#world.requests.entries
-  }
-
-  clearRequests(): void {
-    this.#world.requests.clear()
-  }
-
-  /** The first request, past or to come, that matches; looked at when it arrives and when it is answered. */
-  waitForRequest(matches: (request: SeenRequest<Surface>) => boolean, timeoutMs = 5000): Promise<SeenRequest<Surface>> {
-    return this.#world.requests.wait(matches, timeoutMs)
-  }
-
-  /** Connections are refused until `comeBack`. */
-  goAway(): Promise<void> {
-    return this.#listener.down()
-  }
-
-  comeBack(): Promise<void> {
-    return this.#listener.up()
-  }
-
   /** The next `count` calls get 429; `concurrent`: the one with zeros. */
   throttleNext(count: number, options: { match?: Match; concurrent?: boolean } = {}): void {
     this.#world.limiter.refuseNext(count, options)
-  }
-
-  /** Arms a fault; returns what lifts it. */
-  fail(match: Match, fault: Fault): () => void {
-    return this.#world.faults.add(match, fault)
-  }
-
-  clearFaults(): void {
-    this.#world.faults.clear()
-  }
-
-  /** Holds matching requests back until released, so that a test can act in between; `reached` waits for the first. */
-  hold(match: Match): { reached: (timeoutMs?: number) => Promise<SeenRequest<Surface>>; release: () => void } {
-    const { promise: until, resolve } = Promise.withResolvers<void>()
-    const last = this.requests.at(-1)?.seq ?? 0
-    const lift = this.fail(match, { mode: 'wait', until, times: Number.POSITIVE_INFINITY })
-    const isHeld = (request: SeenRequest<Surface>) =>
-      request.seq > last && hits(match, { ...request, header: (name) => request.headers[name] })
-    return {
-      reached: (timeoutMs) => this.waitForRequest(isHeld, timeoutMs),
-      release: () => {
-        lift()
-        resolve()
-      },
-    }
   }
 
   /** Registers an event hook with the real challenge first. Returns its id; rejects when the endpoint does not pass it. */

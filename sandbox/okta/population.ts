@@ -1,4 +1,6 @@
 import type { JWK } from 'jose'
+import type { Listener } from '../listener.ts'
+import { LocalTenant } from '../local.ts'
 import { type Actor, type Origin, system } from './actors.ts'
 import {
   type NewAgent,
@@ -18,7 +20,7 @@ import { oktaId, requestId } from './ids.ts'
 import type { App, User, UserStatus } from './model.ts'
 import type { Rights, StandardRole } from './rights.ts'
 import { change, deleteUser, lifecycle, userTarget, type Verb } from './users.ts'
-import type { World } from './world.ts'
+import type { Surface, World } from './world.ts'
 
 export interface PrincipalState {
   readonly id: string
@@ -34,14 +36,15 @@ export interface By {
 }
 
 /** The accounts of an org and what administrators do to them. */
-export class Population {
+export class Population extends LocalTenant<Surface> {
   readonly #world: World
   /** Super administrator in whose name changes are logged when no other actor is given. */
   readonly admin: string
   /** The built-in group that has all users. */
   readonly everyone: string
 
-  constructor(world: World) {
+  constructor(world: World, listener: Listener) {
+    super({ ...world, listener })
     this.#world = world
     this.everyone = world.groups.add(newGroup({ name: 'Everyone' }, 'BUILT_IN', world.now())).id
     this.admin = this.addUser({ login: 'admin@contoso.example', firstName: 'Org', lastName: 'Admin' })

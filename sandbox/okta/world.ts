@@ -1,4 +1,5 @@
 import type { Faults } from '../faults.ts'
+import type { CommonSwitches } from '../local.ts'
 import type { Opaque } from '../opaque.ts'
 import type { Replica } from '../replica.ts'
 import type { RequestLog } from '../requests.ts'
@@ -70,12 +71,9 @@ export interface World {
   readonly switches: Switches
 }
 
-export interface Switches {
-  jwksDown: boolean
-  tokenEndpointDown: boolean
+export interface Switches extends CommonSwitches {
   /** Log cursors of an earlier generation are refused. */
   logGeneration: number
-  clockOffsetMs: number
   /** Each answer of the API takes so long; requests meanwhile count as being under way. */
   latencyMs: number
   /** The next operation on an AI agent ends so. */
