@@ -3,9 +3,10 @@ import { BridgeError } from '../../src/core/errors.ts'
 import type { Sighting, Switch } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
+import { abortedError } from '../aborts.ts'
 import { offByOurSwitch } from '../switches.ts'
 import type { WriteLane } from './budget.ts'
-import { abortedError, answerError, laterError, malformed } from './errors.ts'
+import { answerError, laterError, malformed } from './errors.ts'
 import { type BatchItem, type BatchResult, type Graph, MAX_BATCH, unclear } from './graph.ts'
 import {
   isKind,

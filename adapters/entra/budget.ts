@@ -1,14 +1,16 @@
 import type { Clock } from '../../src/lib/clock.ts'
-import { abortedError, live } from './errors.ts'
+import { abortedError, live } from '../aborts.ts'
+import type { Ceilings, Lane } from '../slots.ts'
 
-/** Suspensions first, those of many at once after them; other writes and reads; passes over the whole directory last. */
-export type Lane = 'suspend' | 'bulk' | 'write' | 'read' | 'sync'
 export type WriteLane = 'suspend' | 'bulk' | 'write'
 
 export interface BudgetLimits {
   readonly writes: number
   readonly windowMs: number
 }
+
+/** Requests open at once on one tenant. */
+export const ceilings: Ceilings = { suspend: 16, bulk: 12, write: 12, read: 10, sync: 6 }
 
 /** 3,000 writes per 150 s for one app in one tenant (Graph throttling-limits.md, read 2026-11), less a tenth. */
 export const publishedLimits: BudgetLimits = { writes: 2700, windowMs: 150_000 }
@@ -103,62 +105,5 @@ export class WriteBudget {
     const gained = ((now - this.#at) * this.#limits.writes) / this.#limits.windowMs
     this.#tokens = Math.min(this.#limits.writes, this.#tokens + gained)
     this.#at = now
-  }
-}
-
-interface Waiter {
-  readonly lane: Lane
-  readonly start: () => void
-}
-
-const order: Readonly<Record<Lane, number>> = { suspend: 0, bulk: 1, write: 2, read: 3, sync: 4 }
-/** How many requests may be open before a request of this lane has to wait: the rest is kept for those above it. */
-const ceilings: Readonly<Record<Lane, number>> = { suspend: 16, bulk: 12, write: 12, read: 10, sync: 6 }
-
-/** Bounds the requests open at once; a waiting suspension goes before everything else. */
-export class Slots {
-  #open = 0
-  readonly #waiting: Waiter[] = []
-
-  /** Resolves to what ends the turn. */
-  async enter(lane: Lane, signal: AbortSignal): Promise<() => void> {
-    live(signal)
-    if (this.#open >= ceilings[lane]) await this.#wait(lane, signal)
-    else this.#open += 1
-    let ended = false
-    return () => {
-      if (ended) return
-      ended = true
-      this.#open -= 1
-      this.#wake()
-    }
-  }
-
-  #wait(lane: Lane, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        const at = this.#waiting.indexOf(waiter)
-        if (at >= 0) this.#waiting.splice(at, 1)
-        reject(abortedError(signal))
-      }
-      const waiter: Waiter = {
-        lane,
-        start: () => {
-          signal.removeEventListener('abort', abort)
-          this.#open += 1
-          resolve()
-        },
-      }
-      signal.addEventListener('abort', abort, { once: true })
-      const at = this.#waiting.findIndex((other) => order[other.lane] > order[lane])
-      this.#waiting.splice(at < 0 ? this.#waiting.length : at, 0, waiter)
-    })
-  }
-
-  #wake(): void {
-    for (let next = this.#waiting[0]; next && this.#open < ceilings[next.lane]; next = this.#waiting[0]) {
-      this.#waiting.shift()
-      next.start()
-    }
   }
 }

@@ -4,10 +4,12 @@ import { BridgeError } from '../../src/core/errors.ts'
 import { backoffMs } from '../../src/lib/backoff.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { PinnedFetch } from '../../src/lib/outbound.ts'
-import type { Lane, Slots, WriteBudget } from './budget.ts'
+import { pause } from '../aborts.ts'
+import type { Owed } from '../owed.ts'
+import type { Lane, Slots } from '../slots.ts'
+import type { WriteBudget } from './budget.ts'
 import type { Credential } from './credential.ts'
-import { abortedError, type Purpose, retryAfterOf, transportError } from './errors.ts'
-import type { Owed } from './owed.ts'
+import { type Purpose, retryAfterOf, transportError } from './errors.ts'
 
 /** What one call is, carried through the library to our middleware: it hands on options by class. */
 export class Call implements MiddlewareOptions {
@@ -123,14 +125,6 @@ const retry =
       await pause(clock, backoffMs(attempt, RETRY, random(), retryAfterMs), call.signal)
     }
   }
-
-export async function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await clock.sleep(ms, signal)
-  } catch {
-    throw abortedError(signal)
-  }
-}
 
 const slot =
   ({ slots, budget, clock, owed }: ChainParts): Step =>

@@ -12,9 +12,9 @@ import { type PipelineClient, pipelineClient } from '../../src/lib/fetchshapes.t
 import { parseJwt } from '../../src/lib/jwt.ts'
 import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import { SecretRef } from '../../src/lib/secret.ts'
+import { live, orAbort } from '../aborts.ts'
 import type { Cloud } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
-import { live, orAbort } from './errors.ts'
 
 /** What our own access token says of us. Decoded without trust: good for refusing to touch ourselves and for hints. */
 export interface Self {

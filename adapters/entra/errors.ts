@@ -1,14 +1,14 @@
 import { z } from 'zod'
-import { BridgeError, codeOf, type ErrorCode } from '../../src/core/errors.ts'
+import { BridgeError, type ErrorCode } from '../../src/core/errors.ts'
 import { parseRetryAfter } from '../../src/lib/backoff.ts'
+import { answersOf, type Named } from '../answers.ts'
 
-/** What a call was for: names it in errors, and says which permission it needs. */
-export interface Purpose {
-  /** Completes "Microsoft Graph answered 403 to …", e.g. `reading agent identities`. */
-  readonly what: string
-  /** Any one of these application permissions suffices; the first is the least. */
+/** What a call was for, and the application permissions of which any one suffices; the first is the least. */
+export interface Purpose extends Named {
   readonly permissions: readonly string[]
 }
+
+export const { malformed, parse, transportError } = answersOf('Microsoft Graph')
 
 const document = z.object({
   error: z.object({
@@ -62,45 +62,6 @@ export const grantHint = ({ permissions }: Purpose): string =>
   permissions.length === 0
     ? 'grant the bridge the permission that docs/adapters/entra.md lists for this call'
     : `grant the bridge the application permission ${permissions[0]} (docs/adapters/entra.md has the command)`
-
-/** A failure of the transport as one of the directory's; an abort and a refused origin stay what they are. */
-export function transportError(error: unknown, purpose: Purpose): BridgeError {
-  const known = error instanceof BridgeError ? error : undefined
-  switch (codeOf(error)) {
-    case 'E_OUTBOUND_TIMEOUT':
-    case 'E_OUTBOUND_NETWORK':
-      return new BridgeError('E_DIRECTORY_DOWN', `Microsoft Graph did not answer to ${purpose.what}`, { cause: error })
-    case 'E_OUTBOUND_BODY':
-    case 'E_OUTBOUND_REDIRECT':
-      return malformed(purpose, error)
-    default:
-      return known ?? new BridgeError('E_BUG', `calling Microsoft Graph failed at ${purpose.what}`, { cause: error })
-  }
-}
-
-/** An answer that cannot be what Graph means. */
-export function malformed(purpose: Purpose, cause?: unknown): BridgeError {
-  return new BridgeError('E_DIRECTORY_ANSWER', `Microsoft Graph gave a malformed answer to ${purpose.what}`, { cause })
-}
-
-export const abortedError = (signal: AbortSignal): BridgeError =>
-  new BridgeError('E_ABORTED', 'the call was given up', { cause: signal.reason })
-
-export function live(signal: AbortSignal): void {
-  if (signal.aborted) throw abortedError(signal)
-}
-
-/** A promise that others wait for too: one caller giving up leaves it to them. */
-export async function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: gone, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(abortedError(signal))
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([promise, gone])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
-}
 
 /** Our own share of the directory's write limit is used up. */
 export const laterError = (retryAfterMs: number): BridgeError =>

@@ -2,8 +2,8 @@ import type { Page } from '../../src/core/adapter.ts'
 import type { Sighting, Switch } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
+import { live } from '../aborts.ts'
 import { type Place, readPlace, writePlace } from './checkpoint.ts'
-import { live } from './errors.ts'
 import type { Graph } from './graph.ts'
 import {
   agentList,

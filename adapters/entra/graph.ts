@@ -2,10 +2,12 @@ import { Client, type GraphRequest, ResponseType } from '@microsoft/microsoft-gr
 import type { z } from 'zod'
 import { BridgeError } from '../../src/core/errors.ts'
 import { backoffMs } from '../../src/lib/backoff.ts'
-import type { Lane, WriteBudget } from './budget.ts'
-import { Call, type ChainParts, chain, pause } from './chain.ts'
-import { answerError, malformed, type Purpose, retryAfterOf } from './errors.ts'
-import type { Owed } from './owed.ts'
+import { pause } from '../aborts.ts'
+import type { Owed } from '../owed.ts'
+import type { Lane } from '../slots.ts'
+import type { WriteBudget } from './budget.ts'
+import { Call, type ChainParts, chain } from './chain.ts'
+import { answerError, malformed, type Purpose, parse, retryAfterOf } from './errors.ts'
 import { batchAnswer } from './wire.ts'
 
 export interface CallOptions {
@@ -190,12 +192,4 @@ function wrapped(error: unknown, purpose: Purpose): BridgeError {
   return error instanceof BridgeError
     ? error
     : new BridgeError('E_BUG', `calling Microsoft Graph failed at ${purpose.what}`, { cause: error })
-}
-
-export function parse<T extends z.ZodType>(schema: T, value: unknown, purpose: Purpose): z.output<T> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  // Paths only: the values are the directory's.
-  const at = parsed.error.issues.slice(0, 3).map((issue) => issue.path.join('.'))
-  throw malformed(purpose, new Error(`unexpected at ${at.join(', ')}`))
 }

@@ -1,9 +1,12 @@
 import type { Adapter } from '../../src/core/adapter.ts'
 import { asFetch } from '../../src/lib/fetchshapes.ts'
 import type { AdapterDeps } from '../deps.ts'
+import { openManaged } from '../managed.ts'
+import { Owed } from '../owed.ts'
+import { Slots } from '../slots.ts'
 import { BATCH, openSwitcher } from './accounts.ts'
 import { openLog } from './audit.ts'
-import { Slots, WriteBudget } from './budget.ts'
+import { ceilings, WriteBudget } from './budget.ts'
 import { check } from './check.ts'
 import { cloudOf } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
@@ -12,11 +15,10 @@ import { openFeed } from './feed.ts'
 import { openGraph } from './graph.ts'
 import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
-import { Spelling } from './kinds.ts'
+import { notAnId, Spelling } from './kinds.ts'
 import { openReader } from './lookup.ts'
-import { openManaged } from './managed.ts'
-import { Owed } from './owed.ts'
 import { identify, issuersOf } from './tokens.ts'
+import { objectId } from './wire.ts'
 
 export { type EntraConfig, entraConfig } from './config.ts'
 
@@ -42,7 +44,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     credential,
     clock,
     random,
-    slots: new Slots(),
+    slots: new Slots(ceilings),
     budget: new WriteBudget(clock),
     owed: new Owed(clock),
   })
@@ -52,7 +54,9 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     name,
     config,
     groups: openGroups(graph, clock, 'suspend'),
-    self: credential.self,
+    idFault: ({ id }) => (objectId.safeParse(id).success ? undefined : notAnId(id)),
+    canonical: (id) => id.toLowerCase(),
+    self: () => [credential.self()?.oid, credential.self()?.appId],
     clock,
     log,
     closed: closed.signal,

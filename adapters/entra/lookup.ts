@@ -3,7 +3,8 @@ import type { BridgeError } from '../../src/core/errors.ts'
 import type { Sighting, Switch } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
-import { answerError, live, malformed, type Purpose } from './errors.ts'
+import { live } from '../aborts.ts'
+import { answerError, malformed, type Purpose } from './errors.ts'
 import { type BatchItem, type BatchResult, type CallOptions, type Graph, MAX_BATCH } from './graph.ts'
 import {
   blueprintPath,

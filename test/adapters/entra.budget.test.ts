@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Slots, WriteBudget } from '../../adapters/entra/budget.ts'
-import { Owed } from '../../adapters/entra/owed.ts'
+import { ceilings, WriteBudget } from '../../adapters/entra/budget.ts'
+import { Owed } from '../../adapters/owed.ts'
+import { Slots } from '../../adapters/slots.ts'
 import { manualClock } from '../../src/lib/clock.ts'
 
 const signal = new AbortController().signal
@@ -91,7 +92,7 @@ describe('entra write budget', () => {
 
 describe('entra request slots', () => {
   it('a suspension overtakes everything that waits, and has slots that nothing else may take', async () => {
-    const slots = new Slots()
+    const slots = new Slots(ceilings)
     const open = await Promise.all(Array.from({ length: 10 }, () => slots.enter('read', signal)))
     const order: string[] = []
     const queued = (['sync', 'read', 'write'] as const).map((lane) =>
@@ -107,7 +108,7 @@ describe('entra request slots', () => {
   })
 
   it('an aborted wait leaves no trace', async () => {
-    const slots = new Slots()
+    const slots = new Slots(ceilings)
     const open = await Promise.all(Array.from({ length: 6 }, () => slots.enter('sync', signal)))
     const stop = new AbortController()
     const waiting = slots.enter('sync', stop.signal)

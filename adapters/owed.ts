@@ -1,5 +1,5 @@
-import type { Clock } from '../../src/lib/clock.ts'
-import { live } from './errors.ts'
+import type { Clock } from '../src/lib/clock.ts'
+import { live } from './aborts.ts'
 
 /** A suspension is tried again within this of its refusal, or of the Retry-After that came with it. */
 const RETRIED_WITHIN_MS = 10_000

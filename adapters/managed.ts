@@ -1,23 +1,29 @@
-import type { Groups, PrincipalRef } from '../../src/core/adapter.ts'
-import { BridgeError } from '../../src/core/errors.ts'
-import type { Sighting } from '../../src/core/types.ts'
-import type { Clock } from '../../src/lib/clock.ts'
-import type { Logger } from '../../src/lib/log.ts'
-import type { EntraConfig } from './config.ts'
-import type { Self } from './credential.ts'
-import { orAbort } from './errors.ts'
-import { isKind, notAnId } from './kinds.ts'
-import { objectId } from './wire.ts'
+import type { AdapterBase } from '../src/config/adapter.ts'
+import type { Groups, PrincipalRef } from '../src/core/adapter.ts'
+import { BridgeError } from '../src/core/errors.ts'
+import type { Sighting } from '../src/core/types.ts'
+import type { Clock } from '../src/lib/clock.ts'
+import type { Logger } from '../src/lib/log.ts'
+import { orAbort } from './aborts.ts'
 
 export interface ManagedParts {
   readonly name: string
-  readonly config: Pick<EntraConfig, 'manage' | 'never'>
+  readonly config: { readonly manage: Manage; readonly never: readonly string[] }
   readonly groups: Groups
-  readonly self: () => Self | undefined
+  /** Why no account of this kind can have this id. */
+  readonly idFault: (ref: PrincipalRef) => BridgeError | undefined
+  /** The one spelling of an id, where the directory takes several. */
+  readonly canonical?: (id: string) => string
+  /** Every id by which the directory knows the bridge itself, as far as known. */
+  readonly self: () => readonly (string | undefined)[]
   readonly clock: Pick<Clock, 'mono'>
   readonly log: Logger
   /** Aborts when the adapter is closed. */
   readonly closed: AbortSignal
+}
+
+interface Manage extends Pick<AdapterBase['manage'], 'groups'> {
+  readonly kinds: readonly string[]
 }
 
 /** Which accounts the bridge may map and write: `manage`, `never` and the bridge itself (DESIGN §6, §10). */
@@ -35,7 +41,8 @@ const FRESH_MS = 60_000
 /** Those refused at registration are learned too; forgetting one that is mapped lasts until its next reading. */
 const MAX_UNFIT = 10_000
 
-export function openManaged({ name, config, groups, self, clock, log, closed }: ManagedParts): Managed {
+export function openManaged(parts: ManagedParts): Managed {
+  const { name, config, groups, idFault, canonical = (id) => id, self, clock, log, closed } = parts
   const { kinds, groups: bounds } = config.manage
   const unfit = new Map<string, BridgeError>()
   let members: { readonly ids: ReadonlySet<string>; readonly at: number } | undefined
@@ -45,17 +52,16 @@ export function openManaged({ name, config, groups, self, clock, log, closed }: 
     new BridgeError('E_KIND_REFUSED', `accounts of kind ${JSON.stringify(kind)} are not managed here`, {
       hint: `manage.kinds of the adapter ${name} lists ${kinds.join(', ')}`,
     })
-  const manages = (kind: string) => isKind(kind) && kinds.includes(kind)
   const neverListed = (id: string) => new BridgeError('E_NEVER', `${id} is on the never list of ${name}`)
   const itself = (id: string) => new BridgeError('E_NEVER', `${id} is the bridge itself`)
 
   const vet = (ref: PrincipalRef): BridgeError | undefined => {
-    if (!objectId.safeParse(ref.id).success) return notAnId(ref.id)
-    if (!manages(ref.kind)) return kindRefused(ref.kind)
-    const id = ref.id.toLowerCase()
-    const us = self()
+    const fault = idFault(ref)
+    if (fault) return fault
+    if (!kinds.includes(ref.kind)) return kindRefused(ref.kind)
+    const id = canonical(ref.id)
     if (config.never.includes(id)) return neverListed(id)
-    if (id === us?.oid || id === us?.appId) return itself(id)
+    if (self().includes(id)) return itself(id)
     // Tokens, feeds and logs all come in lower case; a second spelling would be an account that nothing ever reaches.
     if (id !== ref.id)
       return new BridgeError('E_PRINCIPAL_ID', 'the object id has capital letters', { hint: `write it as ${id}` })
@@ -69,14 +75,14 @@ export function openManaged({ name, config, groups, self, clock, log, closed }: 
     const application = appId === undefined ? false : config.never.includes(appId)
     const found = application
       ? neverListed(id)
-      : appId !== undefined && appId === self()?.appId
+      : appId !== undefined && self().includes(appId)
         ? itself(id)
-        : kind !== undefined && !manages(kind)
+        : kind !== undefined && !kinds.includes(kind)
           ? kindRefused(kind)
           : undefined
     if (found === undefined) return
     if (unfit.size >= MAX_UNFIT) unfit.clear()
-    unfit.set(id.toLowerCase(), found)
+    unfit.set(canonical(id), found)
   }
 
   const readGroups = async (): Promise<void> => {
