@@ -1,10 +1,10 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import { z } from 'zod'
 import type { Hint, HookAnswer, HookRequest, Hooks, Issuer } from '../../src/core/adapter.ts'
-import { BridgeError, codeOf } from '../../src/core/errors.ts'
+import { BridgeError } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { KeySource } from '../../src/lib/jwks.ts'
-import { parseJwt, verifyJwt } from '../../src/lib/jwt.ts'
+import { parseJwt } from '../../src/lib/jwt.ts'
+import { bearerOf, isSecret, jsonOf, unverified, verifiedSender } from '../deliveries.ts'
 import type { EntraConfig } from './config.ts'
 import { type GridEvent, hintsOf, readEvent } from './events.ts'
 import { objectId } from './wire.ts'
@@ -64,7 +64,7 @@ export function openHooks(parts: HooksParts): Hooks {
 function consent(request: HookRequest, config: EventGridConfig): HookAnswer {
   if (config.auth === 'key' && request.query.key !== undefined) checkKey(request, config)
   const origin = request.headers['webhook-request-origin'] ?? ''
-  if (!ORIGIN.test(origin)) throw new BridgeError('E_HOOK_UNVERIFIED', 'only Event Grid may ask for consent')
+  if (!ORIGIN.test(origin)) throw unverified('only Event Grid may ask for consent')
   const headers = { 'webhook-allowed-origin': origin, 'webhook-allowed-rate': '*', allow: 'POST, OPTIONS' }
   return { status: 200, headers, body: undefined, hints: [] }
 }
@@ -76,7 +76,7 @@ function consent(request: HookRequest, config: EventGridConfig): HookAnswer {
 function validate(event: GridEvent, request: HookRequest, allowed: (name: string | undefined) => boolean): HookAnswer {
   const azure = /^\/subscriptions\/([^/]+)\//i.exec(event.source)?.[1]
   if (!allowed(request.headers['aeg-subscription-name']) && !allowed(azure))
-    throw new BridgeError('E_HOOK_UNVERIFIED', 'this event subscription is not in hooks.eventGrid.subscriptions')
+    throw unverified('this event subscription is not in hooks.eventGrid.subscriptions')
   const parsed = validation.safeParse(event.data)
   if (!parsed.success) throw new BridgeError('E_HOOK_BODY', 'a validation event without its code')
   return { status: 200, headers: {}, body: { validationResponse: parsed.data.validationCode }, hints: [] }
@@ -111,54 +111,27 @@ function judge(
 }
 
 function readBody(bytes: Uint8Array): readonly unknown[] {
-  let json: unknown
-  try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    throw new BridgeError('E_HOOK_BODY', 'the delivery is not JSON')
-  }
+  const json = jsonOf(bytes)
   const list: unknown[] = Array.isArray(json) ? json : [json]
   if (list.length === 0 || list.length > MAX_EVENTS)
     throw new BridgeError('E_HOOK_BODY', `a delivery carries 1 to ${MAX_EVENTS} events`)
   return list
 }
 
-const digest = (text: string) => createHash('sha256').update(text).digest()
-
-/** Every configured key is compared in full, whichever fits: the time taken tells nothing. */
 function checkKey(request: HookRequest, config: Extract<EventGridConfig, { auth: 'key' }>): void {
-  const given = digest(request.headers['x-bridge-key'] ?? request.query.key ?? '')
-  const fits = config.key.map((key) => timingSafeEqual(digest(key.read()), given))
-  if (!fits.includes(true)) throw new BridgeError('E_HOOK_UNVERIFIED', 'the delivery does not carry the hook key')
+  if (!isSecret(request.headers['x-bridge-key'] ?? request.query.key ?? '', config.key))
+    throw unverified('the delivery does not carry the hook key')
 }
 
-/** What may be right in a moment: a key not fetched yet, a clock that is behind. */
-const undecided = new Set(['R_KEY', 'R_NOT_YET_VALID'])
-
 async function checkToken(request: HookRequest, { issuers, keys, clock, tenantId, eventGridAppId }: HooksParts) {
-  const refused = (text: string) => new BridgeError('E_HOOK_UNVERIFIED', text)
-  const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  const jwt = parseJwt(bearer ?? '')
-  const issuer = 'claims' in jwt ? issuers.find((each) => each.issuer === jwt.claims.iss) : undefined
-  if (!('claims' in jwt) || !issuer) throw refused('the delivery carries no token of this tenant')
-  try {
-    const verified = await verifyJwt(jwt, issuer, keys(issuer), clock.now())
-    if ('refused' in verified) {
-      if (!undecided.has(verified.refused))
-        throw refused(`the token of the delivery does not hold (${verified.refused})`)
-      throw new BridgeError('E_HOOK_CANNOT_CHECK', `the token of the delivery cannot be judged (${verified.refused})`)
-    }
-    const claims = sender.safeParse(verified.claims)
-    const isEventGrid =
-      claims.success &&
-      claims.data.tid === tenantId &&
-      eventGridAppId !== undefined &&
-      (claims.data.azp ?? claims.data.appid) === eventGridAppId &&
-      claims.data.roles.includes(ROLE)
-    if (!isEventGrid) throw refused('the token of the delivery is not one of Event Grid')
-  } catch (error) {
-    if (codeOf(error) !== 'E_JWKS_DOWN') throw error
-    const text = 'the signing keys of the tenant cannot be read now'
-    throw new BridgeError('E_HOOK_CANNOT_CHECK', text, { cause: error })
-  }
+  const jwt = parseJwt(bearerOf(request.headers.authorization) ?? '')
+  const { claims } = await verifiedSender(jwt, issuers, keys, clock)
+  const named = sender.safeParse(claims)
+  const isEventGrid =
+    named.success &&
+    named.data.tid === tenantId &&
+    eventGridAppId !== undefined &&
+    (named.data.azp ?? named.data.appid) === eventGridAppId &&
+    named.data.roles.includes(ROLE)
+  if (!isEventGrid) throw unverified('the token of the delivery is not one of Event Grid')
 }

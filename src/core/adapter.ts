@@ -38,6 +38,11 @@ export interface Issuer {
   readonly types?: readonly string[]
   /** Assumed lifetime for issuers that omit `iat`: then `iat` counts as `exp` minus this. */
   readonly lifetimeMs?: number
+  /**
+   * Nobody but the issuer itself can verify its access tokens, whatever keys it publishes: each is refused as `R_OPAQUE`,
+   * and no key is looked for.
+   */
+  readonly opaque?: true
 }
 
 export type Claims = Readonly<Record<string, unknown>>

@@ -22,6 +22,7 @@ export const refusals = {
   R_SIGNATURE: 'The signature of the token does not hold.',
 
   R_ISSUER: 'The token is from an issuer that is not configured.',
+  R_OPAQUE: 'The token is one that nobody but the server that issued it can verify.',
   R_AUDIENCE: 'The token is for another audience.',
   R_TENANT: 'The token is from another tenant.',
   R_CLAIMS: 'A claim that the token needs is missing or has an impossible value.',

@@ -105,6 +105,7 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     const selected = select(table, parsed.claims)
     if (typeof selected === 'string') return rejected(selected)
     const { adapter, issuer } = selected
+    if (issuer.opaque) return rejected('R_OPAQUE')
     const jwt = await verifyJwt(parsed, issuer, keys(issuer), clock.now())
     if ('refused' in jwt) return rejected(jwt.refused)
     // RFC 7800: bound to a key whose proof nobody has checked here.
@@ -143,7 +144,8 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
         expiresAt,
         actor: { did: actor.did, principal: { adapter: actor.adapter, id: actor.id } },
         principals,
-        onBehalfOf,
+        // One of the agent's own accounts is nobody for whom it acts.
+        onBehalfOf: principals.some(({ id }) => id === onBehalfOf?.id) ? undefined : onBehalfOf,
         act: subject.act,
         scopes: subject.scopes,
       }

@@ -116,6 +116,27 @@ describe('a verified token', () => {
     })
   })
 
+  it('does not act for an account of its own', async () => {
+    await using r = await rig()
+    r.state.rows = [mapped('account-2')]
+    const alone = await r.accepted(r.token({ azp: 'account-2', obo: 'account-2' }))
+    assert.deepEqual([alone.actor.did, alone.onBehalfOf], [DID, undefined])
+    r.state.rows = [mapped('account-1'), mapped('account-2', OTHER)]
+    await r.refused(r.token({ obo: 'account-2' }), 'R_AMBIGUOUS')
+  })
+
+  it('of an issuer that nobody else can verify is refused without looking for a key', async () => {
+    await using r = await rig()
+    const org: Issuer = { ...r.server.issuer(), issuer: 'https://org.example', audiences: ['https://org.example'] }
+    r.state.adapters = [directory('contoso', [r.server.issuer(), { ...org, opaque: true }])]
+    r.verifier.reload()
+    const before = r.server.hits
+    await r.refused(r.token({ iss: org.issuer, aud: org.issuer }), 'R_OPAQUE')
+    await r.refused(r.token({ iss: org.issuer }), 'R_AUDIENCE')
+    assert.equal(r.server.hits, before)
+    await r.accepted(r.token())
+  })
+
   it('has all its accounts looked up in one call, the acting one first', async () => {
     await using r = await rig()
     r.state.rows = [mapped('account-2'), mapped('account-1')]
