@@ -69,7 +69,10 @@ const eventHook = z.strictObject({
     .regex(/^[A-Za-z][A-Za-z0-9-]{0,63}$/, says('is not a header name', 'write a name such as Authorization'))
     .prefault('Authorization')
     .describe('The header that carries the secret, as set in the event hook'),
-  verify: z.boolean().prefault(true).describe('Answer the one-time verification request of Okta'),
+  verify: z
+    .boolean()
+    .prefault(false)
+    .describe('Answer a verification request that does not carry the secret: for as long as the hook is being set up'),
 })
 
 const universalLogout = z.strictObject({
