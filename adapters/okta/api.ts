@@ -25,6 +25,8 @@ export interface CallOptions {
   readonly purpose: Purpose
   readonly lane: Lane
   readonly signal: AbortSignal
+  /** Not repeated, whatever becomes of it: there is something better to do than to wait. */
+  readonly once?: boolean
 }
 
 /** A path of the org with its query, or an opaque link of its own. */
@@ -132,7 +134,7 @@ export function openApi(parts: ApiParts): Api {
 
   const repeated = async (request: Request): Promise<Answer> => {
     for (let attempt = 0; ; attempt++) {
-      const isLast = attempt >= TRIES - 1
+      const isLast = request.once === true || attempt >= TRIES - 1
       let waitMs = 0
       try {
         const answer = await signedIn(request, { sent: false })

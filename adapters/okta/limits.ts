@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/lib/clock.ts'
-import { live, pause } from '../aborts.ts'
+import { live, orAbort, pause } from '../aborts.ts'
 import type { Ceilings, Lane } from '../slots.ts'
 import { laterError, retryAfterOf } from './errors.ts'
 
@@ -11,6 +11,10 @@ export interface Ticket {
 }
 
 interface Bucket {
+  /** Resolves when a request is over. */
+  over: PromiseWithResolvers<void>
+  /** Whether an answer was seen, which tells of the limit or does not. */
+  isTold: boolean
   /** Requests a window, of the whole org; undefined until an answer told. */
   limit: number | undefined
   /** Left in this window, for everyone. */
@@ -84,6 +88,11 @@ export class Limits {
     for (;;) {
       live(signal)
       const now = this.#clock.mono()
+      // Before the first answer nobody knows how many there may be: one goes ahead and finds out.
+      if (!bucket.isTold && bucket.open > 0 && lane !== 'suspend') {
+        await orAbort(bucket.over.promise, signal)
+        continue
+      }
       const waitMs = Math.max(this.#waitMs(bucket, lane, now), lane === 'suspend' ? 0 : this.#crowdedUntil - now)
       if (waitMs <= 0) return this.#ticket(bucket)
       if (now + waitMs > end) throw laterError(what, waitMs)
@@ -102,6 +111,8 @@ export class Limits {
       isOver = true
       bucket.open -= 1
       run()
+      bucket.over.resolve()
+      bucket.over = Promise.withResolvers()
     }
     return {
       answered: (status, headers) => over(() => this.#heed(bucket, status, headers)),
@@ -131,6 +142,7 @@ export class Limits {
   }
 
   #heed(bucket: Bucket, status: number, headers: Headers): void {
+    bucket.isTold = true
     const now = this.#clock.mono()
     const number = (name: string) => {
       const text = headers.get(name)
@@ -157,7 +169,9 @@ export class Limits {
   #bucket(key: string): Bucket {
     const known = this.#buckets.get(key)
     if (known) return known
-    const made: Bucket = { limit: undefined, remaining: 0, resetAt: 0, pausedUntil: 0, spent: [], open: 0 }
+    const over = Promise.withResolvers<void>()
+    const rest = { isTold: false, limit: undefined, remaining: 0, resetAt: 0, pausedUntil: 0, spent: [], open: 0 }
+    const made: Bucket = { over, ...rest }
     this.#buckets.set(key, made)
     return made
   }

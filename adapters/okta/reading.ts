@@ -1,0 +1,65 @@
+import type { Sighting } from '../../src/core/types.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import type { Api, CallOptions } from './api.ts'
+import { answerError, malformed, parse, wordOf } from './errors.ts'
+import type { Kind } from './ids.ts'
+import {
+  absentSighting,
+  agent,
+  agentSighting,
+  app,
+  appSighting,
+  pathOf,
+  readPurpose,
+  user,
+  userSighting,
+} from './kinds.ts'
+
+/** One reading of one account by its id. */
+export interface Reading {
+  readonly sighting: Sighting
+  /** As Okta calls it; undefined when the account is absent. */
+  readonly status: string | undefined
+}
+
+export type ReadOptions = Omit<CallOptions, 'purpose'>
+
+/** An account that does not exist (error codes, read 2026-11). Some other 404 proves nothing: proxies answer with it too. */
+const NOT_FOUND = 'E0000007'
+
+/**
+ * One account by its id, which is the only read that Okta promises to be up to date: `search` is not, and of `filter`
+ * nothing is said (list users, read 2026-11).
+ * @throws BridgeError when it could not be read
+ */
+export async function readOne(
+  api: Api,
+  clock: Pick<Clock, 'now'>,
+  kind: Kind,
+  id: string,
+  options: ReadOptions,
+): Promise<Reading> {
+  const purpose = readPurpose[kind]
+  const { begunAt, ...answer } = await api.ask({ path: pathOf(kind, id) }, { ...options, purpose })
+  if (answer.status === 404) {
+    if (wordOf(answer.body) !== NOT_FOUND) throw malformed(purpose)
+    return { sighting: absentSighting(id, begunAt), status: undefined }
+  }
+  if (answer.status !== 200) throw answerError(answer, purpose, clock.now())
+  const read = { byId: true, begunAt }
+  const taken = (row: { id: string; status: string }, sighting: Sighting): Reading => {
+    // Okta takes a login where an id is meant; then it is somebody else's.
+    if (row.id !== id) throw malformed(purpose)
+    return { sighting, status: row.status }
+  }
+  if (kind === 'user') {
+    const row = parse(user, answer.body, purpose)
+    return taken(row, userSighting(row, read))
+  }
+  if (kind === 'serviceApp') {
+    const row = parse(app, answer.body, purpose)
+    return taken(row, appSighting(row, read))
+  }
+  const row = parse(agent, answer.body, purpose)
+  return taken(row, agentSighting(row, read))
+}

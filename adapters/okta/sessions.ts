@@ -1,0 +1,110 @@
+import { backoffMs } from '../../src/lib/backoff.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import type { Logger } from '../../src/lib/log.ts'
+import type { Api } from './api.ts'
+import { pathOf, purposes } from './kinds.ts'
+import { inParallel } from './parallel.ts'
+import { readOne } from './reading.ts'
+
+export interface Sessions {
+  /** Ends the sessions, refresh and access tokens of a user that was just suspended: at once, and until it is done. */
+  owe(id: string): void
+  /** The user is to be on again: nothing of theirs is ended any more. */
+  forget(id: string): void
+}
+
+export interface SessionsParts {
+  readonly api: Api
+  readonly clock: Clock
+  readonly log: Logger
+  readonly random: () => number
+  /** Aborts when the adapter is closed. */
+  readonly closed: AbortSignal
+}
+
+interface Debt {
+  attempts: number
+  /** Monotonic. */
+  dueAt: number
+}
+
+const WIDTH = 4
+const RETRY = { baseMs: 1000, ceilingMs: 300_000 }
+/** Forbidden is forbidden for every user: asked again this seldom. */
+const FORBIDDEN_MS = 300_000
+const MAX_OWED = 50_000
+
+const endOf = (id: string) => `${pathOf('user', id)}/sessions?oauthTokens=true&forgetDevices=true`
+
+/** Kept in memory: a suspension ends the sessions with Okta itself, this adds tokens and remembered devices. */
+export function openSessions({ api, clock, log, random, closed }: SessionsParts): Sessions {
+  const owed = new Map<string, Debt>()
+  let forbiddenUntil = Number.NEGATIVE_INFINITY
+  let running = false
+
+  const attempt = async (id: string, debt: Debt): Promise<void> => {
+    if (debt.attempts > 0 && !(await isStillSuspended(id))) {
+      settle(id, debt)
+      return
+    }
+    const options = { purpose: purposes.clearSessions, lane: 'write', signal: closed } as const
+    const sent = await api.send('DELETE', endOf(id), options)
+    if (sent.outcome === 'done' || (sent.outcome === 'refused' && sent.answer.status === 404)) {
+      settle(id, debt)
+      return
+    }
+    if (closed.aborted) return
+    const wait = backoffMs(debt.attempts, RETRY, random(), sent.error.retryAfterMs)
+    debt.attempts += 1
+    debt.dueAt = clock.mono() + wait
+    const isForbidden = sent.error.code === 'E_DIRECTORY_FORBIDDEN'
+    if (isForbidden) forbiddenUntil = clock.mono() + FORBIDDEN_MS
+    // Waiting for room in the limit is no failure.
+    if (sent.outcome === 'unsent' && sent.error.code === 'E_DIRECTORY_THROTTLED') return
+    log.warn({ err: sent.error, principal: id }, 'the sessions of a suspended user were not ended yet')
+  }
+
+  /** Somebody may have unsuspended the user since: what they signed in to again is not ended. */
+  const isStillSuspended = async (id: string): Promise<boolean> => {
+    try {
+      const { status } = await readOne(api, clock, 'user', id, { lane: 'read', signal: closed })
+      return status === 'SUSPENDED'
+    } catch {
+      return true
+    }
+  }
+
+  /** Unless it was owed anew meanwhile. */
+  const settle = (id: string, debt: Debt): void => {
+    if (owed.get(id) === debt) owed.delete(id)
+  }
+
+  const drain = async (): Promise<void> => {
+    while (owed.size > 0 && !closed.aborted) {
+      const now = clock.mono()
+      const due = now < forbiddenUntil ? [] : [...owed].filter(([, { dueAt }]) => dueAt <= now).slice(0, WIDTH * 4)
+      await inParallel(due, WIDTH, ([id, debt]) => attempt(id, debt))
+      const next = Math.min(...[...owed.values()].map(({ dueAt }) => dueAt))
+      const waitMs = Math.max(next, forbiddenUntil) - clock.mono()
+      if (owed.size > 0 && waitMs > 0) await clock.sleep(Math.min(waitMs, RETRY.baseMs), closed).catch(() => undefined)
+    }
+  }
+
+  return {
+    owe(id) {
+      if (!owed.has(id) && owed.size >= MAX_OWED) {
+        log.warn({ principal: id }, 'too many sessions are owed: those of this user are not ended')
+        return
+      }
+      owed.set(id, { attempts: 0, dueAt: clock.mono() })
+      if (running) return
+      running = true
+      void drain()
+        .catch((error: unknown) => log.error({ err: error }, 'ending sessions failed'))
+        .finally(() => {
+          running = false
+        })
+    },
+    forget: (id) => void owed.delete(id),
+  }
+}
