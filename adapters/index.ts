@@ -6,17 +6,21 @@ import { type EntraConfig, entraConfig } from './entra/config.ts'
 import { open as openEntra } from './entra/index.ts'
 import { type MemoryConfig, memoryConfig } from './memory/config.ts'
 import { open as openMemory } from './memory/index.ts'
+import { type OktaConfig, oktaConfig } from './okta/config.ts'
+import { open as openOkta } from './okta/index.ts'
 
 /** The shape of each kind's configuration. */
-export const configs = { entra: entraConfig, memory: memoryConfig }
+export const configs = { entra: entraConfig, memory: memoryConfig, okta: oktaConfig }
 
 // `kind` is a literal in each schema, so a parsed configuration is of the shape that its kind names.
 const isEntra = (config: AdapterBase): config is EntraConfig => config.kind === 'entra'
 const isMemory = (config: AdapterBase): config is MemoryConfig => config.kind === 'memory'
+const isOkta = (config: AdapterBase): config is OktaConfig => config.kind === 'okta'
 
 /** Opens one configured directory, without I/O. `config` is parsed already; an unknown kind is E_CONFIG. */
 export function openAdapter(name: string, config: AdapterBase, deps: AdapterDeps): Adapter {
   if (isEntra(config)) return openEntra(name, config, deps)
   if (isMemory(config)) return openMemory(name, config, deps)
+  if (isOkta(config)) return openOkta(name, config, deps)
   throw new BridgeError('E_CONFIG', `there is no adapter of kind ${config.kind}`)
 }

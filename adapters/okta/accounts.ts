@@ -20,6 +20,8 @@ export interface SwitcherParts {
   readonly operations: Operations
   readonly sessions: Sessions
   readonly vet: (ref: PrincipalRef) => BridgeError | undefined
+  /** Takes from a reading what the id alone does not tell. */
+  readonly learn: (sighting: Sighting) => void
   /** Learns what `vet` must know: who we are, and what is managed. Throws when it cannot. */
   readonly ready: (signal: AbortSignal) => Promise<unknown>
 }
@@ -63,7 +65,7 @@ const STATE_WORDS = new Set(['E0000016', 'E0000038'])
 const tellsOfState = ({ status, body }: Answer): boolean =>
   status === 400 || status === 404 || status === 409 || (status === 403 && STATE_WORDS.has(wordOf(body) ?? ''))
 
-export function openSwitcher({ api, clock, operations, sessions, vet, ready }: SwitcherParts): Switcher {
+export function openSwitcher({ api, clock, operations, sessions, vet, learn, ready }: SwitcherParts): Switcher {
   const result = (
     target: Pick<Target, 'ref'>,
     outcome: WriteResult['outcome'],
@@ -90,6 +92,9 @@ export function openSwitcher({ api, clock, operations, sessions, vet, ready }: S
   const disableOne = async (target: Target, lane: 'suspend' | 'bulk', signal: AbortSignal): Promise<WriteResult> => {
     const first = await readNow(target, lane, signal)
     const before = first?.sighting
+    if (before) learn(before)
+    const unfit = vet(target.ref)
+    if (unfit) return result(target, 'unsent', before, unfit)
     if (before && isNeedless(before)) return result(target, 'unsent', before)
     const sent = await send(target, false, lane, signal)
     if (sent.outcome === 'done') {

@@ -131,7 +131,8 @@ export class Limits {
     const since = now - WINDOW_MS
     bucket.spent = bucket.spent.filter((at) => at > since)
     if (limit === undefined) return paused
-    const share = Math.max(1, Math.floor(limit * this.#share))
+    // Whether the limit named is the org's or our part of it is not documented: a single suspension tries.
+    const share = lane === 'suspend' ? limit : Math.max(1, Math.floor(limit * this.#share))
     const reserve = Math.floor(share * RESERVED[lane])
     // Which of ours must be a minute old before one more fits.
     const oldest = bucket.spent[bucket.spent.length - (share - reserve)]
