@@ -6,8 +6,8 @@ import { answersOf, type Named } from '../answers.ts'
 export interface Purpose extends Named {
   /** OAuth scope. */
   readonly scope: string
-  /** Permission of a custom admin role; undefined when no such role suffices. */
-  readonly permission: string | undefined
+  /** What its admin roles must give it, e.g. `the permission okta.users.read`. */
+  readonly right: string
 }
 
 export const { malformed, parse, transportError } = answersOf('Okta')
@@ -68,10 +68,8 @@ export function answerError(answer: Answer, purpose: Purpose, nowMs: number): Br
   return error('E_DIRECTORY_REFUSED')
 }
 
-export function grantHint({ scope, permission }: Purpose): string {
-  const role = permission === undefined ? 'assign it the super administrator role' : `give its admin role ${permission}`
-  return `grant the bridge's app the scope ${scope}, and ${role} (docs/adapters/okta.md has the steps)`
-}
+export const grantHint = ({ scope, right }: Purpose): string =>
+  `grant the app of the bridge the scope ${scope}, and assign it ${right} (docs/adapters/okta.md has the steps)`
 
 /** Nothing was sent: our share of a limit is used up, or the directory asked to wait. */
 export const laterError = (what: string, retryAfterMs: number): BridgeError =>

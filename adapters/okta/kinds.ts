@@ -4,30 +4,34 @@ import { stateOf } from '../switches.ts'
 import type { Purpose } from './errors.ts'
 import type { Kind } from './ids.ts'
 
-/** Scopes and permissions of a custom admin role (role-assignment, read 2026-11); super administrator where there is none. */
+/** No permission of a custom role opens the System Log or AI agents (role permissions, read 2026-11). */
+const superAdministrator = 'the role Super administrator'
+const permission = (name: string) => `a role with the permission ${name}`
+
+/** OAuth scopes and admin roles, of which both are needed. */
 export const purposes = {
-  readUsers: { what: 'reading users', scope: 'okta.users.read', permission: 'okta.users.read' },
-  readApps: { what: 'reading apps', scope: 'okta.apps.read', permission: 'okta.apps.read' },
-  readAgents: { what: 'reading AI agents', scope: 'okta.aiAgents.read', permission: undefined },
-  readGroups: { what: 'reading group members', scope: 'okta.groups.read', permission: 'okta.groups.read' },
-  readLog: { what: 'reading the System Log', scope: 'okta.logs.read', permission: 'okta.logs.read' },
+  readUsers: { what: 'reading users', scope: 'okta.users.read', right: permission('okta.users.read') },
+  readApps: { what: 'reading apps', scope: 'okta.apps.read', right: permission('okta.apps.read') },
+  readAgents: { what: 'reading AI agents', scope: 'okta.aiAgents.read', right: superAdministrator },
+  readGroups: { what: 'reading group members', scope: 'okta.groups.read', right: permission('okta.groups.read') },
+  readLog: { what: 'reading the System Log', scope: 'okta.logs.read', right: 'the role Report administrator' },
   suspendUsers: {
     what: 'suspending users',
     scope: 'okta.users.manage',
-    permission: 'okta.users.lifecycle.suspend',
+    right: permission('okta.users.lifecycle.suspend'),
   },
   unsuspendUsers: {
     what: 'unsuspending users',
     scope: 'okta.users.manage',
-    permission: 'okta.users.lifecycle.unsuspend',
+    right: permission('okta.users.lifecycle.unsuspend'),
   },
   clearSessions: {
     what: 'ending sessions of users',
     scope: 'okta.users.manage',
-    permission: 'okta.users.lifecycle.clearSessions',
+    right: permission('okta.users.lifecycle.clearSessions'),
   },
-  switchApps: { what: 'switching apps', scope: 'okta.apps.manage', permission: 'okta.apps.manage' },
-  switchAgents: { what: 'switching AI agents', scope: 'okta.aiAgents.manage', permission: undefined },
+  switchApps: { what: 'switching apps', scope: 'okta.apps.manage', right: permission('okta.apps.manage') },
+  switchAgents: { what: 'switching AI agents', scope: 'okta.aiAgents.manage', right: superAdministrator },
 } as const satisfies Record<string, Purpose>
 
 export const readPurpose: Readonly<Record<Kind, Purpose>> = {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,10 +39,15 @@ describe('config/schema.json', () => {
 })
 
 describe('config/bridge.example.yaml', () => {
-  const config = loadConfig(example.pathname, { env: { HTTPS_PROXY: 'http://proxy.example:3128' }, adapterKinds })
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const env = {
+    HTTPS_PROXY: 'http://proxy.example:3128',
+    OKTA_PRIVATE_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  }
+  const config = loadConfig(example.pathname, { env, adapterKinds })
 
   it('is valid', () => {
-    assert.deepEqual(Object.keys(config.adapters), ['contoso', 'trial'])
+    assert.deepEqual(Object.keys(config.adapters), ['contoso', 'fabrikam', 'trial'])
   })
 
   it('shows the defaults wherever it does not say otherwise', () => {
@@ -56,6 +62,18 @@ describe('config/bridge.example.yaml', () => {
     assert.ok(contoso?.kind === 'entra' && defaults?.kind === 'entra')
     const { groups, tokens, hooks } = contoso
     assert.deepEqual(contoso, { ...defaults, groups, tokens, hooks })
+    const { fabrikam } = config.adapters
+    assert.ok(fabrikam?.kind === 'okta')
+    const { kind, orgUrl, credential } = fabrikam
+    const { dpop: _, ...barest } = credential.type === 'privateKey' ? credential : assert.fail()
+    const bare = adapterKinds.okta.parse({
+      kind,
+      orgUrl,
+      credential: barest,
+      tokens: { audiences: ['api://agents-at-fabrikam'] },
+    })
+    assert.deepEqual(fabrikam, { ...bare, credential, groups: fabrikam.groups })
+    assert.deepEqual(bare.credential, credential)
   })
 })
 

@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { entraConfig } from '../../adapters/entra/config.ts'
-import { memoryConfig } from '../../adapters/memory/config.ts'
+import { configs } from '../../adapters/index.ts'
 import { ConfigError, type Fault, parseConfig } from '../../src/config.ts'
 import type { Files } from '../../src/lib/secret.ts'
 
-export const adapterKinds = { entra: entraConfig, memory: memoryConfig }
+export const adapterKinds = configs
 export const HASH = 'a'.repeat(64)
 export const OTHER = 'b'.repeat(64)
 export const TENANT = '11111111-2222-3333-4444-555555555555'
