@@ -162,7 +162,7 @@ export class Limits {
     const resetAt = now + resetMs
     // Answers overtake each other: within one window what is left only shrinks.
     const isSame = bucket.limit !== undefined && bucket.resetAt > now && resetAt < bucket.resetAt + 2000
-    bucket.remaining = isSame ? Math.min(bucket.remaining, remaining - bucket.open) : remaining - bucket.open
+    bucket.remaining = isSame ? Math.min(bucket.remaining, remaining) : remaining - bucket.open
     if (!isSame) bucket.resetAt = resetAt
     bucket.limit = limit
   }
