@@ -91,5 +91,5 @@ function judge(bytes: Uint8Array, origins: readonly string[]): HookAnswer {
   // Okta would not send the others again either, so one bad element does not cost them.
   const text = `${skipped} of ${data.events.length} events of a delivery were left out: they have an unknown shape.`
   const alert = skipped > 0 ? { alert: { code: 'hook-skipped', text } } : {}
-  return { status: 204, headers: {}, body: undefined, hints: [...hints.values()], ...alert }
+  return { status: 200, headers: {}, body: undefined, hints: [...hints.values()], ...alert }
 }
