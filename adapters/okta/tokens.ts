@@ -30,12 +30,11 @@ export function issuersOf(
   ])
 }
 
-const text = z.string().min(1).max(256).optional().catch(undefined)
 const shape = z.object({
-  uid: text,
+  uid: z.unknown().optional(),
   cid: z.string().min(1).max(2048).optional().catch(undefined),
   scp: z.array(z.string()).catch([]),
-  act: z.unknown(),
+  act: z.unknown().optional(),
 })
 
 const MAX_CHAIN = 16
@@ -61,7 +60,7 @@ export function identify(claims: Claims, clients: Readonly<Record<string, string
   const { uid, cid, scp, act } = shape.parse(claims)
   if (cid === undefined) return undefined
   const alias = Object.hasOwn(clients, cid) ? clients[cid] : undefined
-  const user = uid !== undefined && isId('user', uid) ? uid : undefined
+  const user = typeof uid === 'string' && isId('user', uid) ? uid : undefined
   // A `uid` that is no user's id is not what Okta writes: a token that means someone else than it seems to.
   if (uid !== undefined && user === undefined) return undefined
   const client = kindOfId(cid) === undefined ? undefined : cid
