@@ -60,12 +60,18 @@ export function openFeed({ api, clock, log, kinds, hooks }: FeedParts) {
     }
     const place = readPlace(since, api.origin, kinds)
     const until = orgTime(begunAt) + aheadMs
-    if (until - place.until > retentionMs - MARGIN_MS) throw expired('the System Log does not reach back far enough')
     if (place.until - OVERLAP_MS >= until) throw expired('the clock was set back behind the stored place')
+    within(place, orgTime(begunAt))
     const seen = yield* logged(place, until, signal)
-    // Of a clock that runs ahead of the org's only what the org can have written counts as read.
+    // Only now is it sure what time it is there. Of a clock that runs ahead, only what the org can have written is read.
     const reached = Math.min(until, orgTime(begunAt))
+    within(place, orgTime(begunAt))
     yield written({ until: reached, seen: seen.filter(({ at }) => at >= reached - OVERLAP_MS).map(({ mark }) => mark) })
+  }
+
+  /** @throws BridgeError E_CHECKPOINT_EXPIRED when the log may have lost something since */
+  const within = (place: Place, now: number): void => {
+    if (now - place.until > retentionMs - MARGIN_MS) throw expired('the System Log does not reach back far enough')
   }
 
   async function* logged(place: Place, until: number, signal: AbortSignal) {
