@@ -42,8 +42,9 @@ export function needed(config: OktaConfig): readonly Purpose[] {
   ]
 }
 
+/** What is asked for at every sign-in. The map of groups may grow while the bridge runs. */
 export const scopesOf = (config: OktaConfig): readonly string[] => [
-  ...new Set(needed(config).map(({ scope }) => scope)),
+  ...new Set([...needed(config), purposes.readGroups].map(({ scope }) => scope)),
 ]
 
 /** Signs in, compares the scopes granted with those needed, and reads one of everything that is configured. */
@@ -91,11 +92,10 @@ function ofScopes({ config, credential }: CheckParts): Finding[] {
   const granted = credential.scopes()
   // A token of a user has the rights of its user, which only trying tells.
   if (granted === undefined) return []
-  const missing = scopesOf(config).filter((scope) => !granted.includes(scope))
-  return missing.map((scope) => {
-    const what = needed(config)
-      .filter((each) => each.scope === scope)
-      .map((each) => each.what)
+  const wanted = needed(config)
+  const missing = new Set(wanted.map(({ scope }) => scope).filter((scope) => !granted.includes(scope)))
+  return [...missing].map((scope) => {
+    const what = wanted.filter((each) => each.scope === scope).map((each) => each.what)
     const text = `the app of the bridge lacks the scope ${scope} for ${[...new Set(what)].join(', ')}`
     return { code: 'permission', level: 'error', text, mend: grant(config.orgUrl, credential.clientId ?? '', scope) }
   })

@@ -80,6 +80,9 @@ const MAX_SKEW_MS = 60_000
 const MAX_STEPS = 6
 const purpose = { what: 'signing in' }
 
+/** A scope that is not known, or none that was granted. */
+const ungranted = new Set(['invalid_scope', 'consent_required'])
+
 const issued = z.object({
   access_token: z.string().min(1),
   token_type: z
@@ -181,12 +184,12 @@ function openPrivateKey(parts: CredentialParts, credential: PrivateKey): Credent
   const renew = async (): Promise<Token> => {
     const all = await ask(parts.scopes)
     if (!('refused' in all)) return all
-    if (all.word !== 'invalid_scope') throw all.refused
+    if (!ungranted.has(all.word ?? '')) throw all.refused
     const granted: string[] = []
     for (const scope of parts.scopes) {
       const one = await ask([scope])
       if (!('refused' in one)) granted.push(scope)
-      else if (one.word !== 'invalid_scope') throw one.refused
+      else if (!ungranted.has(one.word ?? '')) throw one.refused
     }
     if (granted.length === 0) throw all.refused
     const some = await ask(granted)
@@ -239,6 +242,7 @@ const hints: Readonly<Record<string, string>> = {
   invalid_client:
     'check clientId, that the public key is registered with the app under this keyId, and that the app is active',
   invalid_scope: 'a super administrator must grant the scopes to the app: docs/adapters/okta.md lists them',
+  consent_required: 'a super administrator must grant the scopes to the app: docs/adapters/okta.md lists them',
   unauthorized_client: 'the app must be of type API Services, with client authentication by public key',
   access_denied: 'assign an admin role to the app: docs/adapters/okta.md describes one',
 }
