@@ -104,7 +104,7 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
           ? result(target, 'refused', before, ending.failed)
           : result(target, 'lost', before, ending.pending)
       }
-      if (target.kind === 'user') sessions.owe(target.id)
+      if (target.kind === 'user') sessions.owe(target.id, lane === 'bulk')
       return result(target, 'done', before)
     }
     if (sent.outcome === 'refused' && tellsOfState(sent.answer)) {
@@ -170,7 +170,8 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
     disable: (refs, signal, bulk = false) =>
       each(refs, signal, async (target) => {
         if (!bulk) api.owed.begun(target.id)
-        const answered = await disableOne(target, bulk ? 'bulk' : 'suspend', signal)
+        const passed = bulk ? sessions.busy() : () => undefined
+        const answered = await disableOne(target, bulk ? 'bulk' : 'suspend', signal).finally(passed)
         if (answered.error?.code !== 'E_DIRECTORY_THROTTLED') api.owed.paid(target.id)
         return answered
       }),

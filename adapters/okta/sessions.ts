@@ -1,14 +1,20 @@
 import { backoffMs } from '../../src/lib/backoff.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
+import { orAbort } from '../aborts.ts'
 import type { Api } from './api.ts'
 import { pathOf, purposes } from './kinds.ts'
 import { inParallel } from './parallel.ts'
 import { readOne } from './reading.ts'
 
 export interface Sessions {
-  /** Ends the sessions, refresh and access tokens of a user that was just suspended: at once, and until it is done. */
-  owe(id: string): void
+  /**
+   * Ends the sessions, refresh and access tokens of a user that was just suspended, until it is done: at once, or for one
+   * of many when the suspensions have passed, which count against the same limit.
+   */
+  owe(id: string, bulk: boolean): void
+  /** A suspension of many is under way, until what is returned is called. */
+  busy(): () => void
   /** The user is to be on again: nothing of theirs is ended any more. */
   forget(id: string): void
 }
@@ -23,6 +29,7 @@ export interface SessionsParts {
 }
 
 interface Debt {
+  readonly bulk: boolean
   attempts: number
   /** Monotonic. */
   dueAt: number
@@ -33,6 +40,10 @@ const RETRY = { baseMs: 1000, ceilingMs: 300_000 }
 /** Forbidden is forbidden for every user: asked again this seldom. */
 const FORBIDDEN_MS = 300_000
 const MAX_OWED = 50_000
+/** A debt made while waiting for another is looked at after so long. */
+const LOOK_MS = 1000
+/** Suspensions of many have passed when none was sent for so long. */
+const CALM_MS = 3000
 
 const endOf = (id: string) => `${pathOf('user', id)}/sessions?oauthTokens=true&forgetDevices=true`
 
@@ -40,6 +51,9 @@ const endOf = (id: string) => `${pathOf('user', id)}/sessions?oauthTokens=true&f
 export function openSessions({ api, clock, log, random, closed }: SessionsParts): Sessions {
   const owed = new Map<string, Debt>()
   let forbiddenUntil = Number.NEGATIVE_INFINITY
+  let active = 0
+  let calmAt = Number.NEGATIVE_INFINITY
+  let woken = Promise.withResolvers<void>()
   let running = false
 
   const attempt = async (id: string, debt: Debt): Promise<void> => {
@@ -79,24 +93,35 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
     if (owed.get(id) === debt) owed.delete(id)
   }
 
+  const wake = (): void => {
+    woken.resolve()
+    woken = Promise.withResolvers()
+  }
+
+  const startOf = ({ bulk, dueAt }: Debt): number => Math.max(dueAt, forbiddenUntil, bulk ? calmAt : dueAt)
+
   const drain = async (): Promise<void> => {
     while (owed.size > 0 && !closed.aborted) {
       const now = clock.mono()
-      const due = now < forbiddenUntil ? [] : [...owed].filter(([, { dueAt }]) => dueAt <= now).slice(0, WIDTH * 4)
+      const due = [...owed].filter(([, debt]) => startOf(debt) <= now).slice(0, WIDTH * 4)
       await inParallel(due, WIDTH, ([id, debt]) => attempt(id, debt))
-      const next = Math.min(...[...owed.values()].map(({ dueAt }) => dueAt))
-      const waitMs = Math.max(next, forbiddenUntil) - clock.mono()
-      if (owed.size > 0 && waitMs > 0) await clock.sleep(Math.min(waitMs, RETRY.baseMs), closed).catch(() => undefined)
+      let next = Number.POSITIVE_INFINITY
+      for (const debt of owed.values()) next = Math.min(next, startOf(debt))
+      const waitMs = next - clock.mono()
+      if (owed.size === 0 || waitMs <= 0) continue
+      const turn = next === Number.POSITIVE_INFINITY ? woken.promise : clock.sleep(Math.min(waitMs, LOOK_MS), closed)
+      await orAbort(turn, closed).catch(() => undefined)
     }
   }
 
   return {
-    owe(id) {
+    owe(id, bulk) {
       if (!owed.has(id) && owed.size >= MAX_OWED) {
         log.warn({ principal: id }, 'too many sessions are owed: those of this user are not ended')
         return
       }
-      owed.set(id, { attempts: 0, dueAt: clock.mono() })
+      owed.set(id, { bulk, attempts: 0, dueAt: clock.mono() })
+      wake()
       if (running) return
       running = true
       void drain()
@@ -104,6 +129,16 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
         .finally(() => {
           running = false
         })
+    },
+    busy() {
+      active += 1
+      calmAt = Number.POSITIVE_INFINITY
+      return () => {
+        active -= 1
+        if (active > 0) return
+        calmAt = clock.mono() + CALM_MS
+        wake()
+      }
     },
     forget: (id) => void owed.delete(id),
   }

@@ -48,8 +48,8 @@ describe('okta suspends users', () => {
     ])
   })
 
-  it('many cost a read, a suspension and an end of sessions each, in bounded parallel', async () => {
-    await using it = await org(60)
+  it('many cost a read, a suspension and an end of sessions each, in bounded parallel and in this order', async () => {
+    await using it = await org(60, { clock: leaping() })
     it.org.setLatency(5)
     let most = 0
     it.org.fail(
@@ -62,6 +62,10 @@ describe('okta suspends users', () => {
     const results = await it.accounts.disable(it.refs, signal(), true)
     assert.ok(results.every(({ outcome }) => outcome === 'done'))
     await until('the sessions are ended', () => asked(it).length === 180)
+    assert.ok(
+      asked(it).findLastIndex((each) => each.endsWith('suspend')) <
+        asked(it).findIndex((each) => each.startsWith('DELETE')),
+    )
     assert.ok(most > 3 && most <= 15, `${most} at once`)
     assert.ok(it.refs.every(({ id }) => status(it, id) === 'SUSPENDED'))
   })
@@ -246,6 +250,21 @@ describe('okta ends the sessions of whom it suspended', () => {
     await it.adapter.lookup([other], signal())
     await until('it was read that they are wanted again', () => asked(it).at(-1) === 'GET /api/v1/users/00u')
     assert.ok(ends(it) - before <= 1)
+  })
+
+  it('of one at once, while those of many wait until the suspensions have passed', async () => {
+    await using it = await org(4, { clock: leaping() })
+    const [single = unset, ...many] = it.refs
+    const held = it.org.hold(new RegExp(`^POST /api/v1/users/${many[0]?.id}/`))
+    const pending = it.accounts.disable(many, signal(), true)
+    await held.reached()
+    await it.accounts.disable([single], signal())
+    const first = await it.org.waitForRequest(({ method, status: answered }) => method === 'DELETE' && answered === 204)
+    assert.ok(first.path.includes(single.id))
+    assert.equal(ends(it), 1)
+    held.release()
+    await pending
+    await until('all are ended', () => ends(it) === 4)
   })
 
   it('not once the user is to be on again', async () => {
