@@ -7,7 +7,7 @@ import type { Lane } from '../slots.ts'
 import { offByOurSwitch } from '../switches.ts'
 import type { Api, Sent } from './api.ts'
 import { type Answer, type Purpose, wordOf } from './errors.ts'
-import { idFault, isKind, type Kind } from './ids.ts'
+import { isKind, type Kind } from './ids.ts'
 import { pathOf, purposes } from './kinds.ts'
 import type { Ending, Operations } from './operations.ts'
 import { inParallel } from './parallel.ts'
@@ -59,6 +59,8 @@ interface Target {
 /** Every account is a call or two of its own, so that a larger batch would only be answered later. */
 export const BATCH = 20
 const WIDTH = 10
+/** A single suspension is sent unread rather than held back longer. */
+const PATIENCE_MS = 1000
 
 /** Refusals that tell of the state of the account (error codes, read 2026-11): 403 means two things. */
 const STATE_WORDS = new Set(['E0000016', 'E0000038'])
@@ -74,8 +76,14 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
   ): WriteResult => ({ id: target.ref.id, before, outcome, ...(error ? { error } : {}) })
 
   /** Unreadable is no reason to wait, nor to leave the account on: not repeated, and not thrown. */
-  const readNow = async ({ kind, id }: Target, lane: Lane, signal: AbortSignal): Promise<Reading | undefined> =>
-    readOne(api, clock, kind, id, { lane, signal, once: true }).catch(() => undefined)
+  const tryRead = async ({ kind, id }: Target, lane: Lane, signal: AbortSignal): Promise<Reading | BridgeError> => {
+    const patience = lane === 'suspend' ? { patienceMs: PATIENCE_MS } : {}
+    return readOne(api, clock, kind, id, { lane, signal, once: true, ...patience }).catch(asBridgeError)
+  }
+  const readNow = async (target: Target, lane: Lane, signal: AbortSignal): Promise<Reading | undefined> => {
+    const read = await tryRead(target, lane, signal)
+    return read instanceof BridgeError ? undefined : read
+  }
 
   const send = (target: Target, on: boolean, lane: Lane, signal: AbortSignal, stillWanted?: () => Promise<void>) => {
     const lever = levers[target.kind]
@@ -90,8 +98,11 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
       : 'done'
 
   const disableOne = async (target: Target, lane: 'suspend' | 'bulk', signal: AbortSignal): Promise<WriteResult> => {
-    const first = await readNow(target, lane, signal)
-    const before = first?.sighting
+    const first = await tryRead(target, lane, signal)
+    // Many that are written unread would all have to be proven by the log; they can wait for room instead.
+    if (lane === 'bulk' && first instanceof BridgeError && first.code === 'E_DIRECTORY_THROTTLED')
+      return result(target, 'unsent', undefined, first)
+    const before = first instanceof BridgeError ? undefined : first.sighting
     if (before) learn(before)
     const unfit = vet(target.ref)
     if (unfit) return result(target, 'unsent', before, unfit)
@@ -156,7 +167,7 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
     }
     const unique = [...new Map(refs.map((ref) => [ref.id, ref])).values()]
     return inParallel(unique, WIDTH, async (ref) => {
-      const refused = vet(ref) ?? idFault(ref)
+      const refused = vet(ref)
       if (refused || !isKind(ref.kind)) return result({ ref }, 'unsent', undefined, refused)
       try {
         return await run({ ref, id: ref.id, kind: ref.kind })

@@ -27,6 +27,8 @@ export interface CallOptions {
   readonly signal: AbortSignal
   /** Not repeated, whatever becomes of it: there is something better to do than to wait. */
   readonly once?: boolean
+  /** Waits for room in the limits no longer than that. */
+  readonly patienceMs?: number
 }
 
 /** A path of the org with its query, or an opaque link of its own. */
@@ -100,7 +102,8 @@ export function openApi(parts: ApiParts): Api {
     const { method, url, lane, signal, purpose } = request
     const path = url.slice(origin.length)
     if (lane !== 'suspend') await owed.clear(signal)
-    const ticket = await limits.enter(method, path, lane, purpose.what, signal)
+    const { patienceMs } = request
+    const ticket = await limits.enter({ method, path, lane, what: purpose.what, patienceMs }, signal)
     try {
       const leave = await slots.enter(lane, signal)
       try {
@@ -120,7 +123,8 @@ export function openApi(parts: ApiParts): Api {
     } catch (error) {
       throw transportError(error, purpose)
     } finally {
-      ticket.dropped()
+      if (state.sent) ticket.lost()
+      else ticket.dropped()
     }
   }
 

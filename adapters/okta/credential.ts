@@ -148,7 +148,7 @@ function openPrivateKey(parts: CredentialParts, credential: PrivateKey): Credent
       const word = wordOf(body)
       const again = step < MAX_STEPS && moved(word, before)
       if (again) continue
-      const error = signInError(response, word, credential.dpop)
+      const error = signInError(response, word, credential.dpop, time.now())
       return word === undefined ? { refused: error } : { refused: error, word }
     }
   }
@@ -247,10 +247,15 @@ const hints: Readonly<Record<string, string>> = {
   access_denied: 'assign an admin role to the app: docs/adapters/okta.md describes one',
 }
 
-function signInError(response: Response, word: string | undefined, dpop: PrivateKey['dpop']): BridgeError {
+function signInError(
+  response: Response,
+  word: string | undefined,
+  dpop: PrivateKey['dpop'],
+  nowMs: number,
+): BridgeError {
   const { status, headers } = response
   if (status === 429) {
-    const retryAfterMs = retryAfterOf({ headers }, Date.parse(headers.get('date') ?? '') || 0)
+    const retryAfterMs = retryAfterOf({ headers }, nowMs)
     return new BridgeError('E_DIRECTORY_THROTTLED', 'Okta answered 429 to signing in', { retryAfterMs })
   }
   if (status >= 500) return new BridgeError('E_DIRECTORY_DOWN', `Okta answered ${status} to signing in`)

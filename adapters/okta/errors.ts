@@ -34,6 +34,8 @@ export function wordOf(body: unknown): string | undefined {
 }
 
 const MIN_RETRY_MS = 1000
+/** A reset further away is not believed: windows are about a minute. */
+const MAX_RETRY_MS = 300_000
 
 /**
  * How long a 429 asks to wait: `X-Rate-Limit-Reset` less the server's own `Date`, and a second for rounding. A limit of
@@ -44,7 +46,8 @@ export function retryAfterOf({ headers }: Pick<Answer, 'headers'>, nowMs: number
   const reset = Number(headers.get('x-rate-limit-reset') ?? Number.NaN)
   if (!Number.isFinite(reset) || headers.get('x-rate-limit-limit') === '0') return MIN_RETRY_MS
   const date = Date.parse(headers.get('date') ?? '')
-  return Math.max(MIN_RETRY_MS, reset * 1000 - (Number.isNaN(date) ? nowMs : date) + 1000)
+  const waitMs = reset * 1000 - (Number.isNaN(date) ? nowMs : date) + 1000
+  return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, waitMs))
 }
 
 /** Every answer of Okta that is not a success, as one of our failures. */

@@ -6,8 +6,19 @@ import { laterError, retryAfterOf } from './errors.ts'
 /** What a request counts against until its answer tells more. */
 export interface Ticket {
   answered(status: number, headers: Headers): void
+  /** It was sent, and nobody knows what became of it. */
+  lost(): void
   /** It was not sent. */
   dropped(): void
+}
+
+export interface Entry {
+  readonly method: string
+  readonly path: string
+  readonly lane: Lane
+  /** What it is for, to say so when it is turned away. */
+  readonly what: string
+  readonly patienceMs?: number | undefined
 }
 
 interface Bucket {
@@ -30,8 +41,6 @@ interface Bucket {
 
 /** Windows are about a minute, not aligned to the clock (rate limits, read 2026-11). */
 const WINDOW_MS = 60_000
-/** A reset further away is not believed. */
-const MAX_RESET_MS = 5 * 60_000
 /** The share of what is left to us that a lane leaves to those above it. */
 const RESERVED: Readonly<Record<Lane, number>> = { suspend: 0, bulk: 0.05, write: 0.2, read: 0.3, sync: 0.4 }
 /** A request waits this long at most for its turn; past it the caller is told when to come back. */
@@ -80,11 +89,15 @@ export class Limits {
 
   /**
    * Resolves when the request may be sent.
+   * @param patienceMs how long it may wait, where that is less than its lane does
    * @throws BridgeError E_DIRECTORY_THROTTLED when that is too far away, E_ABORTED
    */
-  async enter(method: string, path: string, lane: Lane, what: string, signal: AbortSignal): Promise<Ticket> {
+  async enter(
+    { method, path, lane, what, patienceMs = Number.POSITIVE_INFINITY }: Entry,
+    signal: AbortSignal,
+  ): Promise<Ticket> {
     const bucket = this.#bucket(bucketOf(method, path))
-    const end = this.#clock.mono() + MAX_WAIT_MS[lane]
+    const end = this.#clock.mono() + Math.min(patienceMs, MAX_WAIT_MS[lane])
     for (;;) {
       live(signal)
       const now = this.#clock.mono()
@@ -116,6 +129,7 @@ export class Limits {
     }
     return {
       answered: (status, headers) => over(() => this.#heed(bucket, status, headers)),
+      lost: () => over(() => undefined),
       dropped: () =>
         over(() => {
           bucket.remaining += 1
@@ -151,7 +165,7 @@ export class Limits {
     }
     const limit = number('x-rate-limit-limit')
     const remaining = number('x-rate-limit-remaining')
-    const resetMs = Math.min(MAX_RESET_MS, retryAfterOf({ headers }, this.#clock.now()))
+    const resetMs = retryAfterOf({ headers }, this.#clock.now())
     if (status === 429 && !(limit > 0)) {
       // The concurrency limit answers with zeros, and whatever tells nothing is treated alike.
       this.#crowdedUntil = now + resetMs

@@ -31,7 +31,8 @@ export interface SessionsParts {
 interface Debt {
   readonly bulk: boolean
   attempts: number
-  /** Monotonic. */
+  /** Monotonic, as is `dueAt`. */
+  readonly madeAt: number
   dueAt: number
 }
 
@@ -40,6 +41,8 @@ const RETRY = { baseMs: 1000, ceilingMs: 300_000 }
 /** Forbidden is forbidden for every user: asked again this seldom. */
 const FORBIDDEN_MS = 300_000
 const MAX_OWED = 50_000
+/** Later than that somebody may have unsuspended the user. */
+const FRESH_MS = 60_000
 /** A debt made while waiting for another is looked at after so long. */
 const LOOK_MS = 1000
 /** Suspensions of many have passed when none was sent for so long. */
@@ -57,7 +60,8 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
   let running = false
 
   const attempt = async (id: string, debt: Debt): Promise<void> => {
-    if (debt.attempts > 0 && !(await isStillSuspended(id))) {
+    const isOld = debt.attempts > 0 || clock.mono() - debt.madeAt > FRESH_MS
+    if (isOld && !(await isStillSuspended(id))) {
       settle(id, debt)
       return
     }
@@ -68,13 +72,12 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
       return
     }
     if (closed.aborted) return
-    const wait = backoffMs(debt.attempts, RETRY, random(), sent.error.retryAfterMs)
-    debt.attempts += 1
-    debt.dueAt = clock.mono() + wait
-    const isForbidden = sent.error.code === 'E_DIRECTORY_FORBIDDEN'
-    if (isForbidden) forbiddenUntil = clock.mono() + FORBIDDEN_MS
+    debt.dueAt = clock.mono() + backoffMs(debt.attempts, RETRY, random(), sent.error.retryAfterMs)
     // Waiting for room in the limit is no failure.
     if (sent.outcome === 'unsent' && sent.error.code === 'E_DIRECTORY_THROTTLED') return
+    debt.attempts += 1
+    const isForbidden = sent.error.code === 'E_DIRECTORY_FORBIDDEN'
+    if (isForbidden) forbiddenUntil = clock.mono() + FORBIDDEN_MS
     log.warn({ err: sent.error, principal: id }, 'the sessions of a suspended user were not ended yet')
   }
 
@@ -120,7 +123,8 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
         log.warn({ principal: id }, 'too many sessions are owed: those of this user are not ended')
         return
       }
-      owed.set(id, { bulk, attempts: 0, dueAt: clock.mono() })
+      const now = clock.mono()
+      owed.set(id, { bulk, attempts: 0, madeAt: now, dueAt: now })
       wake()
       if (running) return
       running = true

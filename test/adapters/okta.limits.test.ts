@@ -19,7 +19,8 @@ const answer = (clock: ManualClock, limit: number, remaining: number, resetInMs 
 function bench(share = 0.5) {
   const clock = manualClock()
   const limits = new Limits(clock, share)
-  const enter = (lane: Lane, method = 'GET', path = USER) => limits.enter(method, path, lane, 'reading users', signal)
+  const enter = (lane: Lane, method = 'GET', path = USER) =>
+    limits.enter({ method, path, lane, what: 'reading users' }, signal)
   /** Sends one, which is answered that so many are left. */
   const sent = async (limit: number, remaining: number, lane: Lane = 'suspend') =>
     (await enter(lane)).answered(200, answer(clock, limit, remaining))
@@ -69,10 +70,7 @@ describe('okta rate limits', () => {
   it('stays below its share of a limit in any minute, though more is left for others', async () => {
     const { clock, enter, sent } = bench()
     for (let count = 0; count < 35; count++) await sent(100, 99 - count, 'read')
-    const [tooMany, next] = [enter('write'), enter('read')]
-    // A write is handed back at once, a read is waited for when that is not too long.
-    assert.deepEqual([await fate(tooMany), await fate(next)], ['now', 'later'])
-    assert.equal(await fate(enter('write', 'POST')), 'now')
+    assert.deepEqual([await fate(enter('write')), await fate(enter('read'))], ['now', 'later'])
     assert.equal(await fate(enter('suspend')), 'now')
     await clock.advance(60_000)
     assert.equal(await fate(enter('read')), 'now')
@@ -90,6 +88,25 @@ describe('okta rate limits', () => {
       for (let count = 0; count < most; count++) await sent(100, 99 - count, lane)
       assert.notEqual(await fate(enter(lane)), 'now', `${lane} after ${most}`)
     }
+  })
+
+  it('a write below suspensions never waits, a read waits when it is not long, one without patience does not', async () => {
+    const { clock, limits, enter, sent } = bench()
+    await sent(100, 0)
+    await clock.advance(40_000)
+    assert.deepEqual([await fate(enter('write')), await fate(enter('read'))], ['later', 'waits'])
+    await clock.advance(15_000)
+    const hasty = { method: 'GET', path: USER, lane: 'suspend', what: 'reading users', patienceMs: 1000 } as const
+    assert.deepEqual([await fate(enter('suspend')), await fate(limits.enter(hasty, signal))], ['waits', 'later'])
+  })
+
+  it('what was sent and not answered counts, what was not sent does not', async () => {
+    const { enter, sent } = bench(1)
+    await sent(3, 2)
+    ;(await enter('suspend')).dropped()
+    ;(await enter('suspend')).lost()
+    assert.equal(await fate(enter('suspend')), 'now')
+    assert.notEqual(await fate(enter('suspend')), 'now')
   })
 
   it('what others used counts: nothing is sent into a window that is used up', async () => {
@@ -140,18 +157,11 @@ describe('okta rate limits', () => {
     assert.deepEqual([await fate(read), await fate(elsewhere)], ['now', 'now'])
   })
 
-  it('gives back what was not sent', async () => {
-    const { clock, enter } = bench(1)
-    ;(await enter('suspend')).answered(200, answer(clock, 2, 1))
-    ;(await enter('suspend')).dropped()
-    assert.equal(await fate(enter('suspend')), 'now')
-  })
-
   it('an aborted wait ends', async () => {
     const { clock, limits, enter } = bench()
     ;(await enter('suspend')).answered(200, answer(clock, 10, 0, 20_000))
     const stop = new AbortController()
-    const waiting = limits.enter('GET', USER, 'read', 'reading users', stop.signal)
+    const waiting = limits.enter({ method: 'GET', path: USER, lane: 'read', what: 'reading users' }, stop.signal)
     stop.abort()
     await assert.rejects(waiting, { code: 'E_ABORTED' })
   })

@@ -187,6 +187,21 @@ describe('okta suspends users', () => {
     assert.deepEqual(told((await it.accounts.disable(it.refs, stop.signal))[0]), ['unsent', 'E_ABORTED'])
   })
 
+  it('no room for the reading: a single one is suspended unread, those of many are handed back', async () => {
+    await using it = await org(3, { limits: { perMinute: { user: 2 }, share: 1 } })
+    await it.adapter.lookup(it.refs.slice(0, 1), signal())
+    it.org.throttleNext(1, { match: /^GET \/api\/v1\/users\// })
+    await assert.rejects(it.adapter.lookup(it.refs.slice(0, 1), signal()), { code: 'E_DIRECTORY_THROTTLED' })
+    const [single = unset, ...many] = it.refs
+    const [result] = await it.accounts.disable([single], signal())
+    assert.deepEqual([result?.outcome, result?.before], ['done', undefined])
+    for (const each of await it.accounts.disable(many, signal(), true)) {
+      assert.deepEqual(told(each), ['unsent', 'E_DIRECTORY_THROTTLED'])
+      assert.ok((each.error?.retryAfterMs ?? 0) > 1000)
+    }
+    assert.equal(suspensions(it).length, 1)
+  })
+
   it('names the permission that is missing', async () => {
     await using it = await org(1, { permissions: ['okta.users.read'] })
     const [result] = await it.accounts.disable(it.refs, signal())
