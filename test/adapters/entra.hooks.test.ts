@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
 import { describe, it } from 'node:test'
 import type { Adapter, HookAnswer, HookRequest } from '../../src/core/adapter.ts'
-import { BridgeError } from '../../src/core/errors.ts'
+import { mounted } from './mounted.ts'
 import { type Bench, bench, HOOK_KEY, signal } from './tenant.ts'
 
 const HOOK_AUDIENCE = 'api://idp-bridge-hooks'
@@ -32,40 +31,6 @@ const receive = (adapter: Adapter, sent: HookRequest): Promise<HookAnswer> => {
   return adapter.hooks.receive(sent, signal())
 }
 const targets = (answer: HookAnswer) => answer.hints.map((hint) => hint.principal ?? `group ${hint.group}`)
-
-/** The adapter's hooks on a socket, as the bridge would mount them. */
-async function mounted(adapter: Adapter) {
-  const answers: HookAnswer[] = []
-  const server = createServer(async (incoming, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of incoming) if (Buffer.isBuffer(chunk)) chunks.push(chunk)
-    const url = new URL(incoming.url ?? '/', 'http://local')
-    const headers = Object.fromEntries(
-      Object.entries(incoming.headers).map(([name, value]) => [name, Array.isArray(value) ? value.join() : value]),
-    )
-    const query = Object.fromEntries(url.searchParams)
-    try {
-      const method = incoming.method ?? 'GET'
-      const answer = await receive(adapter, { method, headers, query, body: Buffer.concat(chunks) })
-      answers.push(answer)
-      response.writeHead(answer.status, { ...answer.headers, 'content-type': 'application/json' })
-      response.end(answer.body === undefined ? undefined : JSON.stringify(answer.body))
-    } catch (error) {
-      response.writeHead(error instanceof BridgeError ? error.status : 500).end()
-    }
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  const port = typeof address === 'object' && address ? address.port : 0
-  return {
-    url: `http://127.0.0.1:${port}/hooks/contoso`,
-    answers,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
-}
 
 const bearer = (it: Bench, claims: Record<string, unknown> = {}, version: 'v1' | 'v2' = 'v1') => {
   const token = it.tenant.issueToken({

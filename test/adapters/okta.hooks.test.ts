@@ -9,6 +9,8 @@ import { openHooks } from '../../adapters/okta/hooks.ts'
 import type { HookAnswer, HookRequest, Hooks } from '../../src/core/adapter.ts'
 import { codeOf } from '../../src/core/errors.ts'
 import { SecretRef } from '../../src/lib/secret.ts'
+import { mounted } from './mounted.ts'
+import { bench, HOOK_SECRET } from './org.ts'
 
 const ORG = 'https://contoso.okta.com'
 const SECRET = 'the-secret-of-the-event-hook'
@@ -268,5 +270,83 @@ describe('the verification of an okta event hook', () => {
     const hooks = hooksOf({ secret: SECRET, verify: true })
     for (const challenge of [undefined, '', 'a b', 'a\r\nset-cookie: x', '<script>\u2028', 'x'.repeat(513)])
       await assert.rejects(receive(hooks, get({ [CHALLENGE]: challenge })), { code: 'E_HOOK_BODY' })
+  })
+})
+
+const events = ['user.lifecycle.suspend', 'user.lifecycle.unsuspend', 'application.lifecycle.deactivate'] as const
+
+describe('event hooks of an org, over sockets', () => {
+  it('are verified, deliver, and are harmless when delivered again', async () => {
+    await using it = await bench()
+    await using hook = await mounted(it.adapter)
+    const { org } = it
+    const url = hook.url
+    await assert.rejects(org.registerHook({ url, events, secret: 'another-secret-than-ours' }), /401/)
+    await org.registerHook({ url, events, secret: HOOK_SECRET })
+    assert.deepEqual(
+      hook.answers.map(({ body }) => Object.keys(Object(body))),
+      [['verification']],
+    )
+    const [one] = it.users(1)
+    const [service] = it.apps(1)
+    assert.ok(one && service)
+    org.setEnabled(one.id, false)
+    org.setEnabled(one.id, true)
+    org.setEnabled(service.id, false)
+    const rung = () => new Set(hook.answers.flatMap(targets))
+    const sent = await org.waitForDelivery(({ outcome }) => outcome === 'delivered' && rung().size === 2)
+    assert.equal(sent.status, 200)
+    assert.deepEqual(rung(), new Set([one.id, service.id]))
+    const before = hook.answers.at(-1)
+    org.redeliver(sent.eventId)
+    await org.waitForDelivery(
+      ({ eventId, outcome }) => eventId === sent.eventId && outcome === 'delivered' && hook.answers.at(-1) !== before,
+    )
+    assert.deepEqual(hook.answers.at(-1)?.hints, before?.hints)
+  })
+
+  it('a hook that does not send the secret along with the challenge is verified while that is expected', async () => {
+    await using it = await bench()
+    await using closed = await mounted(it.adapter)
+    await assert.rejects(it.org.registerHook({ url: closed.url, events }), /401/)
+    await using open = await mounted(it.open({ hooks: { eventHook: { secret: HOOK_SECRET, verify: true } } }))
+    await it.org.registerHook({ url: open.url, events })
+    const [one] = it.users(1)
+    assert.ok(one)
+    it.org.setEnabled(one.id, false)
+    const sent = await it.org.waitForDelivery(({ outcome }) => outcome !== 'pending')
+    assert.deepEqual([sent.status, sent.outcome], [401, 'dropped'], 'its deliveries are refused all the same')
+    assert.equal(open.answers.length, 1)
+  })
+
+  it('a hook of another org that knows the secret is refused', async () => {
+    await using it = await bench()
+    await using neighbour = await bench()
+    await using hook = await mounted(it.adapter)
+    await neighbour.org.registerHook({ url: hook.url, events, secret: HOOK_SECRET })
+    const [one] = neighbour.users(1)
+    assert.ok(one)
+    neighbour.org.setEnabled(one.id, false)
+    assert.equal((await neighbour.org.waitForDelivery(({ outcome }) => outcome === 'dropped')).status, 401)
+  })
+
+  it('nothing is asked of anyone before the answer', async () => {
+    await using it = await bench()
+    await using hook = await mounted(it.adapter)
+    await it.org.registerHook({ url: hook.url, events, secret: HOOK_SECRET })
+    const [one] = it.users(1)
+    assert.ok(one)
+    it.org.clearRequests()
+    it.org.setEnabled(one.id, false)
+    await it.org.waitForDelivery(({ outcome }) => outcome === 'delivered')
+    assert.deepEqual(it.org.requests, [])
+    const body = JSON.stringify(envelope([event()], { source: `${it.org.origin}/api/v1/eventHooks/who1` }))
+    const path = new URL(hook.url).pathname
+    const refused = await hook.ask(path, { body, headers: { authorization: 'Bearer guess' } })
+    assert.deepEqual([refused.status, refused.json?.code], [401, 'E_HOOK_UNVERIFIED'])
+    assert.doesNotMatch(refused.text, /guess|secret-of/)
+    const taken = await hook.ask(path, { body, headers: { authorization: HOOK_SECRET } })
+    assert.deepEqual([taken.status, taken.text], [200, ''])
+    assert.deepEqual(it.org.requests, [])
   })
 })

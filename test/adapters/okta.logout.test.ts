@@ -9,6 +9,8 @@ import { BridgeError, codeOf } from '../../src/core/errors.ts'
 import { manualClock } from '../../src/lib/clock.ts'
 import { createKeySource } from '../../src/lib/jwks.ts'
 import { forge, KeyServer, makeKey } from '../unit/issuer.ts'
+import { mounted } from './mounted.ts'
+import { bench } from './org.ts'
 
 const ORG = 'https://contoso.okta.com'
 const CUSTOM = 'https://login.contoso.com'
@@ -249,5 +251,51 @@ describe('universal logout', () => {
       }),
       { numRuns: 200 },
     )
+  })
+})
+
+describe('universal logout of an org, over sockets', () => {
+  const audience = 'https://bridge.contoso.com/hooks/contoso'
+  const settings = { hooks: { universalLogout: { audience, clientIds: [CLIENT] } } }
+  /** The org takes the address it sends to for the audience; behind a proxy that is another. */
+  const claims = { aud: audience }
+
+  it('is taken in both formats, refused from another org, and finds nobody under a strange address', async () => {
+    await using it = await bench({ settings })
+    await using hook = await mounted(it.adapter)
+    const userId = it.org.addUser({ email: 'agent@contoso.example' })
+    const order = { url: hook.url, clientId: CLIENT, userId, claims }
+    for (const format of ['iss_sub', 'email'] as const) {
+      assert.equal(await it.org.sendLogout({ ...order, format }), 204)
+      assert.deepEqual(
+        hook.answers.at(-1)?.hints.map(({ principal }) => principal),
+        [userId],
+      )
+    }
+    assert.equal(await it.org.sendLogout({ ...order, format: 'iss_sub', clientId: '0oa000000000000000X9' }), 403)
+    assert.equal(await it.org.sendLogout({ ...order, format: 'iss_sub', claims: {} }), 401, 'for another endpoint')
+    await using neighbour = await bench({ settings })
+    const stranger = neighbour.org.addUser({ email: 'agent@contoso.example' })
+    assert.equal(await neighbour.org.sendLogout({ ...order, format: 'email', userId: stranger }), 401)
+    it.org.removeUser(userId)
+    assert.equal(await it.org.sendLogout({ ...order, format: 'email', userId: it.org.addUser({}) }), 204)
+    const token = it.org.logoutToken({ url: hook.url, clientId: CLIENT, format: 'email', claims })
+    const body = { sub_id: { format: 'email', email: 'agent" or status eq "ACTIVE' } }
+    const answer = await hook.ask(new URL(hook.url).pathname, { body, headers: { authorization: `Bearer ${token}` } })
+    assert.deepEqual([answer.status, answer.text], [404, ''])
+  })
+
+  it('keys that were rotated are found, keys that cannot be read refuse nothing', async () => {
+    await using it = await bench({ settings })
+    await using hook = await mounted(it.adapter)
+    const userId = it.org.addUser({})
+    const order = { url: hook.url, clientId: CLIENT, userId, claims, format: 'iss_sub' as const }
+    it.org.setJwksDown(true)
+    assert.equal(await it.org.sendLogout(order), 503)
+    it.org.setJwksDown(false)
+    await using again = await mounted(it.open({}))
+    assert.equal(await it.org.sendLogout({ ...order, url: again.url }), 204)
+    it.org.fail(/^GET \/api\/v1\/users/, { status: 500, times: 20 })
+    assert.equal(await it.org.sendLogout({ ...order, url: again.url, format: 'email' }), 503)
   })
 })
