@@ -3,6 +3,12 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { oktaConfig } from '../../adapters/okta/config.ts'
 import { identify, issuersOf } from '../../adapters/okta/tokens.ts'
+import { freshAccount } from '../../src/core/account.ts'
+import type { ScheduledPrincipal } from '../../src/core/store.ts'
+import { createVerifier } from '../../src/engine/verify.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { createKeySource, type KeySource } from '../../src/lib/jwks.ts'
+import { AUDIENCE, bench, type Org, withAgents } from './org.ts'
 
 const ORG = 'https://contoso.okta.com'
 const CUSTOM = 'https://login.contoso.com'
@@ -120,5 +126,104 @@ describe('issuers of an org', () => {
   it('the org server is not one that can be configured', () => {
     for (const server of ['', 'v1', '../oauth2', ORG, 'aus', 'default/../x'])
       assert.throws(() => tokensOf({ audiences: ['api://agents'], authorizationServers: [server] }), server)
+  })
+})
+
+/** The verifier on the adapter of an org; `mapped` says which account is whose. */
+async function verifying(mapped: (it: Org) => Record<string, string>) {
+  const it = await bench({ ...withAgents, settings: { ...withAgents.settings, tokens: { audiences: [AUDIENCE] } } })
+  const rows = Object.entries(mapped(it)).map(
+    ([id, did]): ScheduledPrincipal => ({
+      adapter: 'contoso',
+      id,
+      did,
+      kind: 'user',
+      appId: undefined,
+      scopes: [],
+      mappedAt: 0,
+      shared: false,
+      account: freshAccount,
+      schedule: { nextAt: undefined, lane: 1 },
+    }),
+  )
+  const sources = new Map<string, KeySource>()
+  const verifier = createVerifier({
+    adapters: () => [it.adapter],
+    keys: ({ jwksUri: uri, fetch }) => {
+      const source = sources.get(uri) ?? createKeySource({ uri, fetch, clock: systemClock })
+      sources.set(uri, source)
+      return source
+    },
+    clock: systemClock,
+    store: {
+      principalsById: async (_adapter, ids) => rows.filter(({ id }) => ids.includes(id)),
+      sharersOf: async () => [],
+    },
+  })
+  const verdict = async (token: string) => {
+    const said = await verifier.verify(token)
+    return said.valid ? [said.actor.did, said.actor.principal.id, said.onBehalfOf?.id] : said.codes
+  }
+  return { ...it, verdict, [Symbol.asyncDispose]: () => it[Symbol.asyncDispose]() }
+}
+
+describe('tokens of an org, over sockets', () => {
+  const [APP, USER] = ['did:agentmesh:app', 'did:agentmesh:user']
+
+  it('are the agent’s by the client or the user that is mapped, never by a person who is not', async () => {
+    const ids = { app: '', user: '' }
+    await using it = await verifying((each) => {
+      const [one] = each.apps(1)
+      const [two] = each.users(1)
+      Object.assign(ids, { app: one?.id, user: two?.id })
+      return { [ids.app]: APP, [ids.user]: USER }
+    })
+    const { org, verdict } = it
+    const person = org.addUser({ login: 'joe@contoso.example' })
+    const portal = org.addApp({ applicationType: 'web' })
+    const token = (clientId: string, userId?: string) =>
+      org.issueToken({ server: 'default', clientId, ...(userId === undefined ? {} : { userId }) })
+    assert.deepEqual(await verdict(token(ids.app)), [APP, ids.app, undefined])
+    assert.deepEqual(await verdict(token(ids.app, person)), [APP, ids.app, person])
+    assert.deepEqual(await verdict(token(portal, ids.user)), [USER, ids.user, undefined])
+    assert.deepEqual(await verdict(token(portal, person)), ['R_UNMAPPED'])
+    assert.deepEqual(await verdict(token(ids.app, ids.user)), ['R_AMBIGUOUS'])
+    assert.deepEqual(await verdict(token('not.an.okta.id')), ['R_NOT_AGENT'])
+  })
+
+  it('of the org server, bound ones and those of a neighbour are refused, each for what it is', async () => {
+    const ids = { app: '' }
+    await using it = await verifying((each) => {
+      ids.app = each.apps(1)[0]?.id ?? ''
+      return { [ids.app]: APP }
+    })
+    await using neighbour = await bench()
+    const { org, verdict } = it
+    const mine = { server: 'default', clientId: ids.app }
+    org.clearRequests()
+    assert.deepEqual(await verdict(org.issueToken({ clientId: ids.app })), ['R_OPAQUE'])
+    assert.deepEqual(org.requests, [], 'no key was looked for')
+    assert.deepEqual(await verdict(org.issueToken({ ...mine, jkt: 'thumbprint' })), ['R_CNF'])
+    assert.deepEqual(await verdict(neighbour.org.issueToken(mine)), ['R_ISSUER'])
+    assert.deepEqual(await verdict(neighbour.org.issueToken({ clientId: ids.app })), ['R_ISSUER'])
+    const other = org.addServer({ audience: AUDIENCE })
+    assert.deepEqual(await verdict(org.issueToken({ ...mine, server: other })), ['R_ISSUER'], 'not configured')
+    assert.deepEqual(await verdict(org.issueToken({ ...mine, claims: { aud: 'api://other' } })), ['R_AUDIENCE'])
+    const crossed = org.issueToken({ ...mine, server: other, claims: { iss: `${org.origin}/oauth2/default` } })
+    assert.deepEqual(await verdict(crossed), ['R_KEY'], 'a server signs with its own keys only')
+    const idToken = org.issueToken({ ...mine, claims: { cid: undefined } })
+    assert.deepEqual(await verdict(idToken), ['R_NOT_AGENT'])
+    assert.deepEqual(await verdict(org.issueToken(mine)), [APP, ids.app, undefined])
+  })
+
+  it('are verified with keys that were rotated', async () => {
+    const ids = { app: '' }
+    await using it = await verifying((each) => {
+      ids.app = each.apps(1)[0]?.id ?? ''
+      return { [ids.app]: APP }
+    })
+    it.org.rotateKeys({ server: 'default' })
+    const token = it.org.issueToken({ server: 'default', clientId: ids.app })
+    assert.deepEqual(await it.verdict(token), [APP, ids.app, undefined])
   })
 })
