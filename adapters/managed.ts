@@ -1,5 +1,5 @@
 import type { AdapterBase } from '../src/config/adapter.ts'
-import type { Groups, PrincipalRef } from '../src/core/adapter.ts'
+import type { Adapter, Groups, PrincipalRef } from '../src/core/adapter.ts'
 import { BridgeError } from '../src/core/errors.ts'
 import type { Sighting } from '../src/core/types.ts'
 import type { Clock } from '../src/lib/clock.ts'
@@ -107,4 +107,28 @@ export function openManaged(parts: ManagedParts): Managed {
   }
 
   return { vet, learn, ready }
+}
+
+export interface Reading {
+  readonly changes: Adapter['changes']
+  readonly lookup: Adapter['lookup']
+}
+
+/** Reads that teach `managed` what ids do not tell. */
+export function learning(managed: Managed, { changes, lookup }: Reading, log: Logger): Reading {
+  return {
+    async *changes(since, signal) {
+      for await (const page of changes(since, signal)) {
+        for (const sighting of page.sightings) managed.learn(sighting)
+        yield page
+      }
+    },
+    async lookup(refs, signal) {
+      // Not knowing them stops writes, never reading: a suspension must still be seen.
+      await managed.ready(signal).catch((error) => log.warn({ err: error }, 'manage.groups could not be read'))
+      const sightings = await lookup(refs, signal)
+      for (const sighting of sightings.values()) managed.learn(sighting)
+      return sightings
+    },
+  }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Finding } from '../../src/core/adapter.ts'
-import { BridgeError } from '../../src/core/errors.ts'
+import { Findings } from '../checking.ts'
 import type { EntraConfig } from './config.ts'
 import type { Credential, Self } from './credential.ts'
 import type { Purpose } from './errors.ts'
@@ -14,25 +14,14 @@ export interface CheckParts {
 }
 
 const GRAPH_APP = '00000003-0000-0000-c000-000000000000'
-const MAX_SKEW_MS = 60_000
 const MAX_GROUPS = 50
 const anything = z.object({})
 
 /** Signs in, looks at what the token may do, and reads one of everything that is configured. */
 export async function check({ config, graph, credential }: CheckParts, signal: AbortSignal): Promise<Finding[]> {
-  const findings: Finding[] = []
-  const attempt = async (what: string, run: () => Promise<unknown>) => {
-    try {
-      await run()
-      findings.push({ code: 'ok', level: 'ok', text: what })
-      return true
-    } catch (error) {
-      findings.push(failure(what, error))
-      return false
-    }
-  }
-  if (!(await attempt('sign in to the directory', () => credential.token(signal)))) return findings
-  findings.push(...ofSelf(credential.self(), config))
+  const findings = new Findings()
+  if (!(await findings.attempt('sign in to the directory', () => credential.token(signal)))) return findings.list
+  findings.list.push(...ofSelf(credential.self(), config))
 
   const options = { lane: 'read', signal } as const
   const { kinds } = config.manage
@@ -48,23 +37,13 @@ export async function check({ config, graph, credential }: CheckParts, signal: A
       : []),
   ]
   for (const [path, purpose] of reads)
-    await attempt(purpose.what, () => graph.get(path, anything, { ...options, purpose }))
+    await findings.attempt(purpose.what, () => graph.get(path, anything, { ...options, purpose }))
   for (const id of groupsOf(config).slice(0, MAX_GROUPS)) {
     const purpose = { ...purposes.readGroups, what: `reading the group ${id}` }
-    await attempt(purpose.what, () => graph.get(`/groups/${id}?$select=id`, anything, { ...options, purpose }))
+    await findings.attempt(purpose.what, () => graph.get(`/groups/${id}?$select=id`, anything, { ...options, purpose }))
   }
-  const skew = graph.skewMs()
-  if (skew !== undefined && Math.abs(skew) > MAX_SKEW_MS) {
-    const text = `the clock here is ${Math.round(Math.abs(skew) / 1000)} s ${skew > 0 ? 'behind' : 'ahead of'} the directory's`
-    findings.push({ code: 'clock', level: 'warning', text, mend: 'synchronise the clock of this host (NTP)' })
-  }
-  return findings
-}
-
-function failure(what: string, error: unknown): Finding {
-  if (!(error instanceof BridgeError)) return { code: 'E_BUG', level: 'error', text: `${what}: failed` }
-  const { code, message, hint } = error
-  return { code, level: 'error', text: `${what}: ${message}`, ...(hint === undefined ? {} : { mend: hint }) }
+  findings.clock(graph.skewMs())
+  return findings.list
 }
 
 /** Every application permission that the configuration needs; any one of each list suffices. */

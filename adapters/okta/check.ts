@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Finding } from '../../src/core/adapter.ts'
-import { BridgeError } from '../../src/core/errors.ts'
+import { Findings } from '../checking.ts'
 import type { Api } from './api.ts'
 import type { OktaConfig } from './config.ts'
 import type { Credential } from './credential.ts'
@@ -16,7 +16,6 @@ export interface CheckParts {
   readonly self: Selves
 }
 
-const MAX_SKEW_MS = 60_000
 const MAX_GROUPS = 50
 const anything = z.unknown()
 
@@ -50,42 +49,23 @@ export const scopesOf = (config: OktaConfig): readonly string[] => [
 /** Signs in, compares the scopes granted with those needed, and reads one of everything that is configured. */
 export async function check(parts: CheckParts, signal: AbortSignal): Promise<Finding[]> {
   const { config, api, credential } = parts
-  const findings: Finding[] = []
-  const attempt = async (what: string, run: () => Promise<unknown>) => {
-    try {
-      await run()
-      findings.push({ code: 'ok', level: 'ok', text: what })
-      return true
-    } catch (error) {
-      findings.push(failure(what, error))
-      return false
-    }
-  }
+  const findings = new Findings()
   const url = `${config.orgUrl}/api/v1/logs`
-  if (!(await attempt('sign in to the org', () => credential.sign({ method: 'GET', url }, signal)))) return findings
-  findings.push(...ofScopes(parts), ...ofToken(config))
+  if (!(await findings.attempt('sign in to the org', () => credential.sign({ method: 'GET', url }, signal))))
+    return findings.list
+  findings.list.push(...ofScopes(parts), ...ofToken(config))
   if (config.credential.type === 'apiToken')
-    await attempt('reading the user of the API token', () => parts.self.learn(signal))
+    await findings.attempt('reading the user of the API token', () => parts.self.learn(signal))
 
   const read = (path: string, purpose: Purpose) =>
-    attempt(purpose.what, () => api.get({ path }, anything, { lane: 'read', signal, purpose, once: true }))
+    findings.attempt(purpose.what, () => api.get({ path }, anything, { lane: 'read', signal, purpose, once: true }))
   for (const kind of config.manage.kinds) await read(`${listPathOf(kind)}?limit=1`, readPurpose[kind])
   await read('/api/v1/logs?limit=1', purposes.readLog)
   for (const id of groupsOf(config).slice(0, MAX_GROUPS))
     await read(`/api/v1/groups/${id}/users?limit=1`, { ...purposes.readGroups, what: `reading the group ${id}` })
 
-  const skew = api.time.skewMs()
-  if (skew !== undefined && Math.abs(skew) > MAX_SKEW_MS) {
-    const text = `the clock here is ${Math.round(Math.abs(skew) / 1000)} s ${skew > 0 ? 'behind' : 'ahead of'} the org's`
-    findings.push({ code: 'clock', level: 'warning', text, mend: 'synchronise the clock of this host (NTP)' })
-  }
-  return findings
-}
-
-function failure(what: string, error: unknown): Finding {
-  if (!(error instanceof BridgeError)) return { code: 'E_BUG', level: 'error', text: `${what}: failed` }
-  const { code, message, hint } = error
-  return { code, level: 'error', text: `${what}: ${message}`, ...(hint === undefined ? {} : { mend: hint }) }
+  findings.clock(api.time.skewMs())
+  return findings.list
 }
 
 function ofScopes({ config, credential }: CheckParts): Finding[] {

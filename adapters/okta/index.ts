@@ -1,7 +1,7 @@
 import type { Adapter } from '../../src/core/adapter.ts'
 import { asFetch } from '../../src/lib/fetchshapes.ts'
 import type { AdapterDeps } from '../deps.ts'
-import { openManaged } from '../managed.ts'
+import { learning, openManaged } from '../managed.ts'
 import { Owed } from '../owed.ts'
 import { Slots } from '../slots.ts'
 import { BATCH, openSwitcher } from './accounts.ts'
@@ -92,19 +92,7 @@ export function open(name: string, config: OktaConfig, deps: AdapterDeps): Adapt
     issuers: config.tokens ? issuersOf(config.tokens, orgUrl, keyFetch) : [],
     identify: (claims) => identify(claims, config.tokens?.clients ?? {}),
     vet,
-    async *changes(since, signal) {
-      for await (const page of feed.changes(since, signal)) {
-        for (const sighting of page.sightings) learn(sighting)
-        yield page
-      }
-    },
-    async lookup(refs, signal) {
-      // Not knowing them stops writes, never reading: a suspension must still be seen.
-      await managed.ready(signal).catch((error) => log.warn({ err: error }, 'manage.groups could not be read'))
-      const sightings = await reader.lookup(refs, signal)
-      for (const sighting of sightings.values()) learn(sighting)
-      return sightings
-    },
+    ...learning(managed, { changes: feed.changes, lookup: reader.lookup }, log),
     groups: openGroups(api, 'sync'),
     accounts: {
       disable: switcher.disable,
