@@ -235,6 +235,23 @@ describe('okta suspends users', () => {
     assert.equal(it.adapter.vet({ id: website, kind: 'serviceApp' })?.code, 'E_KIND_REFUSED')
   })
 
+  it('with manage.groups writes only their members, which apps never are', async () => {
+    await using it = await org(2)
+    const [member = unset, stranger = unset] = it.refs
+    const group = it.org.addGroup({ members: [member.id] })
+    const bounded = it.open({ manage: { groups: [group] } })
+    const refs = [member, stranger, ...it.apps(1)]
+    assert.deepEqual((await bounded.accounts?.disable(refs, signal()))?.map(told), [
+      ['done', undefined],
+      ['unsent', 'E_KIND_REFUSED'],
+      ['unsent', 'E_KIND_REFUSED'],
+    ])
+    // Not known whom it may write: nobody is.
+    it.org.fail('/api/v1/groups/', { status: 500, times: always })
+    const blind = it.open({ manage: { groups: [group] } })
+    assert.deepEqual((await blind.accounts?.disable([member], signal()))?.map(told), [['unsent', 'E_DIRECTORY_DOWN']])
+  })
+
   it('never writes its own app under a client id of its own', async () => {
     await using it = await org(0)
     const [app = unset] = it.apps(1)

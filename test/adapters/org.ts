@@ -1,12 +1,10 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { exportJWK, type JWK } from 'jose'
-import { configs, openAdapter } from '../../adapters/index.ts'
+import { configs } from '../../adapters/index.ts'
 import { type OktaOrg, type OktaOrgOptions, type StandardRole, startOktaOrg } from '../../sandbox/okta/index.ts'
 import type { Adapter, PrincipalRef } from '../../src/core/adapter.ts'
-import { type Clock, systemClock } from '../../src/lib/clock.ts'
-import { createKeySource } from '../../src/lib/jwks.ts'
-import { createLogger } from '../../src/lib/log.ts'
-import { createOutbound } from '../../src/lib/outbound.ts'
+import type { Clock } from '../../src/lib/clock.ts'
+import { opening } from './opening.ts'
 import { hasty } from './tenant.ts'
 
 export const HOOK_SECRET = 'the-shared-secret-of-the-event-hook'
@@ -89,10 +87,7 @@ export async function bench(options: OrgOptions = {}): Promise<Org> {
     roles: options.roles ?? ['REPORT_ADMIN'],
     dpopBound,
   })
-  const lines: string[] = []
-  const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } })
-  const outbound = createOutbound({ userAgent: 'idp-bridge/test', clock: systemClock })
-  const opened: Adapter[] = []
+  const adapters = opening(clock)
 
   const open: Org['open'] = (more) => {
     const config = configs.okta.parse({
@@ -104,11 +99,7 @@ export async function bench(options: OrgOptions = {}): Promise<Org> {
       ...settings,
       ...more,
     })
-    const keys = (uri: string, fetch: Parameters<typeof createKeySource>[0]['fetch']) =>
-      createKeySource({ uri, fetch, clock: systemClock })
-    const adapter = openAdapter('contoso', config, { outbound, clock, log, random: () => 0.5, keys })
-    opened.push(adapter)
-    return adapter
+    return adapters.open(config)
   }
   const many = (count: number, kind: string, add: (at: number) => string): PrincipalRef[] =>
     Array.from({ length: count }, (_, at) => ({ id: add(at), kind }))
@@ -121,10 +112,9 @@ export async function bench(options: OrgOptions = {}): Promise<Org> {
     users: (count) => many(count, 'user', (at) => org.addUser({ firstName: 'Agent', lastName: String(at) })),
     apps: (count) => many(count, 'serviceApp', (at) => org.addApp({ label: `app ${at}` })),
     agents: (count) => many(count, 'aiAgent', (at) => org.addAgent({ name: `agent ${at}` })),
-    logged: () => lines.join(''),
+    logged: adapters.logged,
     async [Symbol.asyncDispose]() {
-      for (const adapter of opened) await adapter.close?.()
-      await outbound.close()
+      await adapters[Symbol.asyncDispose]()
       await org.close()
     },
   }

@@ -1,12 +1,10 @@
 import type { EntraConfig } from '../../adapters/entra/config.ts'
-import { configs, openAdapter } from '../../adapters/index.ts'
+import { configs } from '../../adapters/index.ts'
 import { type EntraTenant, type EntraTenantOptions, startEntraTenant } from '../../sandbox/entra/index.ts'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import type { Adapter } from '../../src/core/adapter.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
-import { createKeySource } from '../../src/lib/jwks.ts'
-import { createLogger } from '../../src/lib/log.ts'
-import { createOutbound } from '../../src/lib/outbound.ts'
+import { opening } from './opening.ts'
 
 export const SECRET = 'the-client-secret-of-the-bridge'
 export const HOOK_KEY = 'the-shared-key-of-the-hooks'
@@ -55,10 +53,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const tenant = await startEntraTenant({ throttle: false, ...tenantOptions })
   const bridge = tenant.registerApp({ name: 'bridge', roles: [...roles], secret: SECRET })
   const blueprint = tenant.addBlueprintPrincipal({ displayName: 'blueprint' })
-  const lines: string[] = []
-  const log = createLogger({ level: 'debug', destination: { write: (line) => void lines.push(line) } })
-  const outbound = createOutbound({ userAgent: 'idp-bridge/test', clock: systemClock })
-  const opened: Adapter[] = []
+  const adapters = opening(clock)
 
   const open: Bench['open'] = (more, env = {}) => {
     const config: EntraConfig = configs.entra.parse({
@@ -72,12 +67,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
       ...settings,
       ...more,
     })
-    const random = () => 0.5
-    const keys = (uri: string, fetch: Parameters<typeof createKeySource>[0]['fetch']) =>
-      createKeySource({ uri, fetch, clock: systemClock })
-    const adapter = openAdapter('contoso', config, { outbound, clock, log, random, keys, env })
-    opened.push(adapter)
-    return adapter
+    return adapters.open(config, env)
   }
 
   return {
@@ -86,10 +76,9 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     blueprint,
     adapter: open({}),
     open,
-    logged: () => lines.join(''),
+    logged: adapters.logged,
     async [Symbol.asyncDispose]() {
-      for (const adapter of opened) await adapter.close?.()
-      await outbound.close()
+      await adapters[Symbol.asyncDispose]()
       await tenant.close()
     },
   }
