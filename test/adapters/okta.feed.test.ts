@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { readPlace, writePlace } from '../../adapters/okta/checkpoint.ts'
 import { changeTypesOf } from '../../adapters/okta/events.ts'
 import type { Adapter, Page } from '../../src/core/adapter.ts'
 import { type Clock, manualClock } from '../../src/lib/clock.ts'
@@ -152,6 +153,7 @@ describe('okta change feed', () => {
     const listing = pass(it.adapter)
     await held.reached()
     it.org.setEnabled(user.id, false)
+    await it.clock.advance(30 * MINUTE_MS)
     held.release()
     const first = await listing
     assert.equal(first.sightings.find(({ id }) => id === user.id)?.state, 'enabled')
@@ -262,6 +264,32 @@ describe('okta change feed', () => {
       assert.deepEqual([...new Set([...rung, ...last.touched])].sort(), users.map(({ id }) => id).sort())
     })
   }
+
+  it('what changed while the bridge was away is found by one that comes back with a slow clock', async () => {
+    const clock = manualClock()
+    await using it = await bench({ now: () => clock.now(), clock: off(clock, -15 * MINUTE_MS) })
+    const users = it.users(30)
+    let at = (await pass(it.adapter)).checkpoint
+    for (const { id } of users) {
+      await clock.advance(MINUTE_MS)
+      it.org.setEnabled(id, false)
+    }
+    const back = it.open({})
+    const rung: string[] = []
+    for (let count = 0; count < 2; count++) {
+      const next = await pass(back, at)
+      rung.push(...next.touched)
+      at = next.checkpoint
+    }
+    assert.deepEqual([...new Set(rung)].sort(), users.map(({ id }) => id).sort())
+  })
+
+  it('of more events than a place holds the youngest are remembered', () => {
+    const seen = Array.from({ length: 20_005 }, (_, at) => `m${at}`)
+    const written = writePlace({ v: 1, org: 'https://contoso.okta.com', kinds: ['user'], until: 1, seen })
+    const place = readPlace(written, 'https://contoso.okta.com', ['user'])
+    assert.deepEqual([place.seen.length, place.seen[0], place.seen.at(-1)], [20_000, 'm5', 'm20004'])
+  })
 
   it('a log that refuses is answered by listing everything; one that may not be read is not', async () => {
     await using it = await bench()

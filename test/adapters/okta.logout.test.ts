@@ -8,6 +8,7 @@ import type { HookRequest } from '../../src/core/adapter.ts'
 import { BridgeError, codeOf } from '../../src/core/errors.ts'
 import { manualClock } from '../../src/lib/clock.ts'
 import { createKeySource } from '../../src/lib/jwks.ts'
+import { parseJwt } from '../../src/lib/jwt.ts'
 import { forge, KeyServer, makeKey } from '../unit/issuer.ts'
 import { mounted } from './mounted.ts'
 import { bench } from './org.ts'
@@ -80,6 +81,7 @@ async function rig({ hook = true } = {}) {
     token,
     request,
     receive,
+    logout,
     seconds,
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
@@ -150,6 +152,9 @@ describe('universal logout', () => {
     for (const [what, token] of Object.entries(forged))
       await assert.rejects(r.receive(r.request(subject, token)), unverified, what)
     assert.deepEqual(r.state.asked, [])
+    const other = parseJwt(r.token({}, { typ: 'JWT' }))
+    assert.ok('claims' in other)
+    await assert.rejects(r.logout(other, r.request(subject), AbortSignal.timeout(60_000)), unverified)
     // Told by its type, a token of another kind is a delivery of the event hook with a wrong secret.
     for (const header of [{ typ: 'JWT' }, { typ: undefined }, { typ: 'at+jwt' }])
       await assert.rejects(r.receive(r.request(subject, r.token({}, header))), unverified)
