@@ -67,7 +67,10 @@ function verification(request: HookRequest, config: EventHookConfig): HookAnswer
     throw unverified('nobody is expected to verify an event hook now', 'set hooks.eventHook.verify while verifying it')
   const challenge = request.headers['x-okta-verification-challenge'] ?? ''
   if (!CHALLENGE.test(challenge)) throw new BridgeError('E_HOOK_BODY', 'the request carries no verification challenge')
-  return { status: 200, headers: {}, body: { verification: challenge }, hints: [] }
+  const answer = { status: 200, headers: {}, body: { verification: challenge }, hints: [] }
+  if (isOkta) return answer
+  const text = 'An event hook was verified without its secret. Take hooks.eventHook.verify out again once it is set up.'
+  return { ...answer, alert: { code: 'hook-verified', text } }
 }
 
 function judge(bytes: Uint8Array, origins: readonly string[]): HookAnswer {

@@ -1,21 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
-import type { Adapter, Page } from '../../src/core/adapter.ts'
-import { bench, signal } from './tenant.ts'
+import { pass } from './pass.ts'
+import { bench } from './tenant.ts'
 
-async function pass(adapter: Adapter, since?: string) {
-  const pages: Page[] = []
-  for await (const page of adapter.changes(since, signal())) pages.push(page)
-  const checkpoint = pages.at(-1)?.checkpoint
-  assert.ok(checkpoint)
-  return {
-    checkpoint,
-    sightings: pages.flatMap((page) => page.sightings),
-    touched: pages.flatMap((page) => page.touched),
-    place: JSON.parse(checkpoint),
-  }
-}
 const of = (kinds: string[]) => ({ settings: { manage: { kinds } } })
 
 describe('entra change feed', () => {

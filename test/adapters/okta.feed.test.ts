@@ -3,33 +3,15 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { readPlace, writePlace } from '../../adapters/okta/checkpoint.ts'
 import { changeTypesOf } from '../../adapters/okta/events.ts'
-import type { Adapter, Page } from '../../src/core/adapter.ts'
+import type { Page } from '../../src/core/adapter.ts'
 import { type Clock, manualClock } from '../../src/lib/clock.ts'
-import { bench, type OrgOptions, withAgents } from './org.ts'
+import { bench, timed, withAgents } from './org.ts'
+import { pass } from './pass.ts'
 import { signal } from './tenant.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 
-async function pass(adapter: Adapter, since?: string) {
-  const pages: Page[] = []
-  for await (const page of adapter.changes(since, signal())) pages.push(page)
-  const checkpoint = pages.at(-1)?.checkpoint
-  assert.ok(checkpoint)
-  return {
-    checkpoint,
-    sightings: pages.flatMap((page) => page.sightings),
-    touched: pages.flatMap((page) => page.touched),
-    place: JSON.parse(checkpoint),
-  }
-}
-
-/** An org and an adapter that share a clock which only the test moves. */
-async function timed(options: OrgOptions = {}) {
-  const clock = manualClock()
-  const base = await bench({ now: () => clock.now(), clock, ...options })
-  return { ...base, clock, [Symbol.asyncDispose]: () => base[Symbol.asyncDispose]() }
-}
 /** A clock that is that far off another. */
 const off = (clock: Clock, ms: number): Clock => ({
   now: () => clock.now() + ms,

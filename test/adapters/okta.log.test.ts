@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Adapter, LogEntry } from '../../src/core/adapter.ts'
-import { manualClock } from '../../src/lib/clock.ts'
-import { bench, type OrgOptions, withAgents } from './org.ts'
+import { bench, timed, withAgents } from './org.ts'
 import { signal } from './tenant.ts'
 
 const MINUTE_MS = 60_000
@@ -10,11 +9,6 @@ const DAY_MS = 86_400_000
 const SETTLE_MS = 5 * MINUTE_MS
 const always = { from: 0, to: Number.MAX_SAFE_INTEGER }
 
-async function timed(options: OrgOptions = {}) {
-  const clock = manualClock()
-  const base = await bench({ now: () => clock.now(), clock, ...options })
-  return { ...base, clock, [Symbol.asyncDispose]: () => base[Symbol.asyncDispose]() }
-}
 const read = async (adapter: Adapter, window = always) => {
   const answer = await adapter.accounts?.log?.read(window, signal())
   assert.ok(answer)

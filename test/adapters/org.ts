@@ -3,7 +3,7 @@ import { exportJWK, type JWK } from 'jose'
 import { configs } from '../../adapters/index.ts'
 import { type OktaOrg, type OktaOrgOptions, type StandardRole, startOktaOrg } from '../../sandbox/okta/index.ts'
 import type { Adapter, PrincipalRef } from '../../src/core/adapter.ts'
-import type { Clock } from '../../src/lib/clock.ts'
+import { type Clock, manualClock } from '../../src/lib/clock.ts'
 import { opening } from './opening.ts'
 import { hasty } from './tenant.ts'
 
@@ -118,6 +118,13 @@ export async function bench(options: OrgOptions = {}): Promise<Org> {
       await org.close()
     },
   }
+}
+
+/** An org and an adapter that share a clock which only the test moves. */
+export async function timed(options: OrgOptions = {}) {
+  const clock = manualClock()
+  const base = await bench({ now: () => clock.now(), clock, ...options })
+  return { ...base, clock, [Symbol.asyncDispose]: () => base[Symbol.asyncDispose]() }
 }
 
 /** What AI agents take: beta scopes, and a super administrator (facts of the agent API). */
