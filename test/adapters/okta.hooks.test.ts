@@ -275,10 +275,13 @@ describe('the verification of an okta event hook', () => {
 })
 
 const events = ['user.lifecycle.suspend', 'user.lifecycle.unsuspend', 'application.lifecycle.deactivate'] as const
+/** A loaded machine may take longer than the org waits. */
+const patient = { hookTimeoutMs: 20_000 }
+const WAIT_MS = 30_000
 
 describe('event hooks of an org, over sockets', () => {
   it('are verified, deliver, and are harmless when delivered again', async () => {
-    await using it = await bench()
+    await using it = await bench(patient)
     await using hook = await mounted(it.adapter)
     const { org } = it
     const url = hook.url
@@ -295,19 +298,19 @@ describe('event hooks of an org, over sockets', () => {
     org.setEnabled(one.id, true)
     org.setEnabled(service.id, false)
     const rung = () => new Set(hook.answers.flatMap(targets))
-    const sent = await org.waitForDelivery(({ outcome }) => outcome === 'delivered' && rung().size === 2)
+    const sent = await org.waitForDelivery(({ outcome }) => outcome === 'delivered' && rung().size === 2, WAIT_MS)
     assert.equal(sent.status, 200)
     assert.deepEqual(rung(), new Set([one.id, service.id]))
-    const before = hook.answers.at(-1)
+    const delivered = () =>
+      org.deliveries.filter(({ eventId, outcome }) => eventId === sent.eventId && outcome === 'delivered').length
     org.redeliver(sent.eventId)
-    await org.waitForDelivery(
-      ({ eventId, outcome }) => eventId === sent.eventId && outcome === 'delivered' && hook.answers.at(-1) !== before,
-    )
-    assert.deepEqual(hook.answers.at(-1)?.hints, before?.hints)
+    await org.waitForDelivery(() => delivered() === 2, WAIT_MS)
+    const said = hook.answers.map(({ hints }) => JSON.stringify(hints))
+    assert.ok(new Set(said).size < said.length, 'the same hints with the same keys')
   })
 
   it('a hook that does not send the secret along with the challenge is verified while that is expected', async () => {
-    await using it = await bench()
+    await using it = await bench(patient)
     await using closed = await mounted(it.adapter)
     await assert.rejects(it.org.registerHook({ url: closed.url, events }), /401/)
     await using open = await mounted(it.open({ hooks: { eventHook: { secret: HOOK_SECRET, verify: true } } }))
@@ -315,31 +318,31 @@ describe('event hooks of an org, over sockets', () => {
     const [one] = it.users(1)
     assert.ok(one)
     it.org.setEnabled(one.id, false)
-    const sent = await it.org.waitForDelivery(({ outcome }) => outcome !== 'pending')
+    const sent = await it.org.waitForDelivery(({ outcome }) => outcome !== 'pending', WAIT_MS)
     assert.deepEqual([sent.status, sent.outcome], [401, 'dropped'], 'its deliveries are refused all the same')
     assert.equal(open.answers.length, 1)
   })
 
   it('a hook of another org that knows the secret is refused', async () => {
-    await using it = await bench()
-    await using neighbour = await bench()
+    await using it = await bench(patient)
+    await using neighbour = await bench(patient)
     await using hook = await mounted(it.adapter)
     await neighbour.org.registerHook({ url: hook.url, events, secret: HOOK_SECRET })
     const [one] = neighbour.users(1)
     assert.ok(one)
     neighbour.org.setEnabled(one.id, false)
-    assert.equal((await neighbour.org.waitForDelivery(({ outcome }) => outcome === 'dropped')).status, 401)
+    assert.equal((await neighbour.org.waitForDelivery(({ outcome }) => outcome === 'dropped', WAIT_MS)).status, 401)
   })
 
   it('nothing is asked of anyone before the answer', async () => {
-    await using it = await bench()
+    await using it = await bench(patient)
     await using hook = await mounted(it.adapter)
     await it.org.registerHook({ url: hook.url, events, secret: HOOK_SECRET })
     const [one] = it.users(1)
     assert.ok(one)
     it.org.clearRequests()
     it.org.setEnabled(one.id, false)
-    await it.org.waitForDelivery(({ outcome }) => outcome === 'delivered')
+    await it.org.waitForDelivery(({ outcome }) => outcome === 'delivered', WAIT_MS)
     assert.deepEqual(it.org.requests, [])
     const body = JSON.stringify(envelope([event()], { source: `${it.org.origin}/api/v1/eventHooks/who1` }))
     const path = new URL(hook.url).pathname
