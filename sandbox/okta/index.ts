@@ -80,6 +80,12 @@ export interface OktaOrgOptions {
  * Starts a local Okta org on plain HTTP: the management API, the AI agent API, the org's own and custom authorization
  * servers, event hooks and Universal Logout, and the control API under `/_sandbox` (see control.ts). It refuses what the
  * real one refuses.
+ *
+ * Laxer than the real one: event hooks may be plain HTTP, on loopback. Not here: calls that neither the bridge nor its
+ * set-up make (users and groups are made by the methods of `OktaOrg`), group rules, the Principal Rate Limits API, shared
+ * signals, token exchange for AI agents, a custom domain, event hook filters. Not documented by the vendor, and chosen as
+ * the harsher of what is likely: what a log cursor out of date gets, that the System Log needs a standard role, that a
+ * refused suspension is logged as a failure, and how each operation on an AI agent fails.
  */
 export async function startOktaOrg(options: OktaOrgOptions = {}): Promise<OktaOrg> {
   const server = createServer()

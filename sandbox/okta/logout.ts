@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { attempt } from '../webhook.ts'
 import { notFound, Refusal } from './errors.ts'
-import { clearSessions } from './users.ts'
+import { clearSessions, userTarget } from './users.ts'
 import { type Call, type LinkedAnswer, noContent, originOf } from './wire.ts'
 import type { World } from './world.ts'
 
@@ -81,6 +81,7 @@ export async function revokeEverywhere(world: World, call: Call): Promise<Linked
     .find((each) => each.id === id || (sub_id.format === 'email' && each.profile.email === id))
   if (user === undefined) throw notFound(id, 'User')
   clearSessions(world, user.id, true, originOf(call))
+  world.log.write({ eventType: 'user.authentication.universal_logout', targets: [userTarget(user)] }, originOf(call))
   for (const target of world.logoutTargets) {
     // An app that does not answer is its own business.
     void sendLogout(world, { ...target, userId: user.id }, world.hooks.closed)

@@ -55,7 +55,8 @@ async function answered(world: World, incoming: Incoming, response: ServerRespon
   const leave = world.limiter.enter(principal)
   try {
     if (fault !== undefined && 'mode' in fault && fault.mode === 'wait') await fault.until
-    if (world.switches.latencyMs > 0) await delay(world.switches.latencyMs, undefined, { ref: false })
+    const { latencyMs } = world.switches
+    if (leave !== undefined && latencyMs > 0) await delay(latencyMs, undefined, { ref: false })
     const quota = world.limiter.take(target, principal)
     const headers = leave === undefined ? world.limiter.concurrencyHeaders() : (quota?.headers ?? {})
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)

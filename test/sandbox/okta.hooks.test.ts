@@ -84,7 +84,7 @@ describe('registering an event hook', () => {
   })
 
   it('fails where the challenge does, after one more try', async () => {
-    await using it = await withAdmin({ hookTimeoutMs: 200 })
+    await using it = await withAdmin()
     let seen = 0
     const server = createServer((_request, response) => {
       seen += 1
@@ -229,6 +229,23 @@ describe('deliveries of an event hook', () => {
     for (let each = 0; each < 4; each++) it.org.act(it.org.addUser(), 'suspend')
     await it.org.waitForDelivery(({ outcome }) => outcome === 'delivered')
     assert.equal(it.org.deliveries.flatMap(({ uuids }) => uuids).length, 2)
+  })
+
+  it('begin a while after the hook was made, and end with it', async () => {
+    let now = Date.now()
+    await using it = await withAdmin({ hookDelayMs: 60_000, now: () => now })
+    await using receiver = await endpoint()
+    const made = await it.admin.post(hooks, registration(receiver.url))
+    await it.admin.post(`${hooks}/${text(at(made.body, 'id'))}/lifecycle/verify`)
+    it.org.act(it.org.addUser(), 'suspend')
+    now += 60_001
+    const user = it.org.addUser()
+    it.org.act(user, 'suspend')
+    const delivery = await it.org.waitForDelivery(({ outcome }) => outcome === 'delivered')
+    assert.equal(delivery.uuids.length, 1)
+    it.org.unregisterHook(delivery.hookId)
+    it.org.act(user, 'unsuspend')
+    assert.equal(it.org.deliveries.length, 1)
   })
 })
 

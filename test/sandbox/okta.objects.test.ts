@@ -63,6 +63,21 @@ describe('groups', () => {
     assert.deepEqual(refusal(await it.admin.call('PUT', `/api/v1/groups/${group}/users/none`)), [404, 'E0000007'])
   })
 
+  it('keep their id when they are renamed, and are gone when they are deleted', async () => {
+    await using it = await withAdmin()
+    const group = it.org.addGroup({ name: 'before', members: [it.org.addUser()] })
+    it.org.renameGroup(group, 'after')
+    assert.equal(at((await it.admin.get(`/api/v1/groups/${group}`)).body, 'profile', 'name'), 'after')
+    it.org.removeGroup(group)
+    for (const path of [`/api/v1/groups/${group}`, `/api/v1/groups/${group}/users`]) {
+      assert.deepEqual(refusal(await it.admin.get(path)), [404, 'E0000007'])
+    }
+    assert.deepEqual(
+      it.org.log.map(({ eventType }) => eventType),
+      ['group.profile.update', 'group.lifecycle.delete'],
+    )
+  })
+
   it('are searched and filtered by what each lets one ask', async () => {
     await using it = await withAdmin()
     const group = it.org.addGroup({ name: 'agents-finance' })

@@ -187,6 +187,15 @@ describe('users by id and in lists', () => {
     assert.deepEqual(refusal(await it.admin.post(life(id, 'unsuspend'))).slice(0, 2), [400, 'E0000001'])
   })
 
+  it('change their profile without a change of status', async () => {
+    await using it = await withAdmin()
+    const id = it.org.addUser()
+    it.org.updateProfile(id, { department: 'Agents' }, { by: 'system' })
+    const { body } = await it.admin.get(`/api/v1/users/${id}`)
+    assert.deepEqual([at(body, 'profile', 'department'), at(body, 'status')], ['Agents', 'ACTIVE'])
+    assert.equal(it.org.log.at(-1)?.eventType, 'user.account.update_profile')
+  })
+
   it('are deactivated by the first deletion and gone after the second', async () => {
     await using it = await withAdmin()
     const id = it.org.addUser()

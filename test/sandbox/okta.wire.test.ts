@@ -92,6 +92,17 @@ describe('rate limits', () => {
     assert.ok(it.org.log.some(({ eventType }) => eventType === 'core.concurrency.org.limit.violation'))
   })
 
+  it('on concurrency are met sooner the longer each answer takes', async () => {
+    await using it = await withAdmin({ limits: { concurrency: 6 } })
+    it.org.setLatency(600_000)
+    const given = Promise.allSettled([1, 2, 3].map((each) => it.admin.get(`/api/v1/groups?limit=${each}`)))
+    for (const each of [1, 2, 3]) await it.org.waitForRequest(({ path }) => path.endsWith(`limit=${each}`), 60_000)
+    // Refused at once, whatever the others take.
+    assert.deepEqual(refusal(await it.admin.get('/api/v1/groups')), [429, 'E0000047'])
+    await it.org.goAway()
+    assert.ok((await given).every(({ status }) => status === 'rejected'))
+  })
+
   it('can be ordered by a test', async () => {
     await using it = await withAdmin()
     it.org.throttleNext(1)
