@@ -1,56 +1,92 @@
 import type { Command } from 'commander'
 import type { Io } from '../../src/cli/io.ts'
 
-/** What a person can do to an object of the local tenant. */
-const flips: Readonly<Record<string, string>> = {
-  disable: 'disable an account, as an administrator does',
-  enable: 'enable an account',
-  'disable-by-microsoft': 'switch an account off with the switch only the vendor has',
-  'enable-by-microsoft': 'take that back',
-  remove: 'delete an object (it can be restored)',
-  restore: 'restore a deleted object',
+interface Directory {
+  readonly name: string
+  readonly text: string
+  readonly port: number
+  /** Of the control API: what a list shows. */
+  readonly list: string
+  /** What a person can do to an account. */
+  readonly flips: Readonly<Record<string, string>>
 }
 
-const act = () => import('./entra.ts')
+const directories: readonly Directory[] = [
+  {
+    name: 'entra',
+    text: 'the running local Entra tenant',
+    port: 8490,
+    list: 'agentIdentities',
+    flips: {
+      disable: 'disable an account, as an administrator does',
+      enable: 'enable an account',
+      'disable-by-microsoft': 'switch an account off with the switch only the vendor has',
+      'enable-by-microsoft': 'take that back',
+      remove: 'delete an object (it can be restored)',
+      restore: 'restore a deleted object',
+    },
+  },
+  {
+    name: 'okta',
+    text: 'the running local Okta org',
+    port: 8491,
+    list: 'objects',
+    flips: {
+      disable: 'suspend a user, or deactivate an app or an AI agent, as an administrator does',
+      enable: 'take that back',
+      'lock-out': 'lock a user out, as too many failed sign-ins do',
+      unlock: 'unlock a user',
+      remove: 'delete an account for good',
+    },
+  },
+]
 
-/** `idp-bridge sandbox …`: local tenants for trying the bridge out. */
+const act = () => import('./local.ts')
+
+/** `idp-bridge sandbox …`: local directories for trying the bridge out. */
 export const sandboxCommands = (program: Command, io: Io): void => {
   const local = program
     .command('sandbox')
-    .description('start a local Entra tenant and the daemon on it, on loopback, and print a tour')
+    .description('start a local Entra tenant, a local Okta org and the daemon on them, on loopback, and print a tour')
     .option('-p, --port <port>', 'port of the daemon', '8480')
     .option('--entra-port <port>', 'port of the tenant', '8490')
+    .option('--okta-port <port>', 'port of the org', '8491')
     .option('--log <level>', 'log level of the daemon', 'warn')
     .action(async (options) => (await import('./start.ts')).sandbox(io, options))
+  for (const directory of directories) commandsOf(local, io, directory)
+}
 
-  const entra = local.command('entra').description('look at and change the running local tenant')
-  const url = ['--url <url>', 'where the tenant listens', 'http://127.0.0.1:8490'] as const
-  entra
+const commandsOf = (local: Command, io: Io, { flips, list, name, port, text }: Directory): void => {
+  const directory = local.command(name).description(`look at and change ${text}`)
+  const url = ['--url <url>', 'where it listens', `http://127.0.0.1:${port}`] as const
+  directory
     .command('list')
-    .description('agent identities and whether they are enabled')
+    .description('accounts and whether they are enabled')
     .option(...url)
     .option('--json', 'machine-readable output')
-    .action(async (options) => (await act()).list(io, options))
-  entra
+    .action(async (options) => (await act()).list(io, { ...options, directory: name }, list))
+  directory
     .command('show <id>')
-    .description('one object as it really is')
+    .description('one account as it really is')
     .option(...url)
-    .action(async (id, options) => (await act()).show(io, id, options))
-  for (const [name, text] of Object.entries(flips)) {
-    entra
-      .command(`${name} <id>`)
-      .description(text)
+    .action(async (id, options) => (await act()).show(io, id, { ...options, directory: name }))
+  for (const [flip, does] of Object.entries(flips)) {
+    directory
+      .command(`${flip} <id>`)
+      .description(does)
       .option(...url)
-      .action(async (id, options) => (await act()).flip(io, name, id, options))
+      .action(async (id, options) => (await act()).flip(io, flip, id, { ...options, directory: name }))
   }
-  for (const [name, text] of [
+  for (const [move, does] of [
     ['join', 'add a member to a group'],
     ['leave', 'remove a member from a group'],
   ] as const) {
-    entra
-      .command(`${name} <group> <id>`)
-      .description(text)
+    directory
+      .command(`${move} <group> <id>`)
+      .description(does)
       .option(...url)
-      .action(async (group, id, options) => (await act()).membership(io, name, group, id, options))
+      .action(async (group, id, options) =>
+        (await act()).membership(io, move, group, id, { ...options, directory: name }),
+      )
   }
 }

@@ -1,11 +1,11 @@
 import { type Io, paint } from '../../src/cli/io.ts'
-import type { Contoso } from '../entra/seed.ts'
-import type { Tokens } from './start.ts'
+import type { Company, Tokens } from './settings.ts'
 
 export interface TourInput {
   readonly bridge: string
   readonly entra: string
-  readonly contoso: Contoso
+  readonly okta: string
+  readonly company: Company
   readonly tokens: Tokens
   readonly store: string
   /** File of the key that signs. */
@@ -13,7 +13,7 @@ export interface TourInput {
 }
 
 /** The short tour that `npm start` prints: commands to paste into another terminal, in order. */
-export const tour = (io: Io, { bridge, entra, contoso, tokens, store, key }: TourInput): string => {
+export const tour = (io: Io, { bridge, company, entra, key, okta, store, tokens }: TourInput): string => {
   const { bold, dim, green } = paint(io)
   const analyst = 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607'
   const post = (token: string, path: string, body: object) =>
@@ -23,13 +23,16 @@ export const tour = (io: Io, { bridge, entra, contoso, tokens, store, key }: Tou
   /** Runs the command, shows its answer and keeps one member of it in a shell variable. */
   const keep = (name: string, command: string, member: string) =>
     `  ${name}=$(${command.trim()} | tee /dev/stderr | sed 's/.*"${member}":"\\([^"]*\\)".*/\\1/')`
-  const local = (words: string) =>
+  const inEntra = (words: string) =>
     `  npm run -s idp-bridge -- sandbox entra ${words}${entra.endsWith(':8490') ? '' : ` --url ${entra}`}`
+  const inOkta = (words: string) =>
+    `  npm run -s idp-bridge -- sandbox okta ${words}${okta.endsWith(':8491') ? '' : ` --url ${okta}`}`
   return [
     '',
-    bold('agentmesh-idp-bridge is running against a local Entra tenant'),
+    bold('agentmesh-idp-bridge is running against a local Entra tenant and a local Okta org'),
     `  bridge   ${green(bridge)}   API docs: ${bridge}/docs`,
-    `  tenant   ${green(entra)}`,
+    `  Entra    ${green(entra)}`,
+    `  Okta     ${green(okta)}`,
     dim('  4 agents are registered; everything is on loopback and gone when you stop it (Ctrl-C).'),
     '',
     bold('1. May this agent act?') +
@@ -42,7 +45,8 @@ export const tour = (io: Io, { bridge, entra, contoso, tokens, store, key }: Tou
     bold('3. A runtime fires its kill switch') +
       dim('   (repeat step 1: denied at once; the child agent is stopped too)'),
     keep('HOLD', post(tokens.runtime, '/v1/kill', { agentId: analyst, reason: 'policy violation' }), 'holdId'),
-    local('list'),
+    inEntra('list'),
+    inOkta('list'),
     dim('  its receipt: every account, runtime and descendant, signed, and checked without asking the bridge'),
     `${get(tokens.alice, `/v1/agents/${analyst}/receipts/$HOLD`, '-s')} | npm run -s idp-bridge -- receipt verify - --key ${key}`,
     '',
@@ -56,14 +60,18 @@ export const tour = (io: Io, { bridge, entra, contoso, tokens, store, key }: Tou
     post(tokens.bob, '/v1/releases/$RELEASE/approve', {}),
     '',
     bold('5. An administrator disables an account in Entra') + dim('   (the agent stops in every runtime)'),
-    local(`disable ${contoso.agents.scout}`),
+    inEntra(`disable ${company.entra.agents.scout}`),
     post(tokens.gateway, '/v1/decisions', { did: 'did:mesh:34872769aa0c4d5e8f90123456789abc' }),
     '',
-    bold('6. An agent leaves a group') + dim('   (the capability it gave is gone; the manual one stays)'),
-    local(`leave ${contoso.groups.customerData} ${contoso.agents.analyst}`),
+    bold('6. Another suspends a user in Okta') + dim('   (the same agent is switched off in Entra, too)'),
+    inOkta(`disable ${company.okta.agents.reconciler}`),
+    inEntra('list'),
+    '',
+    bold('7. An agent leaves a group') + dim('   (the capability it gave is gone; the manual one stays)'),
+    inEntra(`leave ${company.entra.groups.customerData} ${company.entra.agents.analyst}`),
     get(tokens.alice, `/v1/agents/${analyst}`),
     '',
-    bold('7. Read the audit chain and check it'),
+    bold('8. Read the audit chain and check it'),
     get(tokens.alice, '/v1/audit?limit=5'),
     `  npm run -s idp-bridge -- audit verify --store ${store}`,
     '',

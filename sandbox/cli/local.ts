@@ -4,8 +4,10 @@ import { BridgeError } from '../../src/core/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createOutbound } from '../../src/lib/outbound.ts'
 
-interface Where {
+/** Which running local directory, and how the command line calls it. */
+export interface Where {
   readonly url: string
+  readonly directory: string
 }
 
 const call = async (where: Where, method: string, path: string, body?: unknown): Promise<unknown> => {
@@ -20,12 +22,12 @@ const call = async (where: Where, method: string, path: string, body?: unknown):
     })
     const text = await response.text()
     if (response.ok) return text === '' ? undefined : JSON.parse(text)
-    throw new BridgeError('E_USAGE', `The local tenant says no: ${text.slice(0, 300)}`, {
-      hint: 'See: sandbox entra list',
+    throw new BridgeError('E_USAGE', `The local ${where.directory} directory says no: ${text.slice(0, 300)}`, {
+      hint: `See: sandbox ${where.directory} list`,
     })
   } catch (error) {
     if (!(error instanceof BridgeError) || error.code !== 'E_OUTBOUND_NETWORK') throw error
-    throw new BridgeError('E_UNREACHABLE', `No local tenant listens at ${where.url}.`, {
+    throw new BridgeError('E_UNREACHABLE', `No local ${where.directory} directory listens at ${where.url}.`, {
       cause: error,
       hint: 'Start one with: npm start',
     })
@@ -37,18 +39,23 @@ const call = async (where: Where, method: string, path: string, body?: unknown):
 interface Row {
   readonly id: string
   readonly enabled: boolean
-  readonly properties: { readonly displayName?: string }
+  readonly label?: string
+  readonly properties?: { readonly displayName?: string }
+  /** Where there is more to say than on or off. */
+  readonly status?: string
 }
 
 const isRow = (value: unknown): value is Row =>
-  typeof value === 'object' && value !== null && 'id' in value && 'enabled' in value && 'properties' in value
+  typeof value === 'object' && value !== null && 'id' in value && 'enabled' in value
 
-export const list = async (io: Io, options: Where & { readonly json?: boolean }): Promise<void> => {
-  const rows = await call(options, 'GET', 'agentIdentities')
+export const list = async (io: Io, options: Where & { readonly json?: boolean }, path: string): Promise<void> => {
+  const rows = await call(options, 'GET', path)
   if (options.json || !Array.isArray(rows)) return io.out(JSON.stringify(rows, null, 2))
   const { green, red } = paint(io)
   for (const row of rows.filter(isRow)) {
-    io.out(`${row.id}  ${row.enabled ? green('enabled ') : red('disabled')}  ${row.properties.displayName ?? ''}`)
+    const { id, enabled, label = row.properties?.displayName ?? '', status } = row
+    const state = enabled ? green('enabled ') : red('disabled')
+    io.out(`${id}  ${state}  ${label}${status === undefined ? '' : `  ${status}`}`)
   }
 }
 

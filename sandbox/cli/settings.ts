@@ -1,0 +1,104 @@
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import type { Contoso as EntraContoso } from '../entra/seed.ts'
+import type { Contoso as OktaContoso } from '../okta/seed.ts'
+
+/** The people and programs of the tour; each gets a token of its own at every start. */
+export const people = { alice: 'operator', bob: 'operator', runtime: 'runtime', gateway: 'gateway' } as const
+export type Person = keyof typeof people
+export type Tokens = Readonly<Record<Person, string>>
+
+export interface Company {
+  readonly entra: EntraContoso
+  readonly okta: OktaContoso
+}
+
+export interface SettingsInput {
+  readonly folder: string
+  readonly port: number
+  readonly entra: { readonly origin: string; readonly tenantId: string }
+  readonly okta: { readonly origin: string; readonly key: string; readonly keyId: string }
+  readonly company: Company
+  readonly tokens: Tokens
+  /** What Event Grid and the event hook carry. */
+  readonly hookKey: string
+}
+
+/** The configuration of the daemon that `npm start` runs. */
+export const settingsOf = ({ company, entra, folder, hookKey, okta, port, tokens }: SettingsInput) => ({
+  version: 1,
+  server: { host: '127.0.0.1', port },
+  store: { url: `sqlite:${join(folder, 'bridge.db')}` },
+  auth: {
+    clients: (Object.keys(people) as Person[]).map((name) => ({
+      name,
+      role: people[name],
+      tokenSha256: createHash('sha256').update(tokens[name]).digest('hex'),
+    })),
+  },
+  policy: { confirmReleaseAfter: '2s' },
+  signing: { keys: [{ file: join(folder, 'ed25519.pem') }] },
+  adapters: {
+    contoso: {
+      kind: 'entra',
+      tenantId: entra.tenantId,
+      endpoints: { graph: entra.origin, authority: entra.origin },
+      credential: { type: 'clientSecret', clientId: company.entra.bridge.appId, secret: company.entra.bridge.secret },
+      settle: '2s',
+      tokens: { audiences: ['api://agents'] },
+      groups: {
+        [company.entra.groups.customerData]: ['read:customer-data', 'read:reports'],
+        [company.entra.groups.finance]: ['read:ledger'],
+      },
+      sync: { accounts: '*/2 * * * * *', groups: '*/5 * * * * *' },
+      hooks: { eventGrid: { auth: 'key', key: hookKey } },
+    },
+    'contoso-okta': {
+      kind: 'okta',
+      orgUrl: okta.origin,
+      credential: { type: 'privateKey', clientId: company.okta.bridge, key: okta.key, keyId: okta.keyId },
+      settle: '2s',
+      tokens: { audiences: ['api://agents'], authorizationServers: [company.okta.server] },
+      groups: { [company.okta.groups.finance]: ['approve:payments'] },
+      sync: { accounts: '*/2 * * * * *', groups: '*/5 * * * * *' },
+      hooks: { eventHook: { secret: hookKey } },
+    },
+  },
+})
+
+/** The agents as they are registered. Some have an account in both directories. */
+export const agentsOf = ({ entra, okta }: Company) => {
+  const identity = (id: string) => ({ adapter: 'contoso', id, kind: 'agentIdentity', appId: id })
+  const user = (id: string) => ({ adapter: 'contoso-okta', id, kind: 'user' })
+  return [
+    {
+      did: 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607',
+      name: 'data-analyst-agent',
+      sponsor: { email: 'alice@contoso.onmicrosoft.com', objectId: entra.sponsors.alice },
+      blueprint: 'Data Analyst Agent',
+      capabilities: ['write:notes'],
+      principals: [
+        identity(entra.agents.analyst),
+        { adapter: 'contoso', id: entra.agentUser, kind: 'agentUser', appId: entra.agents.analyst },
+        user(okta.agents.analyst),
+        { adapter: 'contoso-okta', id: okta.analystApp, kind: 'serviceApp' },
+      ],
+    },
+    {
+      did: 'did:agentmesh:report-writer:0b1c2d3e4f506172',
+      name: 'report-writer-agent',
+      parentDid: 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607',
+      principals: [identity(entra.agents.reporter), user(okta.agents.reporter)],
+    },
+    {
+      did: 'did:agentmesh:payment-reconciler',
+      name: 'payment-reconciler-agent',
+      principals: [identity(entra.agents.reconciler), user(okta.agents.reconciler)],
+    },
+    {
+      did: 'did:mesh:34872769aa0c4d5e8f90123456789abc',
+      name: 'market-scout-agent',
+      principals: [identity(entra.agents.scout)],
+    },
+  ]
+}
