@@ -1,7 +1,8 @@
 import { startEntra } from './entra.ts'
+import { startOkta } from './okta.ts'
 import type { Opened, Tenancy } from './tenancy.ts'
 
-export const adapters = ['contoso', 'fabrikam'] as const
+export const adapters = ['contoso', 'fabrikam', 'acme'] as const
 export type AdapterName = (typeof adapters)[number]
 export const isAdapter = (name: string): name is AdapterName => adapters.some((one) => one === name)
 
@@ -22,6 +23,7 @@ export type Tenancies = Readonly<Record<AdapterName, Tenancy>>
 export const startTenancies = async (random: () => number, seed: number): Promise<Tenancies> => ({
   contoso: await startEntra({ random, seed, hidesAgents: false, hasUsers: true }),
   fabrikam: await startEntra({ random, seed: seed + 1, hidesAgents: true, hasUsers: false }),
+  acme: await startOkta({ seed: seed + 2 }),
 })
 
 /** With accounts in every directory. */

@@ -1,5 +1,5 @@
 /**
- * `npm run chaos -- --minutes 2 --seed 7`: two local tenants, the real daemon as a child, and a random schedule of changes,
+ * `npm run chaos -- --minutes 2 --seed 7`: two local Entra tenants and an Okta org, the real daemon as a child, and a random schedule of changes,
  * faults and SIGKILLs, then every invariant at rest. The seed repeats the plan, not how the operating system interleaves it.
  */
 import { randomInt } from 'node:crypto'
