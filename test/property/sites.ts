@@ -1,5 +1,8 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { startEntraTenant } from '../../sandbox/entra/index.ts'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
+import { startOktaOrg } from '../../sandbox/okta/index.ts'
+import * as okta from '../../sandbox/okta/seed.ts'
 
 export const agents = ['p', 'c'] as const
 export type AgentName = (typeof agents)[number]
@@ -70,5 +73,43 @@ export const entraSite = async ({ now, staleMs, auditDelayMs }: SiteOptions): Pr
     cut: () => void tenant.fail(/\$batch/, { mode: 'reset-after-body' }),
     clearFaults: () => tenant.clearFaults(),
     close: () => tenant.close(),
+  }
+}
+
+export const oktaSite = async ({ now, staleMs, auditDelayMs }: SiteOptions): Promise<Site> => {
+  const org = await startOktaOrg({ limits: false, now, staleMs, logDelayMs: auditDelayMs })
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const bridge = org.addApp({
+    label: 'bridge',
+    keys: [{ ...publicKey.export({ format: 'jwk' }), kid: 'bridge' }],
+    scopes: okta.bridgeScopes,
+    permissions: okta.bridgePermissions,
+    roles: okta.bridgeRoles,
+  })
+  const ids = { p: org.addUser({ login: 'p@contoso.example' }), c: org.addUser({ login: 'c@contoso.example' }) }
+  org.settle()
+  const match = (id: string) => new RegExp(`^POST /api/v1/users/${id}/lifecycle/`)
+  const key = privateKey.export({ type: 'pkcs8', format: 'pem' })
+  return {
+    config: {
+      kind: 'okta',
+      orgUrl: org.origin,
+      credential: { type: 'privateKey', clientId: bridge, key, keyId: 'bridge' },
+      manage: { kinds: ['user'] },
+    },
+    ids,
+    kind: 'user',
+    isOn: (id) => org.get(id)?.enabled === true,
+    flip: (id, on) => org.setEnabled(id, on),
+    fail: (id, fate) =>
+      void org.fail(match(id), fate === 'refused' ? { status: 400 } : { status: 504, applied: fate === 'lost' }),
+    unanswered: (id) =>
+      org.requests.filter(({ method, path, status }) => status === 504 && match(id).test(`${method} ${path}`)).length,
+    land: (id, on) => org.setEnabled(id, on, { by: bridge }),
+    unreadable: (id, times) => void org.fail(new RegExp(`^GET /api/v1/users/${id}`), { status: 503, times }),
+    logDown: (times) => void org.fail(/^GET \/api\/v1\/logs/, { status: 503, times }),
+    cut: () => void org.fail(/\/lifecycle\//, { mode: 'reset-after-body' }),
+    clearFaults: () => org.clearFaults(),
+    close: () => org.close(),
   }
 }

@@ -1,7 +1,7 @@
 import { env } from 'node:process'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { entraSite } from './sites.ts'
+import { entraSite, oktaSite } from './sites.ts'
 import { alphabet, type Model, type Setting, Trace } from './traces.ts'
 
 const numRuns = Number(env['FC_RUNS'] ?? 40)
@@ -13,7 +13,10 @@ const setting: fc.Arbitrary<Setting> = fc.record({
   auditDelayMs: fc.constantFrom(0, 6_000),
 })
 
-const pairs = [{ what: 'two Entra tenants', kinds: { north: entraSite, south: entraSite } }]
+const pairs = [
+  { what: 'two Entra tenants', kinds: { north: entraSite, south: entraSite } },
+  { what: 'an Entra tenant and an Okta org', kinds: { north: entraSite, south: oktaSite } },
+]
 
 for (const { what, kinds } of pairs)
   test(`random traces over real sockets: the invariants hold in ${what}`, async () => {

@@ -216,7 +216,10 @@ export class Trace implements AsyncDisposable {
       if (some) await this.#rest(model)
     }
     for (const agent of agents) {
-      assert.deepEqual(await world.origins(didOf(agent)), [], `I9: ${agent} is held though nobody wants it`)
+      const open = await world.open(didOf(agent))
+      const accounts = await Promise.all(names.map((name) => this.account(name, agent)))
+      const say = JSON.stringify({ open, accounts, alerts: world.alerts })
+      assert.equal(open.length, 0, `I9: ${agent} is held though nobody wants it: ${say}`)
       for (const name of names) assert.ok(this.isOn(name, agent), `I5: ${name}/${agent} is left off`)
     }
     assert.equal((await world.bridge.verifyAudit()).ok, true, 'I7')
