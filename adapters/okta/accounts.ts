@@ -6,7 +6,7 @@ import { live } from '../aborts.ts'
 import type { Lane } from '../slots.ts'
 import { offByOurSwitch } from '../switches.ts'
 import type { Api, Sent } from './api.ts'
-import { type Answer, type Purpose, wordOf } from './errors.ts'
+import { type Answer, asBridgeError, type Purpose, wordOf } from './errors.ts'
 import { isKind, type Kind } from './ids.ts'
 import { pathOf, purposes } from './kinds.ts'
 import type { Ending, Operations } from './operations.ts'
@@ -217,6 +217,3 @@ function impossible(target: Target, error: BridgeError, again: Reading | undefin
   const text = `Okta does not switch ${to} the ${target.kind} now, which is ${status}`
   return new BridgeError('E_DIRECTORY_REFUSED', text, { cause: error, hint, details: error.details })
 }
-
-const asBridgeError = (error: unknown): BridgeError =>
-  error instanceof BridgeError ? error : new BridgeError('E_BUG', 'a directory write failed', { cause: error })

@@ -10,6 +10,7 @@ import { type Credential, jsonOf } from './credential.ts'
 import {
   type Answer,
   answerError,
+  asBridgeError,
   malformed,
   type Purpose,
   parse,
@@ -202,9 +203,7 @@ export function openApi(parts: ApiParts): Api {
         if (status >= 500 && !isReadOnly(answer)) return { outcome: 'lost', error }
         return { outcome: 'refused', answer, error }
       } catch (error) {
-        const known = error instanceof BridgeError ? error : undefined
-        const failure = known ?? new BridgeError('E_BUG', `${purpose.what} failed`, { cause: error })
-        return { outcome: state.sent ? 'lost' : 'unsent', error: failure }
+        return { outcome: state.sent ? 'lost' : 'unsent', error: asBridgeError(error) }
       }
     },
   }

@@ -79,3 +79,6 @@ export const laterError = (what: string, retryAfterMs: number): BridgeError =>
   new BridgeError('E_DIRECTORY_THROTTLED', `the rate limit of Okta leaves no room for ${what} now`, {
     retryAfterMs: Math.max(MIN_RETRY_MS, Math.ceil(retryAfterMs)),
   })
+
+export const asBridgeError = (error: unknown): BridgeError =>
+  error instanceof BridgeError ? error : new BridgeError('E_BUG', 'a call of Okta failed', { cause: error })

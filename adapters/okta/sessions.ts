@@ -1,8 +1,10 @@
+import { BridgeError } from '../../src/core/errors.ts'
 import { backoffMs } from '../../src/lib/backoff.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { orAbort } from '../aborts.ts'
 import type { Api } from './api.ts'
+import { asBridgeError } from './errors.ts'
 import { pathOf, purposes } from './kinds.ts'
 import { inParallel } from './parallel.ts'
 import { readOne } from './reading.ts'
@@ -61,34 +63,34 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
 
   const attempt = async (id: string, debt: Debt): Promise<void> => {
     const isOld = debt.attempts > 0 || clock.mono() - debt.madeAt > FRESH_MS
-    if (isOld && !(await isStillSuspended(id))) {
-      settle(id, debt)
-      return
+    const status = isOld ? await statusOf(id) : 'SUSPENDED'
+    if (status instanceof BridgeError) return later(id, debt, status)
+    // Somebody unsuspended the user since: what they signed in to again is not ended.
+    if (status !== 'SUSPENDED') return settle(id, debt)
+    const stillWanted = async () => {
+      if (owed.get(id) !== debt) throw new BridgeError('E_ABORTED', 'the user is to be on again')
     }
-    const options = { purpose: purposes.clearSessions, lane: 'write', signal: closed } as const
+    const options = { purpose: purposes.clearSessions, lane: 'write', signal: closed, stillWanted } as const
     const sent = await api.send('DELETE', endOf(id), options)
-    if (sent.outcome === 'done' || (sent.outcome === 'refused' && sent.answer.status === 404)) {
-      settle(id, debt)
-      return
-    }
-    if (closed.aborted) return
-    debt.dueAt = clock.mono() + backoffMs(debt.attempts, RETRY, random(), sent.error.retryAfterMs)
+    if (sent.outcome === 'done' || (sent.outcome === 'refused' && sent.answer.status === 404)) return settle(id, debt)
     // Waiting for room in the limit is no failure.
-    if (sent.outcome === 'unsent' && sent.error.code === 'E_DIRECTORY_THROTTLED') return
-    debt.attempts += 1
-    const isForbidden = sent.error.code === 'E_DIRECTORY_FORBIDDEN'
-    if (isForbidden) forbiddenUntil = clock.mono() + FORBIDDEN_MS
-    log.warn({ err: sent.error, principal: id }, 'the sessions of a suspended user were not ended yet')
+    if (sent.outcome === 'unsent' && sent.error.code === 'E_DIRECTORY_THROTTLED') postpone(debt, sent.error)
+    else later(id, debt, sent.error)
   }
 
-  /** Somebody may have unsuspended the user since: what they signed in to again is not ended. */
-  const isStillSuspended = async (id: string): Promise<boolean> => {
-    try {
-      const { status } = await readOne(api, clock, 'user', id, { lane: 'read', signal: closed })
-      return status === 'SUSPENDED'
-    } catch {
-      return true
-    }
+  const statusOf = (id: string): Promise<string | undefined | BridgeError> =>
+    readOne(api, clock, 'user', id, { lane: 'read', signal: closed }).then(({ status }) => status, asBridgeError)
+
+  const postpone = (debt: Debt, { retryAfterMs }: BridgeError): void => {
+    debt.dueAt = clock.mono() + backoffMs(debt.attempts, RETRY, random(), retryAfterMs)
+  }
+
+  const later = (id: string, debt: Debt, error: BridgeError): void => {
+    if (closed.aborted || owed.get(id) !== debt) return
+    postpone(debt, error)
+    debt.attempts += 1
+    if (error.code === 'E_DIRECTORY_FORBIDDEN') forbiddenUntil = clock.mono() + FORBIDDEN_MS
+    log.warn({ err: error, principal: id }, 'the sessions of a suspended user were not ended yet')
   }
 
   /** Unless it was owed anew meanwhile. */
@@ -104,16 +106,22 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
   const startOf = ({ bulk, dueAt }: Debt): number => Math.max(dueAt, forbiddenUntil, bulk ? calmAt : dueAt)
 
   const drain = async (): Promise<void> => {
-    while (owed.size > 0 && !closed.aborted) {
-      const now = clock.mono()
-      const due = [...owed].filter(([, debt]) => startOf(debt) <= now).slice(0, WIDTH * 4)
-      await inParallel(due, WIDTH, ([id, debt]) => attempt(id, debt))
-      let next = Number.POSITIVE_INFINITY
-      for (const debt of owed.values()) next = Math.min(next, startOf(debt))
-      const waitMs = next - clock.mono()
-      if (owed.size === 0 || waitMs <= 0) continue
-      const turn = next === Number.POSITIVE_INFINITY ? woken.promise : clock.sleep(Math.min(waitMs, LOOK_MS), closed)
-      await orAbort(turn, closed).catch(() => undefined)
+    running = true
+    try {
+      while (owed.size > 0 && !closed.aborted) {
+        const now = clock.mono()
+        const due = [...owed].filter(([, debt]) => startOf(debt) <= now).slice(0, WIDTH * 4)
+        await inParallel(due, WIDTH, ([id, debt]) => attempt(id, debt))
+        let next = Number.POSITIVE_INFINITY
+        for (const debt of owed.values()) next = Math.min(next, startOf(debt))
+        const waitMs = next - clock.mono()
+        if (owed.size === 0 || waitMs <= 0) continue
+        const turn = next === Number.POSITIVE_INFINITY ? woken.promise : clock.sleep(Math.min(waitMs, LOOK_MS), closed)
+        await orAbort(turn, closed).catch(() => undefined)
+      }
+    } finally {
+      // At once, so that nothing owed now is left to nobody.
+      running = false
     }
   }
 
@@ -126,13 +134,7 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
       const now = clock.mono()
       owed.set(id, { bulk, attempts: 0, madeAt: now, dueAt: now })
       wake()
-      if (running) return
-      running = true
-      void drain()
-        .catch((error: unknown) => log.error({ err: error }, 'ending sessions failed'))
-        .finally(() => {
-          running = false
-        })
+      if (!running) void drain().catch((error: unknown) => log.error({ err: error }, 'ending sessions failed'))
     },
     busy() {
       active += 1

@@ -316,6 +316,29 @@ describe('okta ends the sessions of whom it suspended', () => {
     assert.ok(ends(it) <= after + 1)
   })
 
+  it('not when the user was switched on while it was read whether to', async () => {
+    await using it = await org(2, { clock: leaping() })
+    const [, other = unset] = it.refs
+    it.org.fail(/^DELETE /, { status: 500 })
+    let reads = 0
+    const second = Promise.withResolvers<void>()
+    const isSecond = ({ method }: { method: string }) => {
+      reads += method === 'GET' ? 1 : 0
+      if (reads === 2) second.resolve()
+      return reads === 2
+    }
+    // The reading before the repetition: what it says is decided at its begin, and takes seconds to arrive.
+    it.org.fail(isSecond, { mode: 'drip', everyMs: 6 })
+    await it.accounts.disable([it.one], signal())
+    await second.promise
+    await it.accounts.enable([it.one], signal())
+    it.org.signIn(it.one.id)
+    // What is owed for another is paid after it.
+    await it.accounts.disable([other], signal())
+    await it.org.waitForRequest(({ method, path }) => method === 'DELETE' && path.includes(other.id), 60_000)
+    assert.deepEqual([ends(it), it.org.sessionsOf(it.one.id)], [2, 1])
+  })
+
   it('says so when it may not, and suspends all the same', async () => {
     const poor = permissions.filter((each) => !each.endsWith('clearSessions'))
     await using it = await org(2, { permissions: poor })
