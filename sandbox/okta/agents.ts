@@ -114,7 +114,7 @@ function ordered(world: World): Why {
 type What = 'register' | 'activate' | 'deactivate' | 'delete' | 'update'
 
 /** Cells write the newer event, the older one, or both. */
-function tell(world: World, agent: Agent, what: What, origin: Origin): void {
+export function tellOfAgent(world: World, agent: Agent, what: What, origin: Origin): void {
   const newer: EventName = `workload_principal.ai_agent.${what}`
   const older: EventName = `workload_principal.${what}`
   const names = { new: [newer], old: [older], both: [newer, older] }[world.agentEvents]
@@ -138,7 +138,7 @@ export function switchAgent(world: World, id: string, status: 'ACTIVE' | 'INACTI
     return { code: 'INVALID_STATUS', message: 'Only an active AI agent can be deactivated.' }
   }
   world.agents.set({ ...agent, status, lastUpdated: world.now() })
-  tell(world, agent, status === 'ACTIVE' ? 'activate' : 'deactivate', origin)
+  tellOfAgent(world, agent, status === 'ACTIVE' ? 'activate' : 'deactivate', origin)
   return undefined
 }
 
@@ -174,7 +174,7 @@ export function register(world: World, call: Call): LinkedAnswer {
       ...(appId === undefined ? {} : { appId }),
     }
     world.agents.add(agent, true)
-    tell(world, agent, 'register', originOf(call))
+    tellOfAgent(world, agent, 'register', originOf(call))
     return undefined
   })
 }
@@ -190,7 +190,7 @@ export function update(world: World, call: Call, id: string): LinkedAnswer {
     if (agent === undefined) return { code: 'NOT_FOUND', message: `The AI agent ${id} does not exist.` }
     const { description = agent.description, name = agent.name } = parsed.data.profile
     world.agents.set({ ...agent, name, description, lastUpdated: world.now() })
-    tell(world, agent, 'update', originOf(call))
+    tellOfAgent(world, agent, 'update', originOf(call))
     return undefined
   })
 }
@@ -201,7 +201,7 @@ export function remove(world: World, call: Call, id: string): LinkedAnswer {
   if (agent.status !== 'INACTIVE') throw invalid('aiAgent', 'aiAgent: Only an inactive AI agent can be deleted.')
   return accept(world, id, 'ai-agent:delete', () => {
     world.agents.remove(id)
-    tell(world, agent, 'delete', originOf(call))
+    tellOfAgent(world, agent, 'delete', originOf(call))
     return undefined
   })
 }

@@ -14,7 +14,7 @@ export function appTarget({ id, label }: App): LogTarget {
   return { id, type: 'AppInstance', alternateId: label, displayName: 'OpenID Connect Client' }
 }
 
-export function appBody(world: World, app: App): Record<string, unknown> {
+function appBody(world: World, app: App): Record<string, unknown> {
   const self = `${world.origin}/api/v1/apps/${app.id}`
   const turn = app.status === 'ACTIVE' ? 'deactivate' : 'activate'
   const base = {

@@ -28,7 +28,7 @@ const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const algorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512']
 const maxLifeS = 3600
 
-export const invalidClient = (
+const invalidClient = (
   message = 'Client authentication failed. Either the client or the client credentials are invalid.',
 ) => new OAuthRefusal(401, 'invalid_client', message)
 

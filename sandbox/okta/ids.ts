@@ -3,20 +3,7 @@ import { createHash, randomBytes } from 'node:crypto'
 const alphabet = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
 /** Prefixes of ids: user, app, group, AI agent, event hook, authorization server, API token, user type, key. */
-export type Prefix =
-  | '00u'
-  | '0oa'
-  | '00g'
-  | 'wlp'
-  | 'wlo'
-  | 'who'
-  | 'aus'
-  | '00T'
-  | 'oty'
-  | 'pks'
-  | 'oae'
-  | 'trs'
-  | '00o'
+type Prefix = '00u' | '0oa' | '00g' | 'wlp' | 'wlo' | 'who' | 'aus' | '00T' | 'oty' | 'pks' | 'oae' | 'trs' | '00o'
 
 /** An id as the directory writes them, 20 characters unless told; the same name gives the same id. */
 export function oktaId(prefix: Prefix, name?: string, length = 20): string {

@@ -43,7 +43,7 @@ interface Window {
   readonly byPrincipal: Map<string, number>
 }
 
-export interface Verdict {
+interface Verdict {
   readonly headers: Readonly<Record<string, string>>
   readonly exceeded: boolean
 }

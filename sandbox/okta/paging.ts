@@ -6,7 +6,7 @@ import type { World } from './world.ts'
 
 const cursor = z.object({ after: z.number(), repeat: z.number().optional() })
 
-export interface PageOptions {
+interface PageOptions {
   /** Rows of a page when the caller names no limit, and at most. */
   readonly defaultLimit: number
   readonly maxLimit: number

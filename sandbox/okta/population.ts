@@ -13,9 +13,9 @@ import {
   newKey,
   newUser,
 } from './additions.ts'
-import { switchAgent } from './agents.ts'
-import { switchApp } from './apps.ts'
-import { setMember } from './groups.ts'
+import { switchAgent, tellOfAgent } from './agents.ts'
+import { appTarget, switchApp } from './apps.ts'
+import { groupTarget, setMember } from './groups.ts'
 import { oktaId, requestId } from './ids.ts'
 import type { App, User, UserStatus } from './model.ts'
 import type { Rights, StandardRole } from './rights.ts'
@@ -90,16 +90,16 @@ export class Population extends LocalTenant<Surface> {
     const group = this.#world.groups.current(groupId)
     if (group === undefined) throw new Error(`there is no group ${groupId}`)
     this.#world.groups.set({ ...group, name, lastUpdated: this.#world.now() })
-    const target = { id: groupId, type: 'UserGroup', alternateId: 'unknown', displayName: name }
-    this.#world.log.write({ eventType: 'group.profile.update', targets: [target] }, this.console('/admin/groups'))
+    const targets = [groupTarget({ ...group, name })]
+    this.#world.log.write({ eventType: 'group.profile.update', targets }, this.console('/admin/groups'))
   }
 
   removeGroup(groupId: string, { by }: By = {}): void {
     const group = this.#world.groups.current(groupId)
     if (group === undefined) throw new Error(`there is no group ${groupId}`)
     this.#world.groups.remove(groupId)
-    const target = { id: groupId, type: 'UserGroup', alternateId: 'unknown', displayName: group.name }
-    this.#world.log.write({ eventType: 'group.lifecycle.delete', targets: [target] }, this.console('/admin/groups', by))
+    const targets = [groupTarget(group)]
+    this.#world.log.write({ eventType: 'group.lifecycle.delete', targets }, this.console('/admin/groups', by))
   }
 
   /** A lifecycle action in the admin console: the API's preconditions hold there too. */
@@ -157,17 +157,15 @@ export class Population extends LocalTenant<Surface> {
     const app = this.#world.apps.current(appId)
     if (app === undefined) throw new Error(`there is no app ${appId}`)
     this.#world.apps.remove(appId)
-    const target = { id: appId, type: 'AppInstance', alternateId: app.label, displayName: 'OpenID Connect Client' }
-    this.#world.log.write({ eventType: 'application.lifecycle.delete', targets: [target] }, this.console('/admin', by))
+    const targets = [appTarget(app)]
+    this.#world.log.write({ eventType: 'application.lifecycle.delete', targets }, this.console('/admin', by))
   }
 
   removeAgent(agentId: string, { by }: By = {}): void {
     const agent = this.#world.agents.current(agentId)
     if (agent === undefined) throw new Error(`there is no AI agent ${agentId}`)
     this.#world.agents.remove(agentId)
-    const target = { id: agentId, type: 'AIAgent', alternateId: agentId, displayName: agent.name }
-    const draft = { eventType: 'workload_principal.ai_agent.delete' as const, targets: [target] }
-    this.#world.log.write(draft, this.console('/admin/ai-agents', by))
+    tellOfAgent(this.#world, agent, 'delete', this.console('/admin/ai-agents', by))
   }
 
   /** An administrator's or another app's flip of the switch, logged as theirs. What it is already it stays. */

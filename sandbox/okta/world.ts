@@ -19,7 +19,7 @@ import type { SystemLog } from './syslog.ts'
 
 export type Surface = 'api' | 'oauth' | 'metadata'
 
-export interface ApiToken {
+interface ApiToken {
   readonly id: string
   readonly ownerId: string
 }

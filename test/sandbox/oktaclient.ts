@@ -19,7 +19,7 @@ export async function newSigningKey(alg = 'ES256', kid = `key-${randomUUID()}`):
 
 const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
-export interface AssertionOptions {
+interface AssertionOptions {
   readonly claims?: Readonly<Record<string, unknown>>
   readonly header?: Readonly<Record<string, unknown>>
 }
@@ -39,7 +39,7 @@ export async function assertion(
   return new SignJWT(payload).setProtectedHeader({ alg: key.alg, ...kept }).sign(key.privateKey)
 }
 
-export interface ProofOptions {
+interface ProofOptions {
   readonly accessToken?: string
   readonly nonce?: string
   readonly claims?: Readonly<Record<string, unknown>>
