@@ -295,6 +295,7 @@ export const createActions = (core: Core, config: Config) => {
       })
       if (before !== undefined && before.switches[0]?.state === 'off') {
         step(state, emit, `${name} is not sent${proof}`, (draft) => {
+          if (!pay(draft, n, before)) return false
           answer(draft, 'unsent', before)
           return true
         })
@@ -425,7 +426,7 @@ export const createActions = (core: Core, config: Config) => {
           : [{ entries: [], completeUntil: state.now }]) {
           const until = (completeUntil - state.now) / tickMs
           const says = `${entries.length} entries, complete until ${until}`
-          const isBehind = (until < 0 || entries.length < side.log.length) && config.skew === 0
+          const isBehind = until < 0 && config.skew === 0
           step(state, emit, `the log is asked of ${idOf(n)} (${todo.do}): ${says}`, (draft, chance) => {
             if (isBehind && !spend(draft, 'behind')) return false
             judge(draft, n, { begunAt: draft.now, proven: false, entries, completeUntil }, chance)
@@ -482,14 +483,14 @@ export const createActions = (core: Core, config: Config) => {
       if (agent.kill === undefined) {
         step(state, emit, `the runtime kills ${didOf(n)}`, (draft) => {
           if (!spend(draft, 'kills')) return false
-          glue.placeHold(draft, { of: 'kill', agent: n }, holdOf(n, 'runtime:agt-1', 'kill', draft.now))
+          glue.placeHold(draft, { of: 'kill', agent: n }, holdOf(n, 'runtime:agt-1', 'kill', glue.placedAt(draft)))
           return true
         })
       }
       if (agent.suspend === undefined) {
         step(state, emit, `an operator suspends ${didOf(n)}`, (draft) => {
           if (!spend(draft, 'suspends')) return false
-          glue.placeHold(draft, { of: 'suspend', agent: n }, holdOf(n, 'operator:soc', 'suspend', draft.now))
+          glue.placeHold(draft, { of: 'suspend', agent: n }, holdOf(n, 'operator:soc', 'suspend', glue.placedAt(draft)))
           return true
         })
       }
@@ -534,8 +535,8 @@ export const createActions = (core: Core, config: Config) => {
   }
 
   const crash = (state: State, emit: Emit): void => {
-    const lost = ({ call, ask, readBegunAt, confirmation }: Side) =>
-      call || ask || readBegunAt !== undefined || confirmation
+    const lost = ({ call, ask, readBegunAt, confirmation, own }: Side) =>
+      call || ask || readBegunAt !== undefined || (confirmation && own)
     if (!state.sides.some(lost)) return
     // Left out: the death of a process that took a write timeout from recording a write to sending it.
     if (state.sides.some(({ late, call }) => late !== undefined && call !== undefined && late.sentAt > call.recordedAt))

@@ -1,6 +1,7 @@
 import type { LogEntry } from '../../src/core/adapter.ts'
 import type { Account, Hold, Severity, Sighting } from '../../src/core/types.ts'
 import type { Core } from './core.ts'
+import { createForget, openAge } from './forget.ts'
 import { holdOf } from './glue.ts'
 import {
   type Agent,
@@ -10,6 +11,7 @@ import {
   type Config,
   didOf,
   idOf,
+  longAgo,
   type Off,
   readingOf,
   type Side,
@@ -22,15 +24,12 @@ import {
 } from './state.ts'
 
 /**
- * States as bytes, and only one for all states between which no rule can tell: times are ages in ticks, and what is
- * older than anything compares with is left out. Order among what the log decides by is kept by closing gaps longer than
- * any constant it is compared with (`gap`), never by cutting single times off.
+ * States as bytes, and only one for all states between which no rule can tell: times are ages, without what is forgotten
+ * (`forget.ts`). Holds count as placed long ago; only which of them came after a drift that was accepted is kept.
  */
 const none = 255
 const zero = 64
-/** Longer, in ticks, than any constant that times of one account are compared with. */
-const gap = 3
-const acceptedAt = startMs - 10 * tickMs
+const halfTickMs = tickMs / 2
 
 const marks = ['none', 'claimed', 'ours', 'lifted'] as const
 const observations = ['unknown', 'enabled', 'disabled', 'absent'] as const
@@ -43,52 +42,6 @@ const phases = ['recorded', 'answered'] as const
 
 const bit = (value: boolean, at: number): number => (value ? 1 << at : 0)
 const up = (at: number): number => Math.ceil(at / tickMs) * tickMs
-const down = (at: number): number => Math.floor(at / tickMs) * tickMs
-
-/** Entries that no present or coming question can tell from their absence are dropped. */
-export const pruned = (side: Side, now: number, hasLog: boolean): readonly LogEntry[] => {
-  if (!hasLog || side.log.length === 0) return []
-  const { claimedAt, sentAt, disabledAckAt, overriddenAt, putBack } = side.account
-  // Deleted before it was put back, it is looked for in the log from the beginning.
-  const liftedFrom = putBack ? 0 : side.account.liftedFrom
-  const skew = tickMs * 1.5
-  const from = Math.min(now, claimedAt ?? now, sentAt ?? now, disabledAckAt ?? now, liftedFrom ?? now) - skew
-  const least = Math.min(from, overriddenAt === undefined ? now : overriddenAt + 1)
-  let lastOurs: LogEntry | undefined
-  let lastTheirs: LogEntry | undefined
-  let lastOn: LogEntry | undefined
-  // From here on back every question sees all.
-  const shown = now - 2 * tickMs
-  for (const entry of side.log) {
-    if (entry.at > shown) break
-    if (entry.action === 'enable') lastOn = entry.ours ? lastOn : entry
-    else if (entry.ours) lastOurs = entry
-    else lastTheirs = entry
-  }
-  const kept = side.log.filter((entry) => {
-    if (entry.action === 'enable' && entry.ours) return false
-    if (entry.at > shown) return entry.action === 'enable' || entry.at >= least
-    return entry === lastOn || (entry.at >= least && (entry === lastOurs || entry === lastTheirs))
-  })
-  return kept.filter(
-    (entry) =>
-      entry.action === 'disable' || kept.some((one) => one.action === 'disable' && !one.ours && one.at < entry.at),
-  )
-}
-
-/** Where a list of times lies when gaps that no rule can see are closed; sorted by age. */
-const squeezed = (ages: readonly number[]): Map<number, number> => {
-  const sorted = [...new Set([0, ...ages])].sort((a, b) => a - b)
-  const places = new Map<number, number>()
-  let last = sorted[0] ?? 0
-  let place = last
-  for (const age of sorted) {
-    place += Math.min(gap, age - last)
-    last = age
-    places.set(age, place)
-  }
-  return places
-}
 
 export const createCodec = (core: Core, config: Config) => {
   const buffer = new Uint8Array(512)
@@ -97,6 +50,13 @@ export const createCodec = (core: Core, config: Config) => {
     buffer[at++] = value
   }
 
+  const kept = createForget(config)
+  const isDated = config.drift === 'accept'
+  const { budget } = config
+  /** So few changes that they never add up to a contested account. */
+  const isContestable = config.drifts > 0 || budget.flips + budget.stale + budget.late >= 5
+  const writeAge = (age: number | undefined): void => byte(age === undefined ? none : zero + 2 * age)
+
   const writeHold = (hold: Hold | undefined): void => {
     if (hold === undefined) {
       byte(0)
@@ -104,54 +64,28 @@ export const createCodec = (core: Core, config: Config) => {
     }
     const { severity, guarded, releasableAt } = hold
     byte(1 | (severities.indexOf(severity) << 1) | bit(guarded, 3) | bit(releasableAt !== undefined, 4))
+    if (isDated) byte(datesBefore(hold.placedAt))
   }
 
-  const writeEntries = (entries: readonly LogEntry[], time: (at: number) => number): void => {
+  /** The times at which a drift was accepted, earliest first. */
+  let dates: readonly number[] = []
+  const datesBefore = (at: number): number => dates.filter((date) => date < at).length
+
+  const writeEntries = (entries: readonly LogEntry[], ages: readonly number[], from: number): void => {
     byte(entries.length)
-    for (const entry of entries) {
-      byte(time(entry.at))
+    for (const [n, entry] of entries.entries()) {
+      writeAge(ages[from + n])
       byte(bit(entry.ours, 0) | bit(entry.action === 'disable', 1))
     }
   }
 
-  const writeSide = (side: Side, agent: Agent | undefined, now: number, isStale: boolean): void => {
+  const writeSide = (side: Side, { now, budget }: State, open: number): void => {
     const { account, call, ask, own } = side
     const age = (time: number) => (now - time) / tickMs
-    const log = pruned(side, now, config.hasLog)
-    const switchedOff = [...log, ...(ask?.entries ?? [])].filter(({ action }) => action === 'disable')
-    /** The latest begin of a window that holds the same entries. */
-    const opened = (from: number | undefined) => {
-      if (from === undefined) return undefined
-      const least = Math.min(
-        now,
-        ...switchedOff.flatMap((entry) => (entry.at >= from - 1.5 * tickMs ? [entry.at + tickMs] : [])),
-      )
-      return Math.max(from, least)
-    }
-    // What was looked through ends half a tick off the others, for the skew of clocks.
-    const isHalf = (time: number | undefined) => time !== undefined && !Number.isInteger(age(time))
-    const whole = (time: number | undefined) => (time !== undefined && isHalf(time) ? time + tickMs / 2 : time)
-    const liftedFrom = opened(account.liftedFrom)
-    const { examinedUntil } = account
-    const claimedAt = account.sentAt === undefined ? account.claimedAt : opened(account.claimedAt)
-    const lifting = account.liftedFrom !== undefined || account.putBack
-    const acked = account.disabledAckAt
-    const overridden = account.overriddenAt === undefined ? undefined : down(account.overriddenAt)
-    const sent = acked !== undefined && account.sentAt !== undefined && acked >= account.sentAt ? acked : account.sentAt
-    const group: number[] = []
-    const join = (time: number | undefined) => {
-      if (time !== undefined) group.push(age(time))
-    }
-    for (const time of [claimedAt, sent, acked, whole(liftedFrom), overridden, whole(examinedUntil)]) join(time)
-    if (lifting) join(account.enabledAckAt)
-    if (ask !== undefined) join(ask.completeUntil)
-    for (const entry of log) join(entry.at)
-    for (const entry of ask?.entries ?? []) join(entry.at)
-    const places = squeezed(group)
-    const close = (time: number | undefined) =>
-      time === undefined ? none : zero + (places.get(age(time)) ?? age(time))
+    const is = kept(side, now, budget.behind > 0, open)
     const near = (time: number | undefined, most: number) =>
-      time === undefined || age(time) > most ? none : zero + age(time)
+      writeAge(time === undefined || age(time) > most ? undefined : age(time))
+    const isWatched = account.liftedFrom !== undefined || account.putBack || account.overriddenAt !== undefined
 
     byte(
       marks.indexOf(account.mark) |
@@ -160,61 +94,59 @@ export const createCodec = (core: Core, config: Config) => {
         bit(account.contested, 5) |
         (observations.indexOf(account.observed) << 6),
     )
-    // A reading's time counts while an older one is under way, and against our last acknowledged disable.
-    const oldest = Math.min(side.readBegunAt ?? now, call?.before?.begunAt ?? now)
+    // A reading's time counts while an older one is under way.
     const seenAt = account.observedAt
-    const reach = 1 + age(oldest)
-    const verified = seenAt !== undefined && acked !== undefined && seenAt > acked + settleMs
-    if (seenAt === undefined) byte(none)
-    else if (seenAt > oldest) byte(zero + age(seenAt))
-    else byte(verified ? 1 : 0)
+    const isNewer = seenAt !== undefined && open > 0 && age(seenAt) < 1
     // Of the read that closes legs only this counts: whether one came after our last answers.
-    const answeredAt = Math.max(acked ?? 0, account.enabledAckAt ?? 0) + settleMs
-    byte(bit(account.offReadAt !== undefined && account.offReadAt > answeredAt, 0))
-    byte(close(claimedAt))
-    byte(close(sent))
-    byte(account.inFlightUntil === undefined ? none : zero + Math.min(3, age(account.inFlightUntil)))
-    byte(close(acked))
-    byte(lifting ? close(account.enabledAckAt) : near(account.enabledAckAt, reach))
-    byte(near(account.foreignSeenAt, reach))
-    byte(close(overridden))
-    byte(bit(isHalf(liftedFrom), 0) | bit(isHalf(examinedUntil), 1))
-    byte(close(whole(liftedFrom)))
-    byte(close(whole(examinedUntil)))
-    // Of a drift that was accepted only this counts: which holds are newer.
-    const accepted = account.driftAcceptedAt
-    const isNewer = (hold: Hold | undefined) => hold !== undefined && accepted !== undefined && hold.placedAt > accepted
+    const { offReadAt } = account
+    const isAfter = (at: number | undefined) => offReadAt !== undefined && offReadAt > (at ?? 0) + settleMs
+    const isProof = (isWatched || config.budget.overrides > 0) && isAfter(account.enabledAckAt)
     byte(
-      bit(accepted !== undefined, 0) |
-        bit(isNewer(agent?.kill), 1) |
-        bit(isNewer(agent?.suspend), 2) |
-        bit(isNewer(agent?.cascade), 3),
+      bit(seenAt !== undefined, 0) |
+        bit(isNewer, 1) |
+        bit(isProof, 2) |
+        bit(isProof && isAfter(account.disabledAckAt), 3),
     )
-    const due = account.readDueAt === undefined ? undefined : up(account.readDueAt)
-    byte(due === undefined ? none : zero + Math.max(-8, Math.min(age(due), now > oldest ? 1 : 0)))
+    writeAge(is.claimedAt)
+    writeAge(is.sentAt)
+    writeAge(is.inFlightUntil)
+    writeAge(is.disabledAckAt)
+    writeAge(is.enabledAckAt)
+    writeAge(own === undefined && !isWatched && account.mark === 'none' ? undefined : is.foreignSeenAt)
+    writeAge(is.overriddenAt)
+    writeAge(is.liftedFrom)
+    writeAge(is.examinedUntil)
+    byte(account.driftAcceptedAt === undefined ? none : datesBefore(account.driftAcceptedAt))
+    // A second read asked for counts from when it is due, in place of the first.
     const again = account.readAgainAt === undefined ? undefined : up(account.readAgainAt)
-    byte(again === undefined || age(again) >= 1 ? none : zero + age(again))
-    const drifts = account.drifts.filter((time) => age(time) < 3)
+    const isAgain = again !== undefined && again <= now
+    const due = account.readDueAt === undefined ? undefined : up(account.readDueAt)
+    const first = isAgain && due !== undefined && due <= now ? again : due
+    writeAge(first === undefined ? undefined : Math.max(-8, Math.min(age(first), open)))
+    writeAge(again === undefined || isAgain ? undefined : age(again))
+    const drifts = isContestable ? account.drifts.filter((time) => age(time) < 3) : []
     byte(drifts.length)
-    for (const time of drifts) byte(zero + age(time))
+    for (const time of drifts) writeAge(age(time))
 
     writeHold(own)
     // Who switched it on counts while a read may still say what was before.
+    const isStale = budget.stale > 0
     const onByUs = side.on && side.onByUs && isStale && side.onChangedAt !== undefined && age(side.onChangedAt) <= 1
     byte((own === undefined ? 0 : causes.indexOf(side.cause)) | bit(onByUs, 2))
     byte(
       bit(side.on, 0) |
         bit(side.vendorOff, 1) |
         bit(side.gone, 2) |
-        bit(side.dirty, 3) |
+        bit(side.dirty && (config.via || config.deletes), 3) |
         bit(side.adminOff, 4) |
         bit(side.acked, 5) |
         (offs.indexOf(side.lastOff) << 6),
     )
-    byte(near(side.onChangedAt, isStale ? reach : 0))
-    byte(near(side.vendorChangedAt, isStale ? reach : 0))
-    writeEntries(log, close)
-    byte(side.late === undefined ? none : zero + age(side.late.sentAt))
+    if (isStale) near(side.onChangedAt, 1 + open)
+    else near(!side.on && (side.lastOff === 'admin' || !config.hasLog) ? side.onChangedAt : undefined, 0)
+    near(isStale ? side.vendorChangedAt : undefined, 1 + open)
+    writeEntries(is.log, is.ages, 0)
+    near(side.late?.sentAt, 1)
     if (side.late !== undefined) byte(intents.indexOf(side.late.intent))
     if (call === undefined) byte(none)
     else {
@@ -226,22 +158,23 @@ export const createCodec = (core: Core, config: Config) => {
           bit(call.before !== undefined, 5) |
           bit(call.behalf, 6),
       )
-      byte(zero + age(call.recordedAt))
+      writeAge(age(call.recordedAt))
       if (call.before !== undefined) {
         const { begunAt, state, switches } = call.before
-        byte(zero + age(begunAt))
+        writeAge(age(begunAt))
         byte(state === 'absent' ? none : switches.reduce((all, one, n) => all | bit(one.state === 'off', n), 0))
       }
     }
     if (ask === undefined) byte(none)
     else {
-      byte(zero + age(ask.begunAt))
+      writeAge(age(ask.begunAt))
       byte(bit(ask.proven, 0))
-      byte(close(ask.completeUntil))
-      writeEntries(ask.entries, close)
+      writeAge(is.completeUntil)
+      writeEntries(is.asked, is.ages, is.log.length)
     }
-    byte(side.readBegunAt === undefined ? none : zero + age(side.readBegunAt))
-    byte(side.confirmation === undefined ? none : zero + Math.min(2, age(side.confirmation.firstMono)))
+    near(side.readBegunAt, 1)
+    const confirming = own === undefined ? undefined : side.confirmation?.firstMono
+    writeAge(confirming === undefined ? undefined : Math.min(age(confirming), open + config.confirmTicks))
   }
 
   let middle = 0
@@ -259,6 +192,10 @@ export const createCodec = (core: Core, config: Config) => {
   const encode = (state: State): Uint8Array => {
     at = 0
     for (const what of spendings) byte(state.budget[what])
+    if (isDated) {
+      const accepted = state.sides.flatMap(({ account }) => account.driftAcceptedAt ?? [])
+      dates = [...new Set(accepted)].sort((a, b) => a - b)
+    }
     for (const agent of state.agents) {
       byte(bit(agent.told, 0))
       writeHold(agent.kill)
@@ -266,8 +203,9 @@ export const createCodec = (core: Core, config: Config) => {
       writeHold(agent.cascade)
     }
     const from = at
+    const ages = state.sides.map((side) => openAge(side, state.now))
     state.sides.forEach((side, n) => {
-      writeSide(side, state.agents[config.accounts[n] ?? 0], state.now, state.budget.stale > 0)
+      writeSide(side, state, config.via ? Math.max(...ages) : (ages[n] ?? 0))
       if (n === 0) middle = at
     })
     if (isSymmetric) order(from)
@@ -282,7 +220,7 @@ export const createCodec = (core: Core, config: Config) => {
   }
   const time = (): number | undefined => {
     const value = take()
-    return value === none ? undefined : startMs - (value - zero) * tickMs
+    return value === none ? undefined : startMs - (value - zero) * halfTickMs
   }
   const timeOf = (): number => time() ?? startMs
 
@@ -292,7 +230,7 @@ export const createCodec = (core: Core, config: Config) => {
     const hold = make(severities[(flags >> 1) & 3] ?? 'suspend')
     const guarded = (flags & 8) !== 0
     const releasableAt = (flags & 16) !== 0 ? startMs : undefined
-    return { ...hold, guarded, releasableAt, placedAt: acceptedAt }
+    return { ...hold, guarded, releasableAt, placedAt: longAgo + (isDated ? 2 * take() : 0) }
   }
 
   const readEntries = (id: string): LogEntry[] => {
@@ -343,10 +281,9 @@ export const createCodec = (core: Core, config: Config) => {
     return { begunAt, proven, completeUntil, entries: readEntries(idOf(side)) }
   }
 
-  const readSide = (side: number, agents: Agent[]): Side => {
+  const readSide = (side: number): Side => {
     const flags = take()
     const seen = take()
-    const isProven = take() !== 0
     const claimedAt = time()
     const sentAt = time()
     const inFlightUntil = time()
@@ -354,23 +291,18 @@ export const createCodec = (core: Core, config: Config) => {
     const enabledAckAt = time()
     const foreignSeenAt = time()
     const overriddenAt = time()
-    const halves = take()
-    const half = (whole: number | undefined, n: number) =>
-      whole === undefined ? undefined : whole - ((halves & (1 << n)) !== 0 ? tickMs / 2 : 0)
-    const liftedFrom = half(time(), 0)
-    const examinedUntil = half(time(), 1)
+    const liftedFrom = time()
+    const examinedUntil = time()
     const accepted = take()
     const readDueAt = time()
     const readAgainAt = time()
     const drifts: number[] = []
     for (let left = take(); left > 0; left--) drifts.push(timeOf())
-    const verifiedAt = (disabledAckAt ?? 0) + settleMs + tickMs
-    const observedAt =
-      seen === none ? undefined : seen === 1 ? verifiedAt : seen === 0 ? 0 : startMs - (seen - zero) * tickMs
     const account: Account = {
       observed: observations[flags >> 6] ?? 'unknown',
-      observedAt,
-      offReadAt: isProven ? Math.max(disabledAckAt ?? 0, enabledAckAt ?? 0, acceptedAt) + settleMs + tickMs : undefined,
+      observedAt: (seen & 1) === 0 ? undefined : (seen & 2) !== 0 ? startMs : 0,
+      offReadAt:
+        (seen & 4) === 0 ? undefined : (seen & 8) === 0 ? Math.min(startMs, (disabledAckAt ?? 0) + settleMs) : startMs,
       switches: [],
       dependsOn: undefined,
       mark: marks[flags & 3] ?? 'none',
@@ -389,7 +321,7 @@ export const createCodec = (core: Core, config: Config) => {
       examinedUntil,
       copiedAt: undefined,
       putBack: (flags & 16) !== 0,
-      driftAcceptedAt: (accepted & 1) !== 0 ? acceptedAt : undefined,
+      driftAcceptedAt: accepted === none ? undefined : longAgo + 2 * accepted + 1,
       readDueAt,
       readAgainAt,
       attempts: 0,
@@ -397,13 +329,6 @@ export const createCodec = (core: Core, config: Config) => {
     }
     const agent = config.accounts[side] ?? 0
     const own = readHold((severity) => holdOf(agent, core.ownOrigin('north', idOf(side)), severity, startMs))
-    const holder = agents[agent]
-    if ((accepted & 1) !== 0 && holder !== undefined) {
-      const dated = (hold: Hold | undefined, n: number) =>
-        hold && (accepted & (1 << n)) !== 0 ? { ...hold, placedAt: acceptedAt + tickMs } : hold
-      const { told, kill, suspend, cascade } = holder
-      agents[agent] = { told, kill: dated(kill, 1), suspend: dated(suspend, 2), cascade: dated(cascade, 3) }
-    }
     const extra = take()
     const cause = causes[extra & 3] ?? 'disabled'
     const truth = take()
@@ -451,7 +376,7 @@ export const createCodec = (core: Core, config: Config) => {
       const cascade = readHold((severity) => holdOf(n, core.cascadeOrigin(didOf(0)), severity, startMs))
       return { told, kill, suspend, cascade }
     })
-    const sides = config.accounts.map((_, n) => readSide(n, agents))
+    const sides = config.accounts.map((_, n) => readSide(n))
     return { now: startMs, budget, agents, sides }
   }
 

@@ -9,6 +9,7 @@ import {
   type Config,
   didOf,
   idOf,
+  longAgo,
   type Side,
   type State,
   settleMs,
@@ -76,6 +77,9 @@ export const createGlue = (core: Core, config: Config) => {
   const writes = config.mode !== 'inbound'
   const confirmAfterMs = config.confirmTicks * tickMs
   const inbound = config.mode !== 'outbound'
+
+  /** How long it has been open counts for the read that closes a leg, and for a drift that was accepted before. */
+  const placedAt = ({ now }: Draft): number => (config.drift === 'accept' ? now : longAgo)
 
   const set = (draft: Draft, side: number, part: Partial<Side>): void => {
     const present = draft.sides[side]
@@ -180,7 +184,7 @@ export const createGlue = (core: Core, config: Config) => {
       }
       const { severity, guarded } = derived
       if (present === undefined) {
-        placeHold(draft, slot, holdOf(agent, core.cascadeOrigin(didOf(0)), severity, draft.now, guarded))
+        placeHold(draft, slot, holdOf(agent, core.cascadeOrigin(didOf(0)), severity, placedAt(draft), guarded))
       } else if (present.severity !== severity || present.guarded !== guarded) {
         const changed = { ...present, severity, guarded }
         put(draft, slot, changed)
@@ -265,7 +269,7 @@ export const createGlue = (core: Core, config: Config) => {
     }
     set(draft, side, { cause })
     const agent = config.accounts[side] ?? 0
-    placeHold(draft, { of: 'own', side }, holdOf(agent, own(side), 'suspend', draft.now, guarded))
+    placeHold(draft, { of: 'own', side }, holdOf(agent, own(side), 'suspend', placedAt(draft), guarded))
   }
 
   /** I4, I8: a hold of the directory needs somebody else who wants the account off. */
@@ -465,6 +469,7 @@ export const createGlue = (core: Core, config: Config) => {
     local,
     openHolds,
     overridden,
+    placedAt,
     placeHold,
     releaseHold,
     set,

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hunts } from './configs.ts'
+import { configs, hunts } from './configs.ts'
 import { loadCore } from './core.ts'
 import { mutants, quick } from './mutants.ts'
 import { hunt } from './mutate.ts'
 import { search } from './search.ts'
+import { follow, walk } from './walk.ts'
 
 const rules = join(import.meta.dirname, '../../src/core')
 const core = await loadCore(rules)
@@ -35,4 +36,23 @@ test('every rule that is to be changed stands once in its file, and has a hunt',
     assert.equal(readFileSync(join(rules, `${file}.ts`), 'utf8').split(text).length, 2, `${file}.ts: ${text}`)
     assert.ok(hunts[name], name)
   }
+})
+
+test('nothing is forgotten that could tell two states apart', () => {
+  for (const config of [...configs, ...Object.values(hunts)]) assert.equal(walk(core, config, 1, 250), undefined)
+})
+
+test('an enable in the tick of the disable that it takes back is not forgotten', () => {
+  const config = configs.find(({ name }) => name === 'one agent, two directories, four flips')
+  assert.ok(config)
+  const disabled = ['the disable of a1 is recorded', 'the disable of a1 is sent after reading "identity on"']
+  const again = ['an administrator switches a1 on', 'the answer to the disable of a1', 'a tick passes']
+  const way = [
+    ...['the runtime kills', 'an administrator switches a0 off', 'the disable of a1 is recorded', 'the kill of'],
+    ...['the disable of a1 is sent after reading "identity on"', ...again],
+    ...['the log is asked of a1 (attribute): 2 entries, complete until 0', 'an administrator switches a1 off'],
+    ...['the enable of a1 is recorded', 'the enable of a1 is sent', 'the answer to the enable of a1'],
+    ...['a listing says of a0 "identity off"', ...disabled, ...again, 'a tick passes'],
+  ]
+  assert.equal(follow(core, config, way), undefined)
 })

@@ -11,6 +11,7 @@ export const tickMs = 200_000
 export const settleMs = tickMs
 export const writeTimeoutMs = tickMs
 export const startMs = 1_000 * tickMs
+export const longAgo = startMs - 10 * tickMs
 
 export const spendings = [
   'flips',
