@@ -45,6 +45,18 @@ export const createActions = (core: Core, config: Config) => {
     return true
   }
 
+  /**
+   * A read that is wanted comes before the log is asked. With nothing to ask it only says how soon there is a read; here
+   * there may be one at any time.
+   */
+  const unwanted = (side: Side): Side => {
+    const { account } = side
+    const { mark, liftedFrom, putBack, overriddenAt, readDueAt, readAgainAt } = account
+    if (mark !== 'none' || liftedFrom !== undefined || putBack || overriddenAt !== undefined) return side
+    if (readDueAt === undefined && readAgainAt === undefined) return side
+    return { ...side, account: { ...account, readDueAt: undefined, readAgainAt: undefined } }
+  }
+
   /** One step, and one more for each way that chance could have it. */
   const step = (state: State, emit: Emit, what: string, run: (draft: Draft, chance: Chance) => boolean | undefined) => {
     for (const guard of [false, true]) {
@@ -52,6 +64,7 @@ export const createActions = (core: Core, config: Config) => {
       const chance = { guard, used: false }
       if (run(draft, chance) === false) return
       if (guard && !chance.used) return
+      for (const [n, side] of draft.sides.entries()) if (side !== state.sides[n]) draft.sides[n] = unwanted(side)
       emit(guard ? `${what} (held back by the guard)` : what, draft)
       if (!chance.used || !config.guard) return
     }
@@ -348,7 +361,10 @@ export const createActions = (core: Core, config: Config) => {
     return list
   }
 
-  /** The log as it truly is says that somebody else turned it off after us: nothing may enable it. */
+  /**
+   * The log says that somebody else turned it off after us, and they want it so still: nothing may enable it. (What an
+   * earlier look showed of later counts, though this one does not reach so far.)
+   */
   const checkProof = (entries: readonly LogEntry[]): void => {
     const last = entries.findLast(({ action }) => action === 'disable')
     const on = entries.findLastIndex(({ action }) => action === 'enable')
@@ -370,7 +386,7 @@ export const createActions = (core: Core, config: Config) => {
   /** What the log said is acted on: nothing may be proven ours against it. */
   const judge = (draft: Draft, n: number, ask: Ask, chance: Chance): void => {
     const proven = glue.judge(draft, n, config.hasLog ? ask : undefined, chance)
-    if (proven && config.hasLog) checkProof(ask.entries)
+    if (proven && config.hasLog && sideOf(draft, n).adminOff) checkProof(ask.entries)
     set(draft, n, { ask: proven ? { ...ask, proven, entries: [], completeUntil: ask.begunAt } : undefined })
   }
 
@@ -460,10 +476,10 @@ export const createActions = (core: Core, config: Config) => {
       })
     }
     for (const one of readings(state, n, false, state.now, false)) {
-      const news = side.dirty && one.switches[0]?.state === own(side)
+      const news = one.state !== side.account.observed
       step(state, emit, `a listing says of ${idOf(n)} "${say(one)}"`, (draft, chance) => {
         if (!pay(draft, n, one)) return false
-        if (news || one.state === 'absent') set(draft, n, { dirty: false })
+        if (one.switches[0]?.state === own(side) || one.state === 'absent') set(draft, n, { dirty: false })
         glue.takeOne(draft, n, one, draft.now, chance)
         if (config.via && n === 0 && news) touch(draft)
         return true

@@ -18,6 +18,7 @@ const none: Readonly<Record<Spending, number>> = {
 
 const of = (name: string, budget: Partial<Record<Spending, number>>, part: Partial<Config> = {}): Config => ({
   name,
+  isDeep: false,
   accounts: [0],
   hasLog: true,
   vendor: false,
@@ -35,30 +36,25 @@ const of = (name: string, budget: Partial<Record<Spending, number>>, part: Parti
   budget: { ...none, ...budget },
 })
 
+/** Every fault once. */
+const everything = { crashes: 1, dropped: 1, lost: 1, late: 1, refused: 1, unread: 1, slow: 1, stale: 1, behind: 1 }
+
 /**
  * What is searched, each to its fixpoint when nothing bounds it: every fault alone and in pairs, in the policies and
- * fleets where it matters. The first is too wide to end.
+ * fleets where it matters.
  */
 export const configs: readonly Config[] = [
-  of('everything at once', {
-    flips: 4,
-    kills: 2,
-    suspends: 1,
-    overrides: 1,
-    crashes: 1,
-    dropped: 1,
-    lost: 1,
-    late: 1,
-    refused: 1,
-    unread: 1,
-    slow: 1,
-    stale: 1,
-    behind: 1,
-  }),
+  of('everything at once', { flips: 4, kills: 2, suspends: 1, overrides: 1, ...everything }, { isDeep: true }),
+  of('every fault, two flips', { flips: 2, kills: 1, ...everything }, { isDeep: true }),
+  of(
+    'parent and child, four flips, the faults of the wire',
+    { flips: 4, kills: 1, overrides: 1, crashes: 1, lost: 1, late: 1, stale: 1, behind: 1 },
+    { accounts: [0, 1], inFlight: 1, isDeep: true },
+  ),
   of(
     'one agent, two directories, four flips',
     { flips: 4, kills: 1 },
-    { accounts: [0, 0], inFlight: 1, resume: 'automatic', confirmTicks: 0 },
+    { accounts: [0, 0], inFlight: 1, resume: 'automatic', confirmTicks: 0, isDeep: true },
   ),
   of('one agent, two directories', { flips: 1, kills: 1, lost: 1 }, { accounts: [0, 0], inFlight: 1 }),
   of('parent and child', { flips: 2, kills: 1 }, { accounts: [0, 1], inFlight: 1 }),
@@ -132,6 +128,7 @@ export const hunts: Readonly<Record<string, Config>> = {
   contested: of('contested', { flips: 2, kills: 1 }, { drifts: 5 }),
   guard: of('guard', { flips: 1, kills: 1 }, { accounts: [0, 0], guard: true, resume: 'automatic' }),
   outbound: of('outbound', { flips: 2, kills: 1 }, { mode: 'outbound' }),
+  pair: of('pair', { kills: 1 }, { accounts: [0, 0], inFlight: 1 }),
   family: of('family', { flips: 1, kills: 1 }, { accounts: [0, 1], inFlight: 1 }),
   via: of('via', { flips: 1, kills: 1, stale: 1 }, { accounts: [0, 1], via: true, inFlight: 1 }),
 }

@@ -43,7 +43,8 @@ const phases = ['recorded', 'answered'] as const
 const bit = (value: boolean, at: number): number => (value ? 1 << at : 0)
 const up = (at: number): number => Math.ceil(at / tickMs) * tickMs
 
-export const createCodec = (core: Core, config: Config) => {
+/** @param isReduced whether two accounts of one DID may change places */
+export const createCodec = (core: Core, config: Config, isReduced = true) => {
   const buffer = new Uint8Array(512)
   let at = 0
   const byte = (value: number): void => {
@@ -87,12 +88,15 @@ export const createCodec = (core: Core, config: Config) => {
       writeAge(time === undefined || age(time) > most ? undefined : age(time))
     const isWatched = account.liftedFrom !== undefined || account.putBack || account.overriddenAt !== undefined
 
+    // Under an own hold nothing asks what was read last: it ends with a reading, or is overridden.
+    const isTheirs = own !== undefined && own.releasableAt === undefined
+    const isAsked = !isTheirs || isWatched || config.deletes || config.via || config.budget.overrides > 0
     byte(
       marks.indexOf(account.mark) |
         (intents.indexOf(account.intent) << 2) |
         bit(account.putBack, 4) |
         bit(account.contested, 5) |
-        (observations.indexOf(account.observed) << 6),
+        (observations.indexOf(isAsked ? account.observed : 'disabled') << 6),
     )
     // A reading's time counts while an older one is under way.
     const seenAt = account.observedAt
@@ -112,7 +116,10 @@ export const createCodec = (core: Core, config: Config) => {
     writeAge(is.inFlightUntil)
     writeAge(is.disabledAckAt)
     writeAge(is.enabledAckAt)
-    writeAge(own === undefined && !isWatched && account.mark === 'none' ? undefined : is.foreignSeenAt)
+    // Without an own hold it counts only against our own later write, when the log says that this was somebody else's.
+    const { foreignSeenAt, sentAt, disabledAckAt } = account
+    const isLast = sentAt !== undefined && (foreignSeenAt ?? 0) > Math.max(sentAt, disabledAckAt ?? 0)
+    writeAge(own !== undefined || isWatched || isLast ? is.foreignSeenAt : undefined)
     writeAge(is.overriddenAt)
     writeAge(is.liftedFrom)
     writeAge(is.examinedUntil)
@@ -137,7 +144,7 @@ export const createCodec = (core: Core, config: Config) => {
       bit(side.on, 0) |
         bit(side.vendorOff, 1) |
         bit(side.gone, 2) |
-        bit(side.dirty && (config.via || config.deletes), 3) |
+        bit(side.dirty && config.deletes, 3) |
         bit(side.adminOff, 4) |
         bit(side.acked, 5) |
         (offs.indexOf(side.lastOff) << 6),
@@ -178,7 +185,8 @@ export const createCodec = (core: Core, config: Config) => {
   }
 
   let middle = 0
-  const isSymmetric = config.accounts.length === 2 && config.accounts[0] === config.accounts[1] && !config.via
+  const isSymmetric =
+    isReduced && config.accounts.length === 2 && config.accounts[0] === config.accounts[1] && !config.via
   /** Two accounts of one DID are alike: which of them is which tells no states apart. */
   const order = (from: number): void => {
     const first = buffer.slice(from, middle)
@@ -187,6 +195,11 @@ export const createCodec = (core: Core, config: Config) => {
     buffer.set(second, from)
     buffer.set(first, from + second.length)
   }
+
+  // What was decoded last: most steps change one side, and the bytes of the other are the same.
+  let knownSides: readonly Side[] = []
+  let knownBytes: readonly Uint8Array[] = []
+  let [knownStale, knownBehind] = [false, false]
 
   /** The bytes of a state, in a buffer that the next call overwrites. */
   const encode = (state: State): Uint8Array => {
@@ -204,8 +217,14 @@ export const createCodec = (core: Core, config: Config) => {
     }
     const from = at
     const ages = state.sides.map((side) => openAge(side, state.now))
+    const isKnown =
+      state.now === startMs && knownStale === state.budget.stale > 0 && knownBehind === state.budget.behind > 0
     state.sides.forEach((side, n) => {
-      writeSide(side, state, config.via ? Math.max(...ages) : (ages[n] ?? 0))
+      const bytes = isKnown && side === knownSides[n] ? knownBytes[n] : undefined
+      if (bytes !== undefined) {
+        buffer.set(bytes, at)
+        at += bytes.length
+      } else writeSide(side, state, config.via ? Math.max(...ages) : (ages[n] ?? 0))
       if (n === 0) middle = at
     })
     if (isSymmetric) order(from)
@@ -376,7 +395,20 @@ export const createCodec = (core: Core, config: Config) => {
       const cascade = readHold((severity) => holdOf(n, core.cascadeOrigin(didOf(0)), severity, startMs))
       return { told, kill, suspend, cascade }
     })
-    const sides = config.accounts.map((_, n) => readSide(n))
+    const parts: Uint8Array[] = []
+    const sides = config.accounts.map((_, n) => {
+      const begin = at
+      const side = readSide(n)
+      parts.push(from.subarray(begin, at))
+      return side
+    })
+    // Where one side's bytes depend on the other, they are not the same.
+    if (!config.via && !isDated) {
+      knownSides = sides
+      knownBytes = parts
+      knownStale = budget.stale > 0
+      knownBehind = budget.behind > 0
+    }
     return { now: startMs, budget, agents, sides }
   }
 

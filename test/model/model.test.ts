@@ -16,8 +16,9 @@ for (const name of ['plain', 'confirm', 'outbound', 'deletes'] as const) {
   test(`the rules hold in every state that can be reached: ${name}`, () => {
     const config = hunts[name]
     assert.ok(config)
-    const { found } = search(core, config, { states: 6_000, drainOneIn: 4 })
+    const { found, complete } = search(core, config, { drainOneIn: 4 })
     assert.equal(found, undefined, `${found?.what}\n${found?.trace.join('\n')}`)
+    assert.ok(complete)
   })
 }
 
@@ -55,4 +56,26 @@ test('an enable in the tick of the disable that it takes back is not forgotten',
     ...['a listing says of a0 "identity off"', ...disabled, ...again, 'a tick passes'],
   ]
   assert.equal(follow(core, config, way), undefined)
+})
+
+test('what stands for other states hides none of them', async () => {
+  for (const name of ['oneflip', 'lostlift', 'outbound'] as const) {
+    const config = hunts[name]
+    assert.ok(config)
+    const [reduced, whole] = [search(core, config), search(core, config, { isReduced: false })]
+    assert.ok(reduced.complete && whole.complete)
+    assert.equal(reduced.distinct, whole.distinct, name)
+    assert.ok(reduced.states < whole.states, name)
+  }
+  const fleet = hunts['pair']
+  assert.ok(fleet)
+  const [reduced, whole] = [search(core, fleet), search(core, fleet, { isReduced: false })]
+  assert.ok(reduced.complete && whole.complete)
+  assert.ok(reduced.distinct < whole.distinct && reduced.distinct * 2 >= whole.distinct)
+  for (const text of quick) {
+    const mutant = mutants.find((one) => one.text === text)
+    assert.ok(mutant, text)
+    const [one, other] = [await hunt(mutant), await hunt(mutant, 60_000, false)]
+    assert.equal(one.result.found?.trace.length, other.result.found?.trace.length, text)
+  }
 })

@@ -230,7 +230,7 @@ export const mutants: readonly Mutant[] = [
   of('next', 'behind', "  if (account.putBack) return { do: 'disable' }\n", ''),
   of(
     'next',
-    'plain',
+    'people',
     'isTheirs(context)\n    ? earlier(closing(account, context), proof(account, context))\n    : wanted(account, context)',
     'wanted(account, context)',
   ),

@@ -15,7 +15,7 @@ export interface Hunted {
 }
 
 /** Searches a copy of the core with one rule changed. Throws when the rule is not there any more, or is there twice. */
-export const hunt = async (mutant: Mutant, states = 150_000): Promise<Hunted> => {
+export const hunt = async (mutant: Mutant, states = 150_000, isReduced = true): Promise<Hunted> => {
   const config = hunts[mutant.hunt]
   if (config === undefined) throw new Error(`no hunt ${mutant.hunt}`)
   const dir = mkdtempSync(join(tmpdir(), 'idp-mutant-'))
@@ -29,7 +29,7 @@ export const hunt = async (mutant: Mutant, states = 150_000): Promise<Hunted> =>
       file,
       source.replace(mutant.text, () => mutant.becomes),
     )
-    return { mutant, result: search(await loadCore(dir), config, { states }) }
+    return { mutant, result: search(await loadCore(dir), config, { states, isReduced }) }
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }

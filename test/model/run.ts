@@ -1,19 +1,41 @@
 import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import process, { execPath, stdout } from 'node:process'
+import process, { argv, execPath, stdout } from 'node:process'
+import { parseArgs } from 'node:util'
 import { configs } from './configs.ts'
 import { mutants } from './mutants.ts'
 import type { Result } from './search.ts'
 
-/** The whole search and every mutant, as many at once as there are processors. Fails with the traces of what was found. */
+/**
+ * The whole search and every mutant, as many at once as there are processors. Fails with the traces of what was found.
+ * `--deep` searches without a bound what is too wide for every day, too, and changes no rules; `--cap <states>` and
+ * `--minutes <n>` bound each search; `--only <text>` takes the configurations that have it in their names.
+ */
+const { values } = parseArgs({
+  args: argv.slice(2),
+  options: {
+    deep: { type: 'boolean', default: false },
+    cap: { type: 'string' },
+    minutes: { type: 'string', default: 'Infinity' },
+    only: { type: 'string', default: '' },
+  },
+})
+const cap = values.cap ?? (values.deep ? 'Infinity' : '1500000')
+const most = Number(values.minutes) * 60
+const isWhole = !values.deep && values.only === ''
 const workers = Math.max(1, Math.min(4, availableParallelism()))
 const print = (line: string) => stdout.write(`${line}\n`)
 
 const job = async (...args: string[]): Promise<string[]> => {
   const child = spawn(
     execPath,
-    ['--max-old-space-size=1500', '--max-semi-space-size=64', join(import.meta.dirname, 'job.ts'), ...args],
+    [
+      `--max-old-space-size=${values.deep ? 8000 : 1500}`,
+      '--max-semi-space-size=64',
+      join(import.meta.dirname, 'job.ts'),
+      ...args,
+    ],
     {
       stdio: ['ignore', 'pipe', 'inherit'],
     },
@@ -47,8 +69,9 @@ const report = ({ config, found }: Result): void => {
   for (const step of found.trace) print(`    ${step}`)
 }
 
-const searching = configs.map((config, at) => async () => {
-  for (const line of await job('config', String(at))) {
+const searched = configs.filter(({ name, isDeep }) => name.includes(values.only) && (values.deep || !isDeep))
+const searching = searched.map((config) => async () => {
+  for (const line of await job('config', String(configs.indexOf(config)), cap, String(most))) {
     const result: Result = JSON.parse(line)
     const { states, transitions, depth, seconds, complete } = result
     totals.states += states
@@ -79,13 +102,13 @@ const mutating = Array.from({ length: slices }, (_, slice) => async () => {
   }
 })
 
-await atOnce([...searching, ...mutating])
+await atOnce([...searching, ...(isWhole ? mutating : [])])
 const confirming = [...wanted].map(([hunt, states]) => async () => {
   for (const line of await job('hunt', hunt, String(states))) report(JSON.parse(line))
 })
 await atOnce(confirming)
 const seconds = Math.round((performance.now() - begun) / 1000)
 print(
-  `${totals.states} states, ${totals.transitions} steps, ${totals.ended} of ${configs.length} to the fixpoint, ${totals.caught} of ${mutants.length} mutants caught, ${seconds} s`,
+  `${totals.states} states, ${totals.transitions} steps, ${totals.ended} of ${searched.length} to the fixpoint, ${totals.caught} of ${isWhole ? mutants.length : 0} mutants caught, ${seconds} s`,
 )
 if (totals.faults > 0) process.exitCode = 1

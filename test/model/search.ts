@@ -2,9 +2,9 @@ import { createActions } from './actions.ts'
 import type { Core } from './core.ts'
 import { createCodec } from './encode.ts'
 import { Violation } from './glue.ts'
-import { createVisited, hashOf } from './hash.ts'
+import { createRows, createVisited, hashOf } from './hash.ts'
 import { createInvariants } from './invariants.ts'
-import { type Config, initial, type State } from './state.ts'
+import { type Config, initial, type State, spendings } from './state.ts'
 
 export interface Found {
   /** The rule that was broken. */
@@ -16,6 +16,8 @@ export interface Found {
 export interface Result {
   readonly config: string
   readonly states: number
+  /** States, whatever was left to spend in them. */
+  readonly distinct: number
   readonly transitions: number
   readonly depth: number
   readonly seconds: number
@@ -29,8 +31,12 @@ export interface Result {
 export interface Bounds {
   /** Ends the search after so many states. */
   readonly states?: number
+  /** Ends it after so long. */
+  readonly seconds?: number
   /** One state in so many is played on to its end. */
   readonly drainOneIn?: number
+  /** False: states that stand for one another are all searched, to compare. */
+  readonly isReduced?: boolean
 }
 
 /** Encoded states of one level, one after another. */
@@ -62,18 +68,31 @@ const createLevel = () => {
 }
 
 /** Breadth first from the initial state to the fixpoint: the first violation found has the shortest trace there is. */
-export const search = (core: Core, config: Config, { states = Infinity, drainOneIn = 1 }: Bounds = {}): Result => {
+export const search = (
+  core: Core,
+  config: Config,
+  { states = Infinity, seconds = Infinity, drainOneIn = 1, isReduced = true }: Bounds = {},
+): Result => {
   const begun = performance.now()
   const actions = createActions(core, config)
-  const codec = createCodec(core, config)
+  const codec = createCodec(core, config, isReduced)
   const invariants = createInvariants(actions, codec)
-  const visited = createVisited()
+  // With more left to spend everything can happen that can with less: such a state stands for all with less.
+  const budgets = createRows()
+  const visited = createVisited(isReduced ? budgets.isCovered : undefined)
+  const rest = spendings.length
   let parents = new Uint32Array(1 << 15)
   let [transitions, depth, drained] = [0, 0, 0]
   let level = createLevel()
   let coming = createLevel()
 
-  const isSymmetric = config.accounts[0] === config.accounts[1]
+  const isSymmetric = isReduced && config.accounts[0] === config.accounts[1]
+
+  const keyOf = (bytes: Uint8Array): readonly [hi: number, lo: number, budget: number] => [
+    hashOf(bytes, 1, rest),
+    hashOf(bytes, 2, rest),
+    budgets.numberOf(bytes.subarray(0, rest)),
+  ]
 
   /** The way to a state, played again from the start: among the successors the one with the hash that was kept. */
   const traceTo = (index: number): { trace: string[]; state: State } => {
@@ -87,7 +106,7 @@ export const search = (core: Core, config: Config, { states = Infinity, drainOne
         actions.successors(state, (what, next) => {
           if (found !== undefined) return
           const bytes = codec.encode(next)
-          if (visited.is(wanted, hashOf(bytes, 1), hashOf(bytes, 2))) found = { what, state: next }
+          if (visited.is(wanted, ...keyOf(bytes))) found = { what, state: next }
         })
       } catch (error) {
         if (!(error instanceof Violation)) throw error
@@ -102,8 +121,8 @@ export const search = (core: Core, config: Config, { states = Infinity, drainOne
 
   const visit = (state: State, parent: number): void => {
     const bytes = codec.encode(state)
-    const [hi, lo] = [hashOf(bytes, 1), hashOf(bytes, 2)]
-    if (!visited.add(hi, lo)) return
+    const [hi, lo, budget] = keyOf(bytes)
+    if (!visited.add(hi, lo, budget)) return
     const index = visited.size - 1
     if (index >= parents.length) {
       const more = new Uint32Array(parents.length * 2)
@@ -122,6 +141,7 @@ export const search = (core: Core, config: Config, { states = Infinity, drainOne
   const result = (found: Found | undefined, complete: boolean): Result => ({
     config: config.name,
     states: visited.size,
+    distinct: visited.distinct,
     transitions,
     depth,
     seconds: Math.round((performance.now() - begun) / 100) / 10,
@@ -139,7 +159,7 @@ export const search = (core: Core, config: Config, { states = Infinity, drainOne
       const next = visited.size
       for (let at = 0; at < level.count; at++) {
         expanding = first + at
-        if (visited.size > states) return result(undefined, false)
+        if (visited.size > states || performance.now() > begun + seconds * 1000) return result(undefined, false)
         actions.successors(codec.decode(level.at(at)), (_, state) => {
           transitions += 1
           visit(state, expanding)

@@ -37,6 +37,8 @@ export type Spending = (typeof spendings)[number]
 /** What is searched: the shape of the fleet, the policy, and how often the environment may do what. */
 export interface Config {
   readonly name: string
+  /** Too wide for every day: searched with `--deep` only. */
+  readonly isDeep: boolean
   /** The DID of each account, as an index; a DID with a higher index is a child of DID 0. */
   readonly accounts: readonly number[]
   readonly hasLog: boolean
