@@ -1,4 +1,7 @@
 import type { LogEntry, SwitchLog } from '../../src/core/adapter.ts'
+import { BridgeError } from '../../src/core/errors.ts'
+import { logSkewMs } from '../../src/core/switchlog.ts'
+import type { Clock } from '../../src/lib/clock.ts'
 import type { Api } from './api.ts'
 import { accountsOf, type SystemEvent, succeeded, switchTypes, switchTypesOf } from './events.ts'
 import { type Kind, kindOfId } from './ids.ts'
@@ -14,6 +17,7 @@ export interface Self {
 
 export interface LogParts {
   readonly api: Api
+  readonly clock: Pick<Clock, 'now'>
   readonly kinds: readonly Kind[]
   readonly settleMs: number
   /** @throws BridgeError when the bridge cannot tell who it is: then nobody's entries are its own */
@@ -22,24 +26,36 @@ export interface LogParts {
 
 /**
  * Who switched which account, from the System Log: one query for all accounts. No delay of the log is documented, and
- * late events are rare but possible, so it is held to be complete up to `settle` ago and no further.
+ * late events are rare but possible, so it is held to be complete up to `settle` ago and no further. Windows are asked for
+ * by our clock and entries are dated by the org's: what is read reaches to where both clocks are within the window.
  */
-export function openLog({ api, kinds, settleMs, self }: LogParts): SwitchLog {
+export function openLog({ api, clock, kinds, settleMs, self }: LogParts): SwitchLog {
   const managed = new Set(kinds)
   const types = switchTypesOf(kinds)
   return {
     retentionMs,
     async read({ from, to }, signal) {
       const us = await self(signal)
-      const readAt = api.time.now()
-      const since = Math.max(from, readAt - retentionMs)
-      const until = Math.max(since + 1, Math.min(to, readAt + aheadMs))
+      const readAt = clock.now()
+      const known = api.time.skewMs() ?? 0
+      const since = Math.max(from + Math.min(0, known), readAt + known - retentionMs)
+      const until = Math.max(since + 1, Math.min(to + Math.max(0, known), readAt + known + aheadMs))
       const entries: Logged[] = []
       for await (const events of eventsIn(api, { since, until, types }, 'read', signal))
         for (const event of events) if (succeeded(event)) entries.push(...entriesOf(event, us, managed))
-      return { entries: once(entries), completeUntil: Math.min(until, readAt - settleMs) }
+      // Only now is it sure what time it is there.
+      const skewMs = api.time.skewMs() ?? 0
+      if (Math.abs(skewMs) > logSkewMs) throw incomparable(skewMs)
+      const completeUntil = Math.min(until, readAt + skewMs - settleMs) - Math.max(0, skewMs)
+      return { entries: once(entries), completeUntil }
     },
   }
+}
+
+/** What happened first, ours or somebody else's, could not be told. */
+const incomparable = (skewMs: number): BridgeError => {
+  const text = `the clock here is ${Math.round(Math.abs(skewMs) / 1000)} s off the org's: its log cannot be judged`
+  return new BridgeError('E_LOG_LATE', text, { hint: 'synchronise the clock of this host (NTP)' })
 }
 
 interface Logged extends LogEntry {

@@ -100,7 +100,7 @@ export function open(name: string, config: OktaConfig, deps: AdapterDeps): Adapt
       batch: BATCH,
       // An AI agent is switched by an operation that goes on after its request was answered.
       writeTimeoutMs: API_LIMITS.timeoutMs + (kinds.includes('aiAgent') ? WAIT_MS : 0),
-      log: openLog({ api, kinds, settleMs: config.settle, self: self.learn }),
+      log: openLog({ api, clock, kinds, settleMs: config.settle, self: self.learn }),
     },
     ...(eventHook || logout ? { hooks: openHooks({ config: eventHook, origins, logout }) } : {}),
     check: (signal) => check({ config, api, credential, self }, signal),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Adapter, LogEntry } from '../../src/core/adapter.ts'
+import { logSkewMs } from '../../src/core/switchlog.ts'
 import { bench, timed, withAgents } from './org.ts'
 import { signal } from './tenant.ts'
 
@@ -106,6 +107,42 @@ describe('who switched an okta account', () => {
     assert.equal((await read(quick)).completeUntil, now - 30_000)
   })
 
+  for (const minutes of [-4, 4]) {
+    it(`a clock that is ${minutes} minutes off misses nobody else's disable before it calls the log complete`, async () => {
+      await using it = await timed()
+      const users = it.users(5)
+      it.org.setClockOff(-minutes * MINUTE_MS)
+      await it.adapter.lookup(users, signal())
+      // As whoever asks does: clocks may differ.
+      const from = it.clock.now() - logSkewMs
+      const changed: { id: string; at: number }[] = []
+      for (const { id } of users) {
+        changed.push({ id, at: it.clock.now() })
+        it.org.setEnabled(id, false)
+        await it.clock.advance(3 * MINUTE_MS)
+      }
+      for (const adapter of [it.adapter, it.open({})]) {
+        const { entries, completeUntil } = await read(adapter, { from, to: it.clock.now() })
+        for (const { id, at } of changed.filter((each) => each.at <= completeUntil))
+          assert.ok(
+            entries.some((entry) => entry.id === id),
+            `switched off at ${at}, complete until ${completeUntil}`,
+          )
+        assert.ok(completeUntil <= it.clock.now() - SETTLE_MS)
+      }
+    })
+  }
+
+  it('a clock further off than entries can be compared over makes it no log', async () => {
+    await using it = await timed()
+    for (const minutes of [-6, 6]) {
+      it.org.setClockOff(minutes * MINUTE_MS)
+      await assert.rejects(read(it.open({})), { code: 'E_LOG_LATE', hint: /NTP/ })
+    }
+    it.org.setClockOff(0)
+    await read(it.adapter)
+  })
+
   it('an entry that comes late is in the next reading of the same window', async () => {
     await using it = await timed()
     const [user] = it.users(1)
@@ -129,7 +166,7 @@ describe('who switched an okta account', () => {
     await it.adapter.lookup(it.users(1), signal())
     const answer = await read(it.adapter)
     const orgNow = it.clock.now() + 2 * MINUTE_MS
-    assert.equal(answer.completeUntil, orgNow - SETTLE_MS)
+    assert.equal(answer.completeUntil, it.clock.now() - SETTLE_MS, 'by the clock that it is compared with')
     const asked = new URL(
       it.org.requests.findLast(({ path }) => path.startsWith('/api/v1/logs'))?.path ?? '',
       'http://x',
