@@ -11,7 +11,7 @@ import { isKind, type Kind } from './ids.ts'
 import { pathOf, purposes } from './kinds.ts'
 import type { Ending, Operations } from './operations.ts'
 import { inParallel } from './parallel.ts'
-import { type Reading, readOne } from './reading.ts'
+import { OtherAccount, type Reading, readOne } from './reading.ts'
 import type { Sessions } from './sessions.ts'
 
 export interface SwitcherParts {
@@ -102,6 +102,7 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
     // Many that are written unread would all have to be proven by the log; they can wait for room instead.
     if (lane === 'bulk' && first instanceof BridgeError && first.code === 'E_DIRECTORY_THROTTLED')
       return result(target, 'unsent', undefined, first)
+    if (first instanceof OtherAccount) return result(target, 'unsent', undefined, first)
     const before = first instanceof BridgeError ? undefined : first.sighting
     if (before) learn(before)
     const unfit = vet(target.ref)
@@ -123,6 +124,7 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
       const again = await readNow(target, lane, signal)
       return result(target, 'refused', again?.sighting ?? before, impossible(target, sent.error, again, 'off'))
     }
+    if (sent.outcome === 'lost' && target.kind === 'user') sessions.owe(target.id, lane === 'bulk', true)
     if (lane === 'suspend' && isCrowded(sent)) api.owed.owe(target.id, sent.error.retryAfterMs ?? 0)
     return result(target, sent.outcome, before, sent.error)
   }

@@ -1,7 +1,8 @@
+import { BridgeError } from '../../src/core/errors.ts'
 import type { Sighting } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Api, CallOptions } from './api.ts'
-import { answerError, malformed, parse, wordOf } from './errors.ts'
+import { answerError, malformed, type Purpose, parse, wordOf } from './errors.ts'
 import type { Kind } from './ids.ts'
 import {
   absentSighting,
@@ -23,6 +24,15 @@ export interface Reading {
 }
 
 export type ReadOptions = Omit<CallOptions, 'purpose'>
+
+/** Okta takes a login where an id is meant: the path of this id leads to somebody else, to whom nothing may be done. */
+export class OtherAccount extends BridgeError {
+  constructor({ what }: Purpose) {
+    super('E_DIRECTORY_ANSWER', `Okta answered with another account to ${what}`, {
+      hint: 'another account has this id as its login: rename that, or free the principal',
+    })
+  }
+}
 
 /** An account that does not exist (error codes, read 2026-11). Some other 404 proves nothing: proxies answer with it too. */
 const NOT_FOUND = 'E0000007'
@@ -48,8 +58,7 @@ export async function readOne(
   if (answer.status !== 200) throw answerError(answer, purpose, clock.now())
   const read = { byId: true, begunAt }
   const taken = (row: { id: string; status: string }, sighting: Sighting): Reading => {
-    // Okta takes a login where an id is meant; then it is somebody else's.
-    if (row.id !== id) throw malformed(purpose)
+    if (row.id !== id) throw new OtherAccount(purpose)
     return { sighting, status: row.status }
   }
   if (kind === 'user') {

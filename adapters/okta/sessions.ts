@@ -12,9 +12,10 @@ import { readOne } from './reading.ts'
 export interface Sessions {
   /**
    * Ends the sessions, refresh and access tokens of a user that was just suspended, until it is done: at once, or for one
-   * of many when the suspensions have passed, which count against the same limit.
+   * of many when the suspensions have passed, which count against the same limit. `isLost`: nobody knows yet whether the
+   * user was suspended.
    */
-  owe(id: string, bulk: boolean): void
+  owe(id: string, bulk: boolean, isLost?: boolean): void
   /** A suspension of many is under way, until what is returned is called. */
   busy(): () => void
   /** The user is to be on again: nothing of theirs is ended any more. */
@@ -32,6 +33,7 @@ export interface SessionsParts {
 
 interface Debt {
   readonly bulk: boolean
+  readonly isLost: boolean
   attempts: number
   /** Monotonic, as is `dueAt`. */
   readonly madeAt: number
@@ -45,6 +47,8 @@ const FORBIDDEN_MS = 300_000
 const MAX_OWED = 50_000
 /** Later than that somebody may have unsuspended the user. */
 const FRESH_MS = 60_000
+/** A suspension without answer has landed by then, or never will. */
+const LOST_MS = 30_000
 /** A debt made while waiting for another is looked at after so long. */
 const LOOK_MS = 1000
 /** Suspensions of many have passed when none was sent for so long. */
@@ -62,8 +66,8 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
   let running = false
 
   const attempt = async (id: string, debt: Debt): Promise<void> => {
-    const isOld = debt.attempts > 0 || clock.mono() - debt.madeAt > FRESH_MS
-    const status = isOld ? await statusOf(id) : 'SUSPENDED'
+    const isDoubtful = debt.isLost || debt.attempts > 0 || clock.mono() - debt.madeAt > FRESH_MS
+    const status = isDoubtful ? await statusOf(id) : 'SUSPENDED'
     if (status instanceof BridgeError) return later(id, debt, status)
     // Somebody unsuspended the user since: what they signed in to again is not ended.
     if (status !== 'SUSPENDED') return settle(id, debt)
@@ -126,13 +130,13 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
   }
 
   return {
-    owe(id, bulk) {
+    owe(id, bulk, isLost = false) {
       if (!owed.has(id) && owed.size >= MAX_OWED) {
         log.warn({ principal: id }, 'too many sessions are owed: those of this user are not ended')
         return
       }
       const now = clock.mono()
-      owed.set(id, { bulk, attempts: 0, madeAt: now, dueAt: now })
+      owed.set(id, { bulk, isLost, attempts: 0, madeAt: now, dueAt: isLost ? now + LOST_MS : now })
       wake()
       if (!running) void drain().catch((error: unknown) => log.error({ err: error }, 'ending sessions failed'))
     },

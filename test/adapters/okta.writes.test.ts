@@ -132,6 +132,18 @@ describe('okta suspends users', () => {
     assert.equal(asked(it).filter((each) => each.startsWith('DELETE')).length, 0)
   })
 
+  it('an id that Okta takes for somebody else’s login is not written', async () => {
+    await using it = await org(2)
+    const [, other = unset] = it.refs
+    const body = { id: other.id, status: 'ACTIVE' }
+    it.org.fail(`/api/v1/users/${it.one.id}`, { status: 200, body, times: always })
+    for (const bulk of [false, true]) {
+      const [result] = await it.accounts.disable([it.one], signal(), bulk)
+      assert.deepEqual([...told(result), result?.before], ['unsent', 'E_DIRECTORY_ANSWER', undefined])
+    }
+    assert.equal(suspensions(it).length, 0)
+  })
+
   it('a lost answer is said to be lost and never sent again', async () => {
     await using it = await org(1)
     it.org.fail(/^POST .*suspend$/, { mode: 'reset-after-body' })
@@ -282,6 +294,49 @@ describe('okta ends the sessions of whom it suspended', () => {
     await it.adapter.lookup([other], signal())
     await until('it was read that they are wanted again', () => asked(it).at(-1) === 'GET /api/v1/users/00u')
     assert.ok(ends(it) - before <= 1)
+  })
+
+  it('also when nobody heard that the suspension was done', async () => {
+    await using it = await org(2, { clock: leaping() })
+    const [, other = unset] = it.refs
+    it.org.signIn(other.id)
+    it.org.fail(/^POST .*suspend$/, { mode: 'reset-after-body' })
+    assert.equal((await it.accounts.disable([it.one], signal()))[0]?.outcome, 'lost')
+    await until('they are ended', () => ends(it) === 1)
+    it.org.fail(/^POST .*suspend$/, { status: 500 })
+    assert.equal((await it.accounts.disable([other], signal()))[0]?.outcome, 'lost')
+    await until('it was read', () => asked(it).at(-1) === 'GET /api/v1/users/00u')
+    await it.adapter.lookup([other], signal())
+    assert.deepEqual([ends(it), it.org.sessionsOf(other.id)], [1, 1], 'it is on')
+  })
+
+  it('not while nobody can tell whether the user is still suspended', async () => {
+    await using it = await org(1, { clock: leaping() })
+    it.org.fail(/^DELETE /, { status: 500 })
+    const lift = it.org.fail(/^GET /, { status: 503, times: always })
+    await it.accounts.disable(it.refs, signal())
+    const reads = () => asked(it).filter((each) => each.startsWith('GET')).length
+    await until('it was read in vain', () => reads() > 10)
+    assert.equal(ends(it), 1)
+    lift()
+    await until('they are ended', () => ends(it) === 2)
+  })
+
+  it('not of a user to be on again while others had their turn', async () => {
+    await using it = await org(7, { clock: leaping() })
+    const [single = unset, ...many] = it.refs
+    const last = many.at(-1) ?? unset
+    const held = it.org.hold(/^DELETE /)
+    await it.accounts.disable(many, signal(), true)
+    await until('four are being ended', () => ends(it) === 4)
+    await it.accounts.enable([last], signal())
+    held.release()
+    await until('the others are ended', () => ends(it) >= 5)
+    await it.accounts.disable([single], signal())
+    await until('so is one after them', () =>
+      it.org.requests.some((each) => each.path.includes(`${single.id}/sessions`)),
+    )
+    assert.ok(!it.org.requests.some((each) => each.path.includes(`${last.id}/sessions`)))
   })
 
   it('of one at once, while those of many wait until the suspensions have passed', async () => {
