@@ -7,7 +7,7 @@ import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import { live, orAbort } from '../aborts.ts'
 import type { OktaConfig } from './config.ts'
 import { Prover } from './dpop.ts'
-import { malformed, retryAfterOf, transportError, wordOf } from './errors.ts'
+import { laterError, malformed, retryAfterOf, transportError, wordOf } from './errors.ts'
 import { readKey } from './keys.ts'
 import type { ServerTime } from './servertime.ts'
 
@@ -68,10 +68,13 @@ interface Token {
   readonly scopes: readonly string[]
   /** Monotonic. */
   readonly refreshAt: number
+  readonly endsAt: number
 }
 
 /** A token is renewed this long before it expires. */
 const MARGIN_MS = 5 * 60_000
+/** Nothing is signed with a token that may end on the way. */
+const LAST_MS = 30_000
 /** Okta takes an hour at most; a clock that is minutes off still fits. */
 const ASSERTION_S = 300
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
@@ -103,6 +106,8 @@ function openPrivateKey(parts: CredentialParts, credential: PrivateKey): Credent
   let nonce: string | undefined
   let token: Token | undefined
   let inFlight: Promise<Token> | undefined
+  /** The org named a time before which asking again is only one more that is too many. */
+  let throttledUntil = Number.NEGATIVE_INFINITY
 
   const assertion = async (): Promise<string> => {
     const key = readKey(credential.key.read())
@@ -177,6 +182,7 @@ function openPrivateKey(parts: CredentialParts, credential: PrivateKey): Credent
       bound: type === 'dpop',
       scopes: scope?.split(' ').filter(Boolean) ?? [],
       refreshAt: clock.mono() + Math.max(lifetimeMs / 2, lifetimeMs - MARGIN_MS),
+      endsAt: clock.mono() + lifetimeMs - LAST_MS,
     }
   }
 
@@ -197,24 +203,44 @@ function openPrivateKey(parts: CredentialParts, credential: PrivateKey): Credent
     return some
   }
 
+  const renewed = async (): Promise<Token> => {
+    const waitMs = throttledUntil - clock.mono()
+    if (waitMs > 0) throw laterError('signing in', waitMs)
+    try {
+      token = await renew()
+      return token
+    } catch (error) {
+      const told = error instanceof BridgeError && error.code === 'E_DIRECTORY_THROTTLED' ? error.retryAfterMs : 0
+      throttledUntil = clock.mono() + (told ?? 0)
+      throw error
+    }
+  }
+
   const fresh = (signal: AbortSignal): Promise<Token> => {
-    inFlight ??= renew()
-      .then((next) => {
-        token = next
-        return next
-      })
-      .finally(() => {
-        inFlight = undefined
-      })
+    inFlight ??= renewed().finally(() => {
+      inFlight = undefined
+    })
     // Shared: one caller giving up must not end it for the others.
     return orAbort(inFlight, signal)
+  }
+
+  /** The present token, renewed when it is time; where that fails, the one that still holds. */
+  const usable = async (signal: AbortSignal): Promise<Token> => {
+    if (token && clock.mono() < token.refreshAt) return token
+    try {
+      return await fresh(signal)
+    } catch (error) {
+      live(signal)
+      if (token && clock.mono() < token.endsAt) return token
+      throw error
+    }
   }
 
   return {
     clientId,
     async sign({ method, url: target }, signal) {
       live(signal)
-      const { value, bound: isBound } = token && clock.mono() < token.refreshAt ? token : await fresh(signal)
+      const { value, bound: isBound } = await usable(signal)
       if (!isBound) return { token: value, headers: { authorization: `Bearer ${value}` } }
       const dpop = await prover.proof({ method, url: target, token: value })
       return { token: value, headers: { authorization: `DPoP ${value}`, dpop } }

@@ -187,6 +187,34 @@ describe('okta sign-in', () => {
     assert.equal(throttled.code, 'E_DIRECTORY_THROTTLED')
     assert.ok((throttled.retryAfterMs ?? 0) >= 1000)
     it.org.setTokenEndpointDown(true)
+    assert.equal((await failure(look(it.open({}), it.org.admin))).code, 'E_DIRECTORY_DOWN')
+  })
+
+  it('throttled at the token endpoint, it is not asked again before the time it names', async () => {
+    const clock = leaping()
+    await using it = await bench({ clock })
+    const reset = Math.ceil(clock.now() / 1000) + 60
+    const headers = { 'x-rate-limit-limit': '100', 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': `${reset}` }
+    it.org.fail('/oauth2/v1/token', { status: 429, headers })
+    const { retryAfterMs = 0 } = await failure(look(it.adapter, it.org.admin))
+    assert.equal((await failure(look(it.adapter, it.org.admin))).code, 'E_DIRECTORY_THROTTLED')
+    const [unsent] = (await it.adapter.accounts?.disable(it.users(1), signal())) ?? []
+    assert.deepEqual([unsent?.outcome, unsent?.error?.code], ['unsent', 'E_DIRECTORY_THROTTLED'])
+    assert.ok((unsent?.error?.retryAfterMs ?? 0) > 1000)
+    assert.equal(tokensAsked(it), 1)
+    await clock.sleep(retryAfterMs)
+    await works(it.adapter, it.org.admin)
+    assert.equal(tokensAsked(it), 2)
+  })
+
+  it('a renewal that fails leaves the token that still holds in use, and no longer than that', async () => {
+    const clock = leaping()
+    await using it = await bench({ clock })
+    await works(it.adapter, it.org.admin)
+    it.org.setTokenEndpointDown(true)
+    await clock.sleep(56 * 60_000)
+    await works(it.adapter, it.org.admin)
+    await clock.sleep(4 * 60_000)
     assert.equal((await failure(look(it.adapter, it.org.admin))).code, 'E_DIRECTORY_DOWN')
   })
 })
