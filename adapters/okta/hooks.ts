@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import type { Hint, HookAnswer, HookRequest, Hooks } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
@@ -79,20 +80,36 @@ function judge(bytes: Uint8Array, origins: readonly string[]): HookAnswer {
   const { source, data } = parsed.data
   if (!origins.includes(new URL(source).origin)) throw unverified('the delivery is of another org')
 
-  const hints = new Map<string, Hint>()
+  const principals = new Map<string, Set<string>>()
+  const groups = new Map<string, Set<string>>()
   let skipped = 0
   for (const element of data.events) {
     const event = systemEvent.safeParse(element)
     if (!event.success) skipped += 1
     else if (succeeded(event.data)) {
       const { uuid } = event.data
-      for (const principal of accountsOf(event.data, all))
-        hints.set(principal, { delivery: `${uuid}|${principal}`, principal })
-      for (const group of groupsOf(event.data)) hints.set(group, { delivery: `${uuid}|${group}`, group })
+      for (const id of accountsOf(event.data, all)) note(principals, id, uuid)
+      for (const id of groupsOf(event.data)) note(groups, id, uuid)
     }
   }
   // Okta would not send the others again either, so one bad element does not cost them.
   const text = `${skipped} of ${data.events.length} events of a delivery were left out: they have an unknown shape.`
   const alert = skipped > 0 ? { alert: { code: 'hook-skipped', text } } : {}
-  return { status: 200, headers: {}, body: undefined, hints: [...hints.values()], ...alert }
+  const hints: Hint[] = [
+    ...[...principals].map(([principal, uuids]) => ({ delivery: keyOf(principal, uuids), principal })),
+    ...[...groups].map(([group, uuids]) => ({ delivery: keyOf(group, uuids), group })),
+  ]
+  return { status: 200, headers: {}, body: undefined, hints, ...alert }
+}
+
+const note = (told: Map<string, Set<string>>, id: string, uuid: string) =>
+  told.set(id, (told.get(id) ?? new Set()).add(uuid))
+
+/** By all events that name it: one that was told of before must not hide another that comes with it. */
+function keyOf(id: string, uuids: ReadonlySet<string>): string {
+  const [one = '', ...more] = [...uuids].sort()
+  if (more.length === 0) return `${one}|${id}`
+  return `${createHash('sha256')
+    .update([one, ...more].join(' '))
+    .digest('base64url')}|${id}`
 }

@@ -102,6 +102,24 @@ describe('okta event hooks', () => {
     await assert.rejects(receive(hooksOf(), post(envelope([...many, event()]))), { code: 'E_HOOK_BODY' })
   })
 
+  it('a change that comes together with one that was told before still rings', async () => {
+    const hooks = hooksOf()
+    const keys = async (...uuids: string[]) =>
+      (await receive(hooks, post(envelope(uuids.map((uuid) => event({ uuid })))))).hints.map(({ delivery }) => delivery)
+    const [known] = await keys('a')
+    assert.equal(known, `a|${user}`)
+    for (const uuids of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ]) {
+      const told = await keys(...uuids)
+      assert.equal(told.length, 1)
+      assert.ok(!told.includes(String(known)))
+    }
+    assert.deepEqual(await keys('a', 'b'), await keys('b', 'a', 'b'), 'whatever their order')
+    assert.deepEqual(await keys('a', 'a'), [known])
+  })
+
   it('takes the secret alone or after Bearer, any of several, in the header that was agreed', async () => {
     const body = envelope([event()])
     const secrets = [SECRET, 'the-next-secret-of-the-hook']
