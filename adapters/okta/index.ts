@@ -69,6 +69,11 @@ export function open(name: string, config: OktaConfig, deps: AdapterDeps): Adapt
     await self.learn(signal)
     await managed.ready(signal)
   }
+  /** Whoever is registered is read first, and by then it must be known who may not be. */
+  const lookup: Adapter['lookup'] = async (refs, signal) => {
+    await self.learn(signal).catch(() => undefined)
+    return reader.lookup(refs, signal)
+  }
   const sessions = openSessions({ api, clock, log, random, closed: closed.signal })
   const switcher = openSwitcher({ api, clock, operations, sessions, vet, learn, ready })
 
@@ -92,7 +97,7 @@ export function open(name: string, config: OktaConfig, deps: AdapterDeps): Adapt
     issuers: config.tokens ? issuersOf(config.tokens, orgUrl, keyFetch) : [],
     identify: (claims) => identify(claims, config.tokens?.clients ?? {}),
     vet,
-    ...learning(managed, { changes: feed.changes, lookup: reader.lookup }, log),
+    ...learning(managed, { changes: feed.changes, lookup }, log),
     groups: openGroups(api, 'sync'),
     accounts: {
       disable: switcher.disable,

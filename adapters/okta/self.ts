@@ -13,15 +13,22 @@ export interface Selves {
 /** Who the bridge is: the app it signs in as, or the user whose API token it uses, whom only the org can name. */
 export function openSelf(api: Api, credential: Credential): Selves {
   const { clientId } = credential
-  let self: Self | undefined = clientId === undefined ? undefined : { id: clientId, byApiToken: false }
+  if (clientId !== undefined) {
+    const self: Self = { id: clientId, byApiToken: false }
+    return { known: () => self, learn: async () => self }
+  }
+  const path = '/api/v1/users/me'
+  /** The token may be exchanged for one of another user. */
+  let learned: { readonly self: Self; readonly token: string } | undefined
   return {
-    known: () => self,
+    known: () => learned?.self,
     async learn(signal) {
-      if (self) return self
+      const { token } = await credential.sign({ method: 'GET', url: `${api.origin}${path}` }, signal)
+      if (learned?.token === token) return learned.self
       const options = { purpose: purposes.readUsers, lane: 'suspend', signal } as const
-      const { value } = await api.get({ path: '/api/v1/users/me' }, user, options)
-      self = { id: value.id, byApiToken: true }
-      return self
+      const { value } = await api.get({ path }, user, options)
+      learned = { self: { id: value.id, byApiToken: true }, token }
+      return learned.self
     },
   }
 }

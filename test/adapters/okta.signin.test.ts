@@ -8,6 +8,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Target } from '../../sandbox/okta/index.ts'
 import type { Adapter } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
+import { SecretRef } from '../../src/lib/secret.ts'
 import { bench, newKeyPair, type Org, pair, permissions, scopes } from './org.ts'
 import { leaping, signal } from './tenant.ts'
 
@@ -145,7 +146,6 @@ describe('okta sign-in', () => {
     const [user] = it.users(1)
     const next = await newKeyPair('P-256', 'next')
     writeFileSync(files.file('key'), JSON.stringify(pair.privateJwk))
-    const { SecretRef } = await import('../../src/lib/secret.ts')
     const key = SecretRef.file(files.file('key'))
     const adapter = it.open({ credential: { type: 'privateKey', clientId: it.bridge, key } })
     await works(adapter, user?.id ?? '')
@@ -297,7 +297,6 @@ describe('okta sign-in with an API token', () => {
     await owned(it, '00first-token-of-the-owner')
     await owned(it, '00other-token-of-the-owner')
     writeFileSync(files.file('token'), '00first-token-of-the-owner\n')
-    const { SecretRef } = await import('../../src/lib/secret.ts')
     const adapter = it.open({ credential: { type: 'apiToken', token: SecretRef.file(files.file('token')) } })
     const authorizations = watched(it, 'authorization', /^\/api\//)
     await works(adapter, user?.id ?? '')
@@ -309,6 +308,30 @@ describe('okta sign-in with an API token', () => {
     await works(adapter, user?.id ?? '')
     assert.equal(authorizations.at(-1), 'SSWS 00other-token-of-the-owner')
     assert.equal(tokensAsked(it), 0)
+  })
+
+  it('is not mapped as an agent once it was read, and is somebody else with the token of another user', async () => {
+    using files = folder()
+    await using it = await bench()
+    const tokens = ['00first-token-of-the-owner', '00other-token-of-the-owner']
+    const owners = tokens.map((token) => {
+      const owner = it.org.addUser({})
+      it.org.setRights(owner, { permissions: [...permissions], roles: ['REPORT_ADMIN'] })
+      it.org.addApiToken(owner, token)
+      return owner
+    })
+    const path = files.file('token')
+    writeFileSync(path, `${tokens[0]}\n`)
+    const adapter = it.open({ credential: { type: 'apiToken', token: SecretRef.file(path) } })
+    for (const [at, self] of owners.entries()) {
+      writeFileSync(path, `${tokens[at]}\n`)
+      await works(adapter, self)
+      const refused = owners.map((id) => adapter.vet({ id, kind: 'user' })?.code)
+      assert.deepEqual(
+        refused,
+        owners.map((id) => (id === self ? 'E_NEVER' : undefined)),
+      )
+    }
   })
 
   it('never writes the user whose token it is, and warns of such a token', async () => {
