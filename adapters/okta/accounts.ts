@@ -78,7 +78,10 @@ export function openSwitcher({ api, clock, operations, sessions, vet, learn, rea
   /** Unreadable is no reason to wait, nor to leave the account on: not repeated, and not thrown. */
   const tryRead = async ({ kind, id }: Target, lane: Lane, signal: AbortSignal): Promise<Reading | BridgeError> => {
     const patience = lane === 'suspend' ? { patienceMs: PATIENCE_MS } : {}
-    return readOne(api, clock, kind, id, { lane, signal, once: true, ...patience }).catch(asBridgeError)
+    const options = { lane, signal, once: true, ...patience }
+    if (kind === 'aiAgent' && (await operations.isPending(id, options)))
+      return new BridgeError('E_DIRECTORY_DOWN', 'an operation on the agent is still under way')
+    return readOne(api, clock, kind, id, options).catch(asBridgeError)
   }
   const readNow = async (target: Target, lane: Lane, signal: AbortSignal): Promise<Reading | undefined> => {
     const read = await tryRead(target, lane, signal)

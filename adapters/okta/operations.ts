@@ -3,11 +3,10 @@ import { BridgeError } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { pause } from '../aborts.ts'
 import type { Api } from './api.ts'
-import type { Answer } from './errors.ts'
-import { malformed } from './errors.ts'
+import { type Answer, answerError, malformed, parse } from './errors.ts'
 import { purposes } from './kinds.ts'
 import { pinnedLink } from './links.ts'
-import type { ReadOptions } from './reading.ts'
+import { isAbsence, type ReadOptions } from './reading.ts'
 
 /** How an operation ended; pending: not yet, as far as anyone can tell. */
 export type Ending = 'done' | { readonly failed: BridgeError } | { readonly pending: BridgeError }
@@ -35,8 +34,11 @@ export function openOperations(api: Api, clock: Clock): Operations {
   /** The operations nobody saw the end of, by account: until they end, no reading of it is final. */
   const pending = new Map<string, string>()
 
-  const endingOf = async (link: string, options: ReadOptions): Promise<Ending | undefined> => {
-    const { value } = await api.get({ link }, operation, { ...options, purpose })
+  const endingOf = async (link: string, options: ReadOptions): Promise<Ending | 'gone' | undefined> => {
+    const answer = await api.ask({ link }, { ...options, purpose })
+    if (isAbsence(answer)) return 'gone'
+    if (answer.status !== 200) throw answerError(answer, purpose, clock.now())
+    const value = parse(operation, answer.body, purpose)
     if (value.status === 'COMPLETED') return 'done'
     if (value.status !== 'FAILED') return undefined
     const code = value.errorDetails?.code
@@ -62,7 +64,8 @@ export function openOperations(api: Api, clock: Clock): Operations {
       for (let waitMs = POLL_MS.first; clock.mono() < end; waitMs = Math.min(waitMs * 2, POLL_MS.longest)) {
         try {
           const ending = await endingOf(link, { ...options, once: true })
-          if (ending !== undefined) {
+          // Not there yet, as far as anyone can tell: it was begun a moment ago.
+          if (ending !== undefined && ending !== 'gone') {
             pending.delete(id)
             return ending
           }

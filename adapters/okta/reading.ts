@@ -2,7 +2,7 @@ import { BridgeError } from '../../src/core/errors.ts'
 import type { Sighting } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Api, CallOptions } from './api.ts'
-import { answerError, malformed, type Purpose, parse, wordOf } from './errors.ts'
+import { type Answer, answerError, malformed, type Purpose, parse, wordOf } from './errors.ts'
 import type { Kind } from './ids.ts'
 import {
   absentSighting,
@@ -34,8 +34,9 @@ export class OtherAccount extends BridgeError {
   }
 }
 
-/** An account that does not exist (error codes, read 2026-11). Some other 404 proves nothing: proxies answer with it too. */
+/** What does not exist (error codes, read 2026-11). Some other 404 proves nothing: proxies answer with it too. */
 const NOT_FOUND = 'E0000007'
+export const isAbsence = ({ status, body }: Answer): boolean => status === 404 && wordOf(body) === NOT_FOUND
 
 /**
  * One account by its id, which is the only read that Okta promises to be up to date: `search` is not, and of `filter`
@@ -51,10 +52,8 @@ export async function readOne(
 ): Promise<Reading> {
   const purpose = readPurpose[kind]
   const { begunAt, ...answer } = await api.ask({ path: pathOf(kind, id) }, { ...options, purpose })
-  if (answer.status === 404) {
-    if (wordOf(answer.body) !== NOT_FOUND) throw malformed(purpose)
-    return { sighting: absentSighting(id, begunAt), status: undefined }
-  }
+  if (isAbsence(answer)) return { sighting: absentSighting(id, begunAt), status: undefined }
+  if (answer.status === 404) throw malformed(purpose)
   if (answer.status !== 200) throw answerError(answer, purpose, clock.now())
   const read = { byId: true, begunAt }
   const taken = (row: { id: string; status: string }, sighting: Sighting): Reading => {

@@ -543,6 +543,28 @@ describe('okta switches AI agents', () => {
     assert.equal(await state(), 'disabled')
   })
 
+  it('an activation that may still land makes no reading a reason to write nothing', async () => {
+    await using it = await org(0, { ...withAgents, operationMs: 3_600_000, clock: leaping() })
+    const one = { id: it.org.addAgent({ status: 'INACTIVE' }), kind: 'aiAgent' }
+    assert.equal((await it.accounts.enable([one], signal()))[0]?.outcome, 'lost')
+    const [result] = await it.accounts.disable([one], signal())
+    assert.ok(asked(it).some((each) => each.endsWith('/deactivate')))
+    assert.notEqual(result?.outcome, 'unsent')
+    assert.equal(result?.before, undefined)
+  })
+
+  it('an operation that Okta knows nothing of any more will not land', async () => {
+    await using it = await org(0, { ...withAgents, operationMs: 3_600_000, clock: leaping() })
+    const refs = it.agents(1)
+    const [one = unset] = refs
+    const state = async () => (await it.adapter.lookup(refs, signal())).get(one.id)?.state
+    assert.equal((await it.accounts.disable(refs, signal()))[0]?.outcome, 'lost')
+    it.org.fail(/operations/, { status: 404, body: '<html>proxy</html>' })
+    assert.equal(await state(), 'unknown')
+    it.org.fail(/operations/, { status: 404, code: 'E0000007', message: 'Not found' })
+    assert.equal(await state(), 'enabled')
+  })
+
   it('a place to look that is not of the org is not asked', async () => {
     await using it = await org(0, withAgents)
     const refs = it.agents(2)
