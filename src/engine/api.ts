@@ -192,7 +192,7 @@ export interface StatusView {
 
 export interface SignalFrame {
   readonly id: string
-  readonly event: 'suspended' | 'resumed' | 'capabilities' | 'snapshot'
+  readonly event: 'suspended' | 'resumed' | 'capabilities' | 'snapshot' | 'current'
   readonly data: unknown
 }
 

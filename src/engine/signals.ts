@@ -35,7 +35,8 @@ const frameOf = (generation: string, signal: Signal): SignalFrame => ({
 
 /**
  * The stream of one runtime. It reads the store page by page at the consumer's pace, so that a slow one costs no memory,
- * and sleeps on the bus in between. Without a usable position it starts with a snapshot of every held DID (I11).
+ * and sleeps on the bus in between. Without a usable position it starts with a snapshot of every held DID (I11); one that
+ * resumed is told once, by `current`, when it has read everything there was.
  */
 export async function* signalStream(
   deps: Deps,
@@ -45,6 +46,7 @@ export async function* signalStream(
 ): AsyncGenerator<SignalFrame> {
   const generation = (await deps.store.meta(generationKey)) ?? '0'
   let position = positionOf(generation, lastEventId)
+  let isCurrent = false
   while (!signal.aborted) {
     const woken = deps.bus.count(topics.signals)
     const { oldest, head } = await deps.store.signalRange()
@@ -52,6 +54,7 @@ export async function* signalStream(
     if (position === undefined || position > head || (position + 1 < oldest && position < head)) {
       position = head
       yield await snapshot(deps.store, generation, position, caller.labels)
+      isCurrent = true
       continue
     }
     const signals: readonly Signal[] = await deps.store.signalsAfter(position, page)
@@ -64,7 +67,10 @@ export async function* signalStream(
       if (await isFor(deps.store, one.did, caller.labels)) yield frameOf(generation, one)
       if (signal.aborted) return
     }
-    if (signals.length === 0) await deps.bus.wait(topics.signals, woken, 5_000, signal)
+    if (signals.length === 0 && !isCurrent) {
+      isCurrent = true
+      yield { id: idOf(generation, position), event: 'current', data: { seq: position, type: 'current' } }
+    } else if (signals.length === 0) await deps.bus.wait(topics.signals, woken, 5_000, signal)
   }
 }
 

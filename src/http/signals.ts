@@ -47,7 +47,8 @@ export const signalRoutes = (app: App, { bridge, clients, streams }: Context): v
       summary: 'Server-sent events: whom to stop, whom to let go on',
       description:
         'Events `suspended`, `resumed` and `capabilities`. Without an id, or with one past retention, first comes ' +
-        '`snapshot`: all held DIDs. A comment every 15 s tells that the stream lives.',
+        '`snapshot`: all held DIDs. After a usable id, `current` comes once everything since was told. ' +
+        'A comment every 15 s tells that the stream lives.',
       tags,
       headers: z.object({ 'last-event-id': eventId.optional().describe('Resume after this event') }),
       querystring: z.strictObject({

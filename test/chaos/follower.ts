@@ -85,6 +85,7 @@ export class Follower {
       for (const did of this.held) this.toldAt.set(did, Date.now())
       return
     }
+    if (event === 'current') return
     const did = textAt(data, 'did')
     if (event === 'suspended') {
       this.held.add(did)

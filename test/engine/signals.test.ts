@@ -45,6 +45,11 @@ test('a reader that waits is woken by the commit; retention that overtakes a slo
   const a = await world.agent('a')
   const stop = new AbortController()
   const frames = world.bridge.signals(runtime, 'generation-0', stop.signal)[Symbol.asyncIterator]()
+  assert.deepEqual((await frames.next()).value, {
+    id: 'generation-0',
+    event: 'current',
+    data: { seq: 0, type: 'current' },
+  })
   const next = frames.next()
   await world.kill(a)
   assert.equal((await next).value?.event, 'suspended')
@@ -64,6 +69,37 @@ test('a reader that waits is woken by the commit; retention that overtakes a slo
   assert.equal((await frames.next()).value?.event, 'snapshot')
   stop.abort()
   assert.equal((await frames.next()).done, true)
+})
+
+test('a stream that resumed is told once that it is current, past what is not for it; a snapshot says so itself', async () => {
+  await using world = await World.open()
+  const x = await world.agent('x', { labels: { unit: 'x' } })
+  const y = await world.agent('y', { labels: { unit: 'y' } })
+  await world.kill(y)
+  await world.kill(x)
+  const bounded = { ...runtime, labels: { unit: 'y' } }
+  const stop = new AbortController()
+  const frames = world.bridge.signals(bounded, 'generation-0', stop.signal)[Symbol.asyncIterator]()
+  const told = async () => {
+    const { value } = await frames.next()
+    return value && shape(value)
+  }
+  assert.equal(await told(), 'generation-1 suspended')
+  assert.equal(await told(), 'generation-2 current')
+  const next = told()
+  await world.kill(y)
+  assert.equal(await next, 'generation-3 suspended')
+  stop.abort()
+  assert.equal((await frames.next()).done, true)
+
+  const fresh = new AbortController()
+  const others = world.bridge.signals(runtime, undefined, fresh.signal)[Symbol.asyncIterator]()
+  assert.equal((await others.next()).value?.event, 'snapshot')
+  const later = others.next()
+  await world.kill(y)
+  assert.equal((await later).value?.event, 'suspended')
+  fresh.abort()
+  assert.equal((await others.next()).done, true)
 })
 
 test('labels bound what a runtime sees, in the stream and in the snapshot', async () => {
