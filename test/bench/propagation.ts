@@ -23,10 +23,10 @@ interface Sides {
   readonly flip: Spread
 }
 
-const never = '0 0 1 1 *'
+export const never = '0 0 1 1 *'
 const sync = (full: string) => ({ accounts: never, groups: never, full })
 
-const configured = (world: World, groups: readonly string[], full: string): void =>
+export const configured = (world: World, groups: readonly string[], full: string): void =>
   world.configure({
     auth: { killBudget: { max: 100_000, per: '10m' } },
     policy: { guard: { suspend: { max: 1_000_000, percent: 100 } } },
@@ -35,7 +35,7 @@ const configured = (world: World, groups: readonly string[], full: string): void
     },
   })
 
-const firstPass = (daemon: Daemon) =>
+export const firstPass = (daemon: Daemon) =>
   until(
     'the first pass is over',
     async () => {
@@ -90,7 +90,7 @@ const wire = (world: World) =>
 const calls = (world: World) =>
   world.tenant.requests.filter(({ surface, path }) => surface === 'graph' && !path.startsWith('/$batch'))
 
-const subscribe = ({ tenant }: World, { origin }: Daemon): Promise<string> =>
+export const subscribe = ({ tenant }: World, { origin }: Daemon): Promise<string> =>
   tenant.subscribeEventGrid({
     url: `${origin}/hooks/contoso`,
     schema: 'cloudevents',

@@ -1,6 +1,7 @@
 /** `npm run bench` prints the figures of the note; `npm run bench -- --quick` does it small, to see that it works. */
 import { argv, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
+import { benchInProcess } from './agt.ts'
 import { machine, ms, type Row, spreadText, table, whole } from './figures.ts'
 import { benchHttp } from './http.ts'
 import { benchMassKill } from './masskill.ts'
@@ -23,6 +24,9 @@ const groups = 20
 print(`propagation: ${whole(agents)} agents in ${groups} mapped groups …`)
 const { sync, idle, busy } = await benchPropagation({ agents, groups, samples: quick ? 20 : 200 })
 
+print('in process: a runtime with the AGT client …')
+const inProcess = await benchInProcess({ samples: quick ? 20 : 200 })
+
 const many = quick ? 300 : 5_000
 print(`mass kill: ${whole(many)} agents in one call …`)
 const mass = await benchMassKill(many, quick ? 5 : 60)
@@ -34,6 +38,9 @@ const rows: readonly Row[] = [
   [`kill → PATCH on the wire, syncing ${whole(agents)}`, spreadText(busy.kill)],
   ['flip by hook → signal, idle', spreadText(idle.flip)],
   [`flip by hook → signal, syncing ${whole(agents)}`, spreadText(busy.flip)],
+  ['flip by hook → handler of the kill switch in an AGT process', spreadText(inProcess.flip)],
+  ['kill by an operator → handler of the kill switch in an AGT process', spreadText(inProcess.kill)],
+  ['kill in an AGT process → recorded at the bridge → its handler', spreadText(inProcess.record)],
   [`${whole(many)} agents killed in one call: answered, all denied`, seconds(mass.answer)],
   ['… first PATCH, half off, last off', [mass.firstPatch, mass.half, mass.last].map(seconds).join(', ')],
   ['… batches of PATCH; PATCHes refused with 429', `${whole(mass.batches)}; ${whole(mass.refusedWrites)}`],

@@ -38,10 +38,11 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   adapters: ['src/core', 'src/lib', 'src/config', 'adapters'],
   sandbox: ['sandbox'],
   'sandbox/cli': ['sandbox', 'src/cli', 'src/core', 'src/lib', 'src/config.ts', 'src/app.ts', 'adapters/index.ts'],
+  clients: ['clients', 'src/lib/backoff.ts', 'src/lib/clock.ts'],
 }
 
 const root = resolve(import.meta.dirname, '../..')
-const sources = globSync('{src,adapters,sandbox}/**/*.ts', { cwd: root })
+const sources = globSync('{src,adapters,sandbox,clients}/**/*.ts', { cwd: root })
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const imports = (file: string) =>
   [...read(file).matchAll(/(?:from |import |import\()'(\.[^']+)'/g)].map((match) =>
@@ -83,6 +84,15 @@ test('adapters do not know each other, and what they share knows none of them', 
         .filter((target) => folderOf(target) !== undefined && folderOf(target) !== folderOf(file))
         .map((target) => `${file} → ${target}`),
     )
+  assert.deepEqual(broken, [])
+})
+
+test('a client runs in processes that are not ours: it loads nothing but Node', () => {
+  const broken = ['src/lib/backoff.ts', 'src/lib/clock.ts', ...sources.filter((file) => file.startsWith('clients/'))]
+    .flatMap((file) =>
+      [...read(file).matchAll(/(?:from |import |import\()'([^'.][^']*)'/g)].map(([, name = '']) => name),
+    )
+    .filter((name) => !name.startsWith('node:'))
   assert.deepEqual(broken, [])
 })
 

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { execPath } from 'node:process'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const root = resolve(import.meta.dirname, '../..')
+const modules = resolve(root, 'node_modules')
+const compiler = join(modules, 'typescript/bin/tsc')
+
+const consumer = `
+import { attach, type Attachment, AgtClientError } from 'agentmesh-idp-bridge/agt'
+const killSwitch = { kill: async (agentId: string, { reason }: { reason: string }) => ({ agentId, reason, killedAt: '' }) }
+const controller = new AbortController()
+controller.abort()
+const bridge: Attachment = attach({ url: 'https://bridge.example.com', token: 't', killSwitch, signal: controller.signal })
+try {
+  bridge.gate.assert('did:mesh:a')
+} catch (error) {
+  if (error instanceof AgtClientError) console.log(error.code, error.gate.join())
+}
+`
+
+test('built, the package gives its client, with types, to a project that has nothing else installed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-package-'))
+  try {
+    const home = join(folder, 'node_modules/agentmesh-idp-bridge')
+    mkdirSync(home, { recursive: true })
+    cpSync(join(root, 'package.json'), join(home, 'package.json'))
+    const build = ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(home, 'dist')]
+    await run(execPath, [compiler, ...build, '--sourceMap', 'false'])
+    const file = join(folder, 'consumer.mts')
+    writeFileSync(file, consumer)
+    const strict = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024,esnext.disposable']
+    mkdirSync(join(folder, 'node_modules/@types'))
+    symlinkSync(join(modules, '@types/node'), join(folder, 'node_modules/@types/node'))
+    await run(execPath, [compiler, ...strict, '--types', 'node', '--noEmit', file], { cwd: folder })
+    const { stdout, stderr } = await run(execPath, [file], { cwd: folder })
+    assert.equal(stdout, 'E_GATE_CLOSED R_STOPPED\n')
+    assert.equal(stderr, '')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
