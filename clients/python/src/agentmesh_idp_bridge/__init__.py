@@ -1,0 +1,20 @@
+"""Client of agentmesh-idp-bridge for Python runtimes of the Agent Governance Toolkit."""
+
+from .attaching import Attachment, Status, attach
+from .errors import BridgeError, Unreachable
+from .gate import Denied, Gate, Verdict
+from .held import Hold
+from .local import Change
+
+__all__ = [
+    'Attachment',
+    'BridgeError',
+    'Change',
+    'Denied',
+    'Gate',
+    'Hold',
+    'Status',
+    'Unreachable',
+    'Verdict',
+    'attach',
+]
