@@ -47,8 +47,6 @@ const FORBIDDEN_MS = 300_000
 const MAX_OWED = 50_000
 /** Later than that somebody may have unsuspended the user. */
 const FRESH_MS = 60_000
-/** A suspension without answer has landed by then, or never will. */
-const LOST_MS = 30_000
 /** A debt made while waiting for another is looked at after so long. */
 const LOOK_MS = 1000
 /** Suspensions of many have passed when none was sent for so long. */
@@ -136,7 +134,7 @@ export function openSessions({ api, clock, log, random, closed }: SessionsParts)
         return
       }
       const now = clock.mono()
-      owed.set(id, { bulk, isLost, attempts: 0, madeAt: now, dueAt: isLost ? now + LOST_MS : now })
+      owed.set(id, { bulk, isLost, attempts: 0, madeAt: now, dueAt: now })
       wake()
       if (!running) void drain().catch((error: unknown) => log.error({ err: error }, 'ending sessions failed'))
     },
