@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { LogEntry, SwitchLog } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
+import { logSkewMs } from '../../src/core/switchlog.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { pause } from '../aborts.ts'
 import type { Self } from './credential.ts'
@@ -44,7 +45,8 @@ export interface LogParts {
 
 /**
  * Who switched which account, from `/auditLogs/directoryAudits`. The log is read by time only: the names of activities
- * for agent identities are not documented, and a foreign change missed here would be undone.
+ * for agent identities are not documented, and a foreign change missed here would be undone. Windows are asked for by our
+ * clock and entries are dated by the directory's, which may be ahead of it.
  */
 export function openLog({ graph, clock, settleMs, self }: LogParts): SwitchLog {
   const sent: number[] = []
@@ -73,7 +75,7 @@ export function openLog({ graph, clock, settleMs, self }: LogParts): SwitchLog {
       const readAt = clock.now()
       const until = Math.min(to, readAt)
       const start = Math.max(from, readAt - RETENTION_MS)
-      const window = `activityDateTime ge ${new Date(start).toISOString()} and activityDateTime le ${iso(until)}`
+      const window = `activityDateTime ge ${new Date(start).toISOString()} and activityDateTime le ${iso(until + logSkewMs)}`
       const options = { purpose: purposes.readLog, lane: 'read', signal, pace } as const
       const path = `/auditLogs/directoryAudits?$filter=${window}&$top=999`
       const records: AuditRecord[] = []

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
+import { logSkewMs } from '../../src/core/switchlog.ts'
 import type { Sighting } from '../../src/core/types.ts'
 import { bench, leaping, signal } from './tenant.ts'
 
@@ -174,5 +175,26 @@ describe('entra reads', () => {
     const asked = it.tenant.requests.filter((each) => each.path.startsWith('/auditLogs'))
     assert.ok(asked.length > 5)
     assert.ok(asked.every((each) => each.status === 200))
+  })
+
+  it('the log: what somebody did a moment ago is there, though the clocks are four minutes apart', async () => {
+    for (const minutes of [-4, 4]) {
+      const clock = leaping()
+      await using it = await bench({ clock, now: clock.now, settings: { settle: '10s' } })
+      const user = it.tenant.addUser({ displayName: 'u' })
+      it.tenant.setClockOff(minutes * 60_000)
+      // As whoever asks does: clocks may differ.
+      const from = clock.now() - logSkewMs
+      const at = clock.now()
+      it.tenant.setEnabled(user, false)
+      await clock.sleep(30_000)
+      const read = await it.adapter.accounts?.log?.read({ from, to: clock.now() }, signal())
+      assert.ok(at <= (read?.completeUntil ?? 0))
+      assert.deepEqual(
+        read?.entries.map(({ action, ours }) => [action, ours]),
+        [['disable', false]],
+        `${minutes} minutes`,
+      )
+    }
   })
 })
