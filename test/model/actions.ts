@@ -363,7 +363,7 @@ export const createActions = (core: Core, config: Config) => {
 
   /**
    * The log says that somebody else turned it off after us, and they want it so still: nothing may enable it. (What an
-   * earlier look showed of later counts, though this one does not reach so far.)
+   * earlier look judged is judged, though this one does not reach as far and lacks what took it back.)
    */
   const checkProof = (entries: readonly LogEntry[]): void => {
     const last = entries.findLast(({ action }) => action === 'disable')
@@ -385,8 +385,10 @@ export const createActions = (core: Core, config: Config) => {
 
   /** What the log said is acted on: nothing may be proven ours against it. */
   const judge = (draft: Draft, n: number, ask: Ask, chance: Chance): void => {
+    const { examinedUntil = Number.NEGATIVE_INFINITY } = sideOf(draft, n).account
     const proven = glue.judge(draft, n, config.hasLog ? ask : undefined, chance)
-    if (proven && config.hasLog && sideOf(draft, n).adminOff) checkProof(ask.entries)
+    const unexamined = ask.entries.filter(({ at }) => at >= examinedUntil)
+    if (proven && config.hasLog && sideOf(draft, n).adminOff) checkProof(unexamined)
     set(draft, n, { ask: proven ? { ...ask, proven, entries: [], completeUntil: ask.begunAt } : undefined })
   }
 

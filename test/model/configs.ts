@@ -45,7 +45,7 @@ const everything = { crashes: 1, dropped: 1, lost: 1, late: 1, refused: 1, unrea
  */
 export const configs: readonly Config[] = [
   of('everything at once', { flips: 4, kills: 2, suspends: 1, overrides: 1, ...everything }, { isDeep: true }),
-  of('every fault, two flips', { flips: 2, kills: 1, ...everything }, { isDeep: true }),
+  of('every fault, four flips', { flips: 4, kills: 1, ...everything }, { isDeep: true }),
   of(
     'parent and child, four flips, the faults of the wire',
     { flips: 4, kills: 1, overrides: 1, crashes: 1, lost: 1, late: 1, stale: 1, behind: 1 },
