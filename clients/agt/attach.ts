@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock } from '../../src/lib/clock.ts'
+import { backgroundClock, type Clock } from '../../src/lib/clock.ts'
 import { Contact, type ContactState } from './contact.ts'
 import { AgtClientError } from './errors.ts'
 import { Firing } from './firing.ts'
@@ -13,7 +13,6 @@ import { createSaver, loadState, type SavedState } from './state.ts'
 import { Stopper } from './stopper.ts'
 import { follow } from './stream.ts'
 import { idsOf, Targets } from './targets.ts'
-import { backgroundClock } from './time.ts'
 import { assertFree, wrapClient, wrapKillSwitch } from './wrap.ts'
 
 /** One process attached to one bridge. */

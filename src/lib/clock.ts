@@ -11,7 +11,8 @@ export interface Clock {
 /** Node fires a longer timer at once instead of late, so long sleeps are taken in pieces. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-export const systemClock: Clock = {
+/** @param holds whether a process waits at its exit for what sleeps */
+const clockOf = ({ holds }: { readonly holds: boolean }): Clock => ({
   now: () => Date.now(),
   mono: () => performance.now(),
   sleep: (ms, signal) =>
@@ -34,13 +35,22 @@ export const systemClock: Clock = {
         }
         const piece = Math.min(left, MAX_TIMER_MS)
         left -= piece
+        start(piece)
+      }
+      const start = (piece: number) => {
         timer = setTimeout(next, piece)
+        if (!holds) timer.unref()
       }
       signal?.addEventListener('abort', abort, { once: true })
-      if (left === 0) timer = setTimeout(next, 0)
+      if (left === 0) start(0)
       else next()
     }),
-}
+})
+
+export const systemClock: Clock = clockOf({ holds: true })
+
+/** Time that keeps no process alive: its timers are not waited for at exit. */
+export const backgroundClock: Clock = clockOf({ holds: false })
 
 /** A clock that stands still until told otherwise. */
 export interface ManualClock extends Clock {

@@ -2,7 +2,7 @@ import { startEntraTenant } from '../../sandbox/entra/index.ts'
 import { playable } from '../../sandbox/entra/playable.ts'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import { at } from '../e2e/json.ts'
-import { type GroupName, lag, type Opened, type Tenancy, type Written } from './tenancy.ts'
+import { type GroupName, lag, type Opened, type Tenancy, writesOf } from './tenancy.ts'
 
 const hookKey = 'the-key-of-the-chaos-hooks'
 const audience = 'api://agents'
@@ -41,7 +41,6 @@ export const startEntra = async ({ random, seed, hidesAgents, hasUsers }: EntraO
     outer: tenant.addGroup({ id: guid(random), displayName: 'outer', members: [nested] }),
     nested,
   }
-  let seen = 0
 
   const classic = (number: number): Opened => {
     const appId = guid(random)
@@ -57,7 +56,8 @@ export const startEntra = async ({ random, seed, hidesAgents, hasUsers }: EntraO
     const user = tenant.addAgentUser({ id: guid(random), displayName: `user-${number}`, identityParentId: id })
     return [identity, { id: user, kind: 'agentUser', appId: id }]
   }
-  const write = ({ path, body }: (typeof tenant.requests)[number]): Pick<Written, 'id' | 'on'> | undefined => {
+  const write = ({ appId, body, method, path }: (typeof tenant.requests)[number]) => {
+    if (method !== 'PATCH' || appId !== bridge.appId) return undefined
     const id = /[0-9a-f]{8}-[0-9a-f-]{27}/.exec(path)?.[0]
     const on = at(body, 'accountEnabled')
     return id === undefined || typeof on !== 'boolean' ? undefined : { id, on }
@@ -125,19 +125,7 @@ export const startEntra = async ({ random, seed, hidesAgents, hasUsers }: EntraO
         auth: { type: 'key', header: 'X-Bridge-Key', key: hookKey },
       })
     },
-    written() {
-      const fresh: Written[] = []
-      const { requests } = tenant
-      for (let index = requests.length - 1; index >= 0; index--) {
-        const request = requests[index]
-        if (request === undefined || request.seq <= seen) break
-        if (request.method !== 'PATCH' || request.appId !== bridge.appId) continue
-        const change = write(request)
-        if (change !== undefined) fresh.push({ ...change, at: request.at, status: request.status })
-      }
-      seen = requests.at(-1)?.seq ?? seen
-      return fresh
-    },
+    written: writesOf(() => tenant.requests, write),
     settle: () => tenant.settle(),
     clearFaults: () => tenant.clearFaults(),
     close: () => tenant.close(),

@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { startOktaOrg } from '../../sandbox/okta/index.ts'
 import { playable } from '../../sandbox/okta/playable.ts'
 import { bridgePermissions, bridgeRoles, bridgeScopes } from '../../sandbox/okta/seed.ts'
-import { type GroupName, lag, type Opened, type Tenancy, type Written } from './tenancy.ts'
+import { type GroupName, lag, type Opened, type Tenancy, writesOf } from './tenancy.ts'
 
 const hookSecret = 'the-secret-of-the-chaos-hooks'
 const events = [
@@ -44,13 +44,18 @@ export const startOkta = async ({ seed }: { readonly seed: number }): Promise<Te
   const group = (name: GroupName) => org.addGroup({ name })
   const groups = { plain: group('plain'), outer: group('outer'), nested: group('nested') }
   const server = org.addServer({ name: 'agents', audience: 'api://agents', scopes: ['agents.act'] })
-  let seen = 0
   let hook: string | undefined
 
   const open = (number: number): Opened[] => {
     if (number % 9 === 8) return [{ id: org.addApp({ label: `service-${number}` }), kind: 'serviceApp' }]
     const user = { id: org.addUser({ login: `agent-${number}@contoso.example` }), kind: 'user' }
     return number % 7 === 3 ? [user, { id: org.addAgent({ name: `agent-${number}` }), kind: 'aiAgent' }] : [user]
+  }
+
+  const write = ({ appId, method, path }: (typeof org.requests)[number]) => {
+    const [, id, verb = ''] = switched.exec(path.split('?')[0] ?? '') ?? []
+    const on = turns[verb]
+    return method !== 'POST' || appId !== bridge || id === undefined || on === undefined ? undefined : { id, on }
   }
 
   return {
@@ -96,20 +101,7 @@ export const startOkta = async ({ seed }: { readonly seed: number }): Promise<Te
       hook = undefined
       hook = await org.registerHook({ url, events, secret: hookSecret })
     },
-    written() {
-      const fresh: Written[] = []
-      const { requests } = org
-      for (let index = requests.length - 1; index >= 0; index--) {
-        const request = requests[index]
-        if (request === undefined || request.seq <= seen) break
-        const [, id, verb = ''] = switched.exec(request.path.split('?')[0] ?? '') ?? []
-        const on = turns[verb]
-        if (request.method !== 'POST' || request.appId !== bridge || id === undefined || on === undefined) continue
-        fresh.push({ id, on, at: request.at, status: request.status })
-      }
-      seen = requests.at(-1)?.seq ?? seen
-      return fresh
-    },
+    written: writesOf(() => org.requests, write),
     settle: () => org.settle(),
     clearFaults: () => org.clearFaults(),
     close: () => org.close(),

@@ -1,3 +1,4 @@
+import type { SeenRequest } from '../../sandbox/requests.ts'
 import type { Playable } from '../../sandbox/schedule.ts'
 
 /** How far the directories lag behind their writes, and how far a stale replica does: together less than `settle`. */
@@ -30,6 +31,29 @@ export interface Written {
   readonly on: boolean
   readonly at: number
   readonly status: number | undefined
+}
+
+/**
+ * Tells what is new in a log of requests since the last call, newest first.
+ * @param change what a request of the bridge changes; undefined when it is no write of it
+ */
+export const writesOf = <R extends Pick<SeenRequest, 'seq' | 'at' | 'status'>>(
+  requests: () => readonly R[],
+  change: (request: R) => Pick<Written, 'id' | 'on'> | undefined,
+): (() => Written[]) => {
+  let seen = 0
+  return () => {
+    const fresh: Written[] = []
+    const all = requests()
+    for (let index = all.length - 1; index >= 0; index--) {
+      const request = all[index]
+      if (request === undefined || request.seq <= seen) break
+      const written = change(request)
+      if (written !== undefined) fresh.push({ ...written, at: request.at, status: request.status })
+    }
+    seen = all.at(-1)?.seq ?? seen
+    return fresh
+  }
 }
 
 /** What an administrator can do to an account beyond its switch; returns what takes it back. */

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createEmulator } from 'emulate'
-import { configs, openAdapter } from '../../adapters/index.ts'
+import { configs } from '../../adapters/index.ts'
 import { BridgeError, codeOf } from '../../src/core/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createKeySource } from '../../src/lib/jwks.ts'
-import { createLogger } from '../../src/lib/log.ts'
-import { createOutbound } from '../../src/lib/outbound.ts'
+import { opening } from '../adapters/opening.ts'
+import { signal } from '../adapters/tenant.ts'
 
 const apiToken = 'an-api-token-only-in-this-test'
-const signal = () => AbortSignal.timeout(30_000)
 
 /** The adapter on the third-party emulator `emulate`, with a few users of its own. */
 const start = async () => {
@@ -17,22 +15,13 @@ const start = async () => {
   const emulator = await createEmulator({ service: 'okta', port: 0 })
   stack.defer(() => emulator.close())
   const orgUrl = emulator.url
-  const outbound = createOutbound({ userAgent: 'idp-bridge/test', clock: systemClock })
-  stack.defer(() => outbound.close())
   const config = configs.okta.parse({
     kind: 'okta',
     orgUrl,
     credential: { type: 'apiToken', token: apiToken },
     tokens: { audiences: ['api://default'] },
   })
-  const adapter = openAdapter('okta', config, {
-    outbound,
-    clock: systemClock,
-    log: createLogger({ level: 'silent' }),
-    random: () => 0.5,
-    keys: (uri, fetch) => createKeySource({ uri, fetch, clock: systemClock }),
-  })
-  stack.defer(() => adapter.close?.())
+  const adapter = stack.use(opening(systemClock)).open(config)
   const ask = async (method: string, path: string, body?: unknown) => {
     const response = await fetch(`${orgUrl}${path}`, {
       method,
