@@ -1,15 +1,7 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto'
+import { createHash, sign, verify } from 'node:crypto'
+import { encode, newSigningKey, type SigningKey } from '../signing.ts'
 
-interface Key {
-  readonly kid: string
-  readonly publicKey: KeyObject
-  readonly privateKey: KeyObject
-}
-
-function newKey(): Key {
-  const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  return { ...pair, kid: randomBytes(20).toString('base64url') }
-}
+const newKey = (): SigningKey => newSigningKey(20)
 
 /** The tenant's signing keys: always several, the order meaningless, rolled without notice. */
 export class Keys {
@@ -64,8 +56,4 @@ export class Keys {
 
 function hashed(nonce: string): string {
   return createHash('sha256').update(nonce).digest('base64url')
-}
-
-function encode(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
 }

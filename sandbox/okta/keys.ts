@@ -1,21 +1,13 @@
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto'
+import { randomBytes, sign } from 'node:crypto'
+import { encode, newSigningKey, type SigningKey } from '../signing.ts'
 
-interface Key {
-  readonly kid: string
-  readonly publicKey: KeyObject
-  readonly privateKey: KeyObject
-}
-
-function newKey(): Key {
-  const pair = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  return { ...pair, kid: randomBytes(32).toString('base64url') }
-}
+const newKey = (): SigningKey => newSigningKey(32)
 
 /** Signing keys of one authorization server: the next one is published long before it signs. Made when first needed. */
 export class SigningKeys {
-  #ring: { current: Key; next: Key; old: readonly Key[] } | undefined
+  #ring: { current: SigningKey; next: SigningKey; old: readonly SigningKey[] } | undefined
 
-  get #keys(): { current: Key; next: Key; old: readonly Key[] } {
+  get #keys(): { current: SigningKey; next: SigningKey; old: readonly SigningKey[] } {
     this.#ring ??= { current: newKey(), next: newKey(), old: [] }
     return this.#ring
   }
@@ -49,8 +41,4 @@ export class SigningKeys {
 export function sealed(payload: Readonly<Record<string, unknown>>): string {
   const header = { kid: randomBytes(32).toString('base64url'), alg: 'RS256' }
   return `${encode(header)}.${encode(payload)}.${randomBytes(256).toString('base64url')}`
-}
-
-function encode(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
