@@ -202,16 +202,8 @@ export const act = async (play: Play, { what, draws }: Action, cut: (draw: numbe
     case 'admin-common': {
       const { common } = tenancy
       if (common === undefined) return
-      const note = (does: string) => {
-        journal.note('admin', [], `${account.adapter}: ${does}`)
-        truth.look()
-      }
-      common.act()
-      note(common.does)
-      return later(play, 1500 + third * 3000, () => {
-        common.undo()
-        note(common.undoes)
-      })
+      truth.common(account.adapter, common.does, common.act)
+      return later(play, 1500 + third * 3000, () => truth.common(account.adapter, common.undoes, common.undo))
     }
     case 'kill':
       return kill(play, member.did)

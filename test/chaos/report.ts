@@ -60,12 +60,14 @@ export const reportOf = (input: Input): { text: string; rows: Row[]; json: unkno
     ['kills of many, signals acknowledged, receipts read', ['kills of many', 'acks', 'receipts'].map(count).join(', ')],
     ['checks of an invariant', String(journal.checks)],
     ['own holds unproven (a clock was off)', String(count('own holds unproven'))],
-    ['violations', String(violations.length)],
     ...directions.map((one): Row => {
       const { count, p50, p99 } = spreadOf(samples.times[one])
       return [one, count === 0 ? 'no samples' : `p50 ${ms(p50)}, p99 ${ms(p99)} (${count} samples)`]
     }),
     ['samples taken back before they arrived', String(samples.dropped)],
+    // Last, each with its first sentence: the end of a long output is what people see first.
+    ['violations', String(violations.length)],
+    ...violations.map(({ rule, text, about }): Row => [rule, `${text.slice(0, 600)} (${about.join(' ')})`]),
   ]
   const json = {
     seed,

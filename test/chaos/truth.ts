@@ -1,5 +1,6 @@
 import { type Account, adapters, type Member, type Tenancies } from './fleet.ts'
 import type { Journal } from './journal.ts'
+import { lag } from './tenancy.ts'
 
 interface Moment {
   readonly at: number
@@ -17,6 +18,8 @@ export class Truth {
   readonly #foreign = new Set<string>()
   readonly members: Member[]
   readonly #deleted = new Set<string>()
+  /** When what many accounts of a directory hang on was last switched. */
+  readonly #commonAt = new Map<string, number>()
   /** Switched on by the bridge over an administrator's disable, and neither put back nor enabled by one since. */
   readonly overruled = new Set<string>()
   readonly flips = new Map<string, number>()
@@ -70,6 +73,22 @@ export class Truth {
     this.look()
   }
 
+  /** An administrator's doing to what many accounts of a directory hang on. */
+  common(adapter: string, what: string, change: () => void): void {
+    this.look()
+    change()
+    this.#commonAt.set(adapter, Date.now())
+    this.#journal.note('admin', [], `${adapter}: ${what}`)
+    this.look()
+  }
+
+  /** A replica that lags shows even an account made since then as it would have been before. */
+  #wasShaded({ adapter, id }: Account, now: number): boolean {
+    const { above } = this.#tenancies[adapter].condition(id)
+    const switchedAt = this.#commonAt.get(adapter)
+    return above !== undefined && switchedAt !== undefined && now - switchedAt <= lag.replicaMs
+  }
+
   /** Takes in what changed since the last look: what no administrator did was the bridge. */
   look(): void {
     this.#requests()
@@ -78,6 +97,9 @@ export class Truth {
       for (const account of accounts) {
         const history = this.#history.get(account.id) ?? []
         if (history.length === 0) this.#history.set(account.id, history)
+        if (history.length === 0 && this.#wasShaded(account, now)) {
+          history.push({ at: now - lag.replicaMs, on: false, foreign: true })
+        }
         const last = history.at(-1)
         this.#overrule(account)
         const [on, foreign] = [this.isOn(account), this.isForeign(account)]
