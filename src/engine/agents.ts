@@ -2,7 +2,7 @@ import { parseCapability } from '../core/capabilities.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { Agent, Did } from '../core/types.ts'
-import type { AgentInput, AgentView, Caller, PrincipalInput, Registered } from './api.ts'
+import type { AgentInput, AgentView, Caller, Registered } from './agentapi.ts'
 import { type Change, change } from './change.ts'
 import { claimAll } from './claiming.ts'
 import type { Deps } from './deps.ts'
@@ -14,6 +14,7 @@ import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
 import { checkParent, reparent } from './parents.ts'
 import { inheritCascade, placeHold, signalHold } from './placing.ts'
 import type { Recall } from './recall.ts'
+import { fields, inputOf, normal, principalText, sameAs } from './registration.ts'
 import { agentView, requireAgent } from './views.ts'
 
 type RecallOf = (adapter: string) => Recall
@@ -26,14 +27,6 @@ const checked = (input: AgentInput): AgentInput => {
   for (const name of input.capabilities ?? []) parseCapability(name)
   return input
 }
-
-const fields = (input: AgentInput) => ({
-  name: input.name,
-  sponsor: input.sponsor ?? undefined,
-  blueprint: input.blueprint ?? undefined,
-  parentDid: input.parentDid ?? undefined,
-  labels: input.labels ?? {},
-})
 
 /** Registers an agent. The same registration again changes nothing; a different one is refused. */
 export const register = async (
@@ -129,42 +122,6 @@ const decommissioned = () =>
   new BridgeError('E_DECOMMISSIONED', 'The agent was decommissioned; its DID is not used again.', {
     hint: 'Register the replacement under a new DID.',
   })
-
-const principalText = ({ adapter, id, kind, appId, scopes, shared }: PrincipalInput) =>
-  JSON.stringify([adapter, id, kind, appId ?? null, [...(scopes ?? [])].sort(), shared === true])
-
-export const inputOf = (agent: AgentView): AgentInput => ({
-  did: agent.did,
-  name: agent.name,
-  sponsor: agent.sponsor ?? null,
-  blueprint: agent.blueprint ?? null,
-  parentDid: agent.parentDid ?? null,
-  labels: agent.labels,
-  capabilities: agent.capabilities
-    .filter(({ sources }) => sources.some(({ source }) => source === 'manual'))
-    .map(({ name }) => name),
-  principals: agent.principals.map(({ adapter, id, kind, appId, scopes, shared }) => ({
-    adapter,
-    id,
-    kind,
-    appId,
-    scopes,
-    shared,
-  })),
-})
-
-const normal = (input: AgentInput): string =>
-  JSON.stringify([
-    {
-      ...fields(input),
-      labels: Object.entries(input.labels ?? {}).sort(),
-      sponsor: [input.sponsor?.email, input.sponsor?.objectId],
-    },
-    [...new Set(input.capabilities ?? [])].sort(),
-    (input.principals ?? []).map(principalText).sort(),
-  ])
-
-const sameAs = (agent: AgentView, input: AgentInput): boolean => normal(inputOf(agent)) === normal(input)
 
 /** Replaces what a person decides about an agent; holds, marks and group sources stay as they are (I10). */
 export const update = async (

@@ -1,19 +1,9 @@
-import type { HookRequest, PrincipalRef } from '../core/adapter.ts'
+import type { HookRequest } from '../core/adapter.ts'
 import type { AuditEntry } from '../core/audit.ts'
 import type { Doubt } from '../core/guard.ts'
 import type { AuditFilter } from '../core/store.ts'
-import type {
-  AccountState,
-  CapabilitySource,
-  Did,
-  Hold,
-  Labels,
-  Mark,
-  Release,
-  Severity,
-  Sponsor,
-  Switch,
-} from '../core/types.ts'
+import type { Did, Hold, Release, Severity } from '../core/types.ts'
+import type { AgentInput, AgentView, Caller, Registered, SharedView } from './agentapi.ts'
 import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
@@ -23,79 +13,6 @@ import type { Receipts } from './receiptviews.ts'
  * What the daemon does for a caller, free of HTTP. Every function that changes something is durable when it resolves.
  * Bad input throws BridgeError with a 4xx code; refusals of decisions are values.
  */
-
-/** An authenticated client. `labels` bounds a runtime to agents that carry all of them. */
-export interface Caller {
-  readonly name: string
-  readonly roles: readonly string[]
-  readonly labels: Labels | undefined
-  readonly requestId: string
-}
-
-export interface AgentInput {
-  readonly did: string
-  readonly name: string
-  readonly sponsor?: Sponsor | null | undefined
-  readonly blueprint?: string | null | undefined
-  readonly parentDid?: string | null | undefined
-  readonly labels?: Labels | undefined
-  /** Capabilities of source `manual`. */
-  readonly capabilities?: readonly string[] | undefined
-  readonly principals?: readonly PrincipalInput[] | undefined
-}
-
-export interface PrincipalInput {
-  readonly adapter: string
-  readonly id: string
-  readonly kind: string
-  readonly appId?: string | undefined
-  readonly scopes?: readonly string[] | undefined
-  readonly shared?: boolean | undefined
-}
-
-export interface PrincipalView extends PrincipalRef {
-  readonly adapter: string
-  readonly appId: string | undefined
-  readonly scopes: readonly string[]
-  readonly shared: boolean
-  readonly account: {
-    readonly desired: 'enabled' | 'disabled'
-    readonly observed: AccountState
-    readonly observedAt: number | undefined
-    readonly mark: Mark
-    readonly switches: readonly Switch[]
-    readonly contested: boolean
-    readonly overridden: boolean
-    readonly lastError: string | undefined
-  }
-}
-
-export interface AgentView {
-  readonly did: Did
-  readonly name: string
-  readonly status: 'active' | 'suspended' | 'decommissioned'
-  readonly severity: Severity | undefined
-  readonly sponsor: Sponsor | undefined
-  readonly blueprint: string | undefined
-  readonly parentDid: Did | undefined
-  readonly labels: Labels
-  readonly capabilities: readonly { name: string; sources: readonly CapabilitySource[] }[]
-  /** After narrowing by every ancestor. */
-  readonly effective: readonly string[]
-  readonly principals: readonly PrincipalView[]
-  readonly holds: readonly Hold[]
-  readonly lastActivity: number | undefined
-  readonly createdAt: number
-  readonly updatedAt: number
-  readonly revision: number
-}
-
-/** A shared account: nothing says which of its agents acts through it. */
-export interface SharedView {
-  readonly adapter: string
-  readonly id: string
-  readonly agents: readonly AgentView[]
-}
 
 export interface KillInput {
   readonly did: string
@@ -112,11 +29,6 @@ export interface KillResult {
   readonly holdId: string
   readonly status: 'suspended' | 'acknowledged'
   readonly known: boolean
-}
-
-export interface Registered {
-  readonly agent: AgentView
-  readonly created: boolean
 }
 
 export type ReleaseResult =

@@ -1,8 +1,9 @@
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { Activity } from './activity.ts'
+import type { AgentView } from './agentapi.ts'
 import * as agents from './agents.ts'
-import type { AgentView, Bridge } from './api.ts'
+import type { Bridge } from './api.ts'
 import { verifyAudit } from './auditing.ts'
 import { createKillBudget } from './budget.ts'
 import { change, bridge as derived } from './change.ts'
@@ -17,6 +18,7 @@ import { mergePatch } from './patching.ts'
 import { pauseWrites } from './pausing.ts'
 import { createRecall } from './recall.ts'
 import { createReceipts, type ReceiptSettings } from './receipts.ts'
+import { inputOf } from './registration.ts'
 import type { Runner } from './runner.ts'
 import { didsOf } from './sharing.ts'
 import { signalStream } from './signals.ts'
@@ -67,7 +69,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     },
     patch: async (did, patch, caller, ifRevision) => {
       const present = await seen(did)
-      const input = mergePatch(agents.inputOf(present), patch)
+      const input = mergePatch(inputOf(present), patch)
       return agents.update(deps, recallOf, input, caller, ifRevision ?? present.revision)
     },
     decommission: (did, reason, caller) => agents.decommission(deps, parseDid(did), reason, caller),

@@ -1,5 +1,5 @@
 import { BridgeError } from '../core/errors.ts'
-import type { Caller } from './api.ts'
+import type { Caller } from './agentapi.ts'
 import type { Deps } from './deps.ts'
 import { isPerson } from './holding.ts'
 

@@ -1,5 +1,5 @@
 import type { FrozenPlan, GuardDirection, GuardPlan } from '../core/guard.ts'
-import type { Caller } from './api.ts'
+import type { Caller } from './agentapi.ts'
 import type { Keep } from './keeping.ts'
 
 export interface GuardDirectionView {

@@ -1,6 +1,6 @@
 import { BridgeError } from '../core/errors.ts'
 import { approvalTtlMs, type GuardDirection, type GuardPlan, isExpired } from '../core/guard.ts'
-import type { Caller } from './api.ts'
+import type { Caller } from './agentapi.ts'
 import { applyPlan } from './applying.ts'
 import { type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'

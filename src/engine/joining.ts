@@ -1,7 +1,7 @@
 import { BridgeError } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Account, Did, PrincipalKey } from '../core/types.ts'
-import type { PrincipalInput } from './api.ts'
+import type { PrincipalInput } from './agentapi.ts'
 import type { Change } from './change.ts'
 import { claimOne } from './claiming.ts'
 import { contextFor } from './context.ts'

@@ -1,6 +1,6 @@
 import type { KillSelector } from '../core/masskill.ts'
 import type { Did } from '../core/types.ts'
-import type { Caller } from './api.ts'
+import type { Caller } from './agentapi.ts'
 import type { Keep } from './keeping.ts'
 
 /** What a kill of many agents is for: a list of DIDs, known or not, or all agents that match. */

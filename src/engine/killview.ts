@@ -1,6 +1,6 @@
 import { BridgeError } from '../core/errors.ts'
 import type { MassKill } from '../core/masskill.ts'
-import type { Caller } from './api.ts'
+import type { Caller } from './agentapi.ts'
 import type { Deps } from './deps.ts'
 import { isPerson } from './holding.ts'
 import type { KillPage, KillProgress } from './killapi.ts'

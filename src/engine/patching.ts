@@ -1,5 +1,5 @@
 import { BridgeError } from '../core/errors.ts'
-import type { AgentInput } from './api.ts'
+import type { AgentInput } from './agentapi.ts'
 
 const members = ['name', 'sponsor', 'blueprint', 'parentDid', 'labels', 'capabilities', 'principals'] as const
 

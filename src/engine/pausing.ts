@@ -1,4 +1,4 @@
-import type { Caller } from './api.ts'
+import type { Caller } from './agentapi.ts'
 import { change } from './change.ts'
 import { pausedKey } from './context.ts'
 import type { Deps } from './deps.ts'

@@ -1,7 +1,7 @@
 import type { LegReason, LegState, ReceiptStatus } from '../core/receipts.ts'
 import type { Severity } from '../core/types.ts'
 import type { SigningJwk } from '../lib/jws.ts'
-import type { Caller } from './api.ts'
+import type { Caller } from './agentapi.ts'
 
 /** A receipt as it is signed: JSON, times in RFC 3339. */
 

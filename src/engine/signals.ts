@@ -1,6 +1,7 @@
 import type { StoreReads } from '../core/store.ts'
 import type { Did, Labels, Signal } from '../core/types.ts'
-import type { Caller, SignalFrame } from './api.ts'
+import type { Caller } from './agentapi.ts'
+import type { SignalFrame } from './api.ts'
 import { topics } from './bus.ts'
 import type { Deps } from './deps.ts'
 import { within } from './views.ts'

@@ -1,4 +1,4 @@
-import type { AgentView } from './api.ts'
+import type { AgentView } from './agentapi.ts'
 import type { Deps } from './deps.ts'
 
 export interface Issue {

@@ -1,22 +1,13 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { BridgeError } from '../core/errors.ts'
-import type { Registered } from '../engine/api.ts'
+import type { Registered } from '../engine/agentapi.ts'
 import type { Keep } from '../engine/keeping.ts'
 import { callerOf, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
-import {
-  agentPatch,
-  agentPath,
-  agentQuery,
-  agentSchema,
-  page,
-  reason,
-  registration,
-  replacement,
-  sharedSchema,
-} from './schemas.ts'
+import { agentPatch, agentQuery, agentSchema, registration, replacement, sharedSchema } from './schemas.ts'
+import { agentPath, page, reason } from './shapes.ts'
 import { invalid } from './validation.ts'
 import { type AgentBody, agentBody, sharedBody } from './views.ts'
 

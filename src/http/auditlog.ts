@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type App, answers, type Context } from './context.ts'
-import { did, limit, page } from './schemas.ts'
+import { did, limit, page } from './shapes.ts'
 import { auditBody } from './views.ts'
 
 const tags = ['audit']

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import type { Labels } from '../core/types.ts'
-import type { Caller } from '../engine/api.ts'
+import type { Caller } from '../engine/agentapi.ts'
 
 export type Role = 'reader' | 'gateway' | 'runtime' | 'registrar' | 'responder' | 'approver' | 'operator'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { DecisionView, TokenView } from '../engine/api.ts'
 import { type App, answers, type Context } from './context.ts'
-import { did, exampleDid } from './schemas.ts'
+import { did, exampleDid } from './shapes.ts'
 import { time } from './views.ts'
 
 const tags = ['decisions']

@@ -6,21 +6,10 @@ import type { Bridge, ReleaseResult } from '../engine/api.ts'
 import type { Keep } from '../engine/keeping.ts'
 import { callerOf, hasRole, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
+import { awaitingSchema, because, holdSchema, placement } from './holdschemas.ts'
 import { type Answer, respond } from './idempotency.ts'
-import {
-  agentPath,
-  agentSchema,
-  awaitingSchema,
-  because,
-  holdPath,
-  holdSchema,
-  limit,
-  noBody,
-  page,
-  placement,
-  releasePath,
-  unknownAgentSchema,
-} from './schemas.ts'
+import { agentSchema, unknownAgentSchema } from './schemas.ts'
+import { agentPath, holdPath, limit, noBody, page, releasePath } from './shapes.ts'
 import { type AgentBody, agentBody, holdBody, type ReleaseBody, releaseBody } from './views.ts'
 
 const tags = ['holds']

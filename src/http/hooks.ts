@@ -6,7 +6,7 @@ import type { HookOutcome } from '../engine/api.ts'
 import { acceptBytes } from './body.ts'
 import type { App, Context } from './context.ts'
 import { failure } from './problem.ts'
-import { adapterPath } from './schemas.ts'
+import { adapterPath } from './shapes.ts'
 
 const strings = (headers: IncomingHttpHeaders): HookRequest['headers'] =>
   Object.fromEntries(

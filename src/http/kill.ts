@@ -7,7 +7,7 @@ import { stillOpen } from './holds.ts'
 import { respond } from './idempotency.ts'
 import { parseKill } from './killbody.ts'
 import { killingMany, killPageSchema, killProgressRoute, parseKillMany, previewSchema } from './killmany.ts'
-import { exampleDid } from './schemas.ts'
+import { exampleDid } from './shapes.ts'
 import { receiptPath } from './views.ts'
 
 const killBody = z

@@ -14,7 +14,7 @@ import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import type { Answer, Work } from './idempotency.ts'
 import { didNames, isMembers, type Members, parseReport, refuse } from './killbody.ts'
-import { limit } from './schemas.ts'
+import { limit } from './shapes.ts'
 import { receiptPath, time } from './views.ts'
 
 const listNames = ['agentIds', 'agent_ids', 'AgentIds']

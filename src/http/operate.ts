@@ -7,7 +7,7 @@ import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
 import { progressBody, progressSchema } from './killmany.ts'
-import { adapterPath, reason } from './schemas.ts'
+import { adapterPath, reason } from './shapes.ts'
 import { time, timeOrNull } from './views.ts'
 
 const tags = ['operation']

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import { legReasons, legStates } from '../core/receipts.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
-import { exampleDid, holdPath, severity } from './schemas.ts'
+import { severity } from './holdschemas.ts'
+import { exampleDid, holdPath } from './shapes.ts'
 
 const when = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' })
 const state = z.enum(legStates)

@@ -1,23 +1,8 @@
 import { z } from 'zod'
+import { holdSchema, severity } from './holdschemas.ts'
+import { count, did, exampleDid, limit, text, time } from './shapes.ts'
 
-/** The shapes of the API: bodies and queries are checked by them, answers are typed by them, `/openapi.json` is made of them. */
-
-export const exampleDid = 'did:agentmesh:a7f3b2c1'
-const exampleHold = '01JD8Q6Z0V4W2N9K3M5T7R1YBC'
-const time = z.string().meta({ format: 'date-time', description: 'RFC 3339, UTC, milliseconds' })
-const text = (max: number) => z.string().min(1).max(max)
-const count = z.int().min(0)
-
-/** Opaque; the engine says what a DID is. */
-export const did = text(512).describe('did:agentmesh:… or did:mesh:…, exactly as the runtime emits it')
-export const reason = text(2000).describe('For operators')
-
-export const agentPath = z.strictObject({ did })
-export const holdPath = z.strictObject({ did, holdId: text(200) })
-export const releasePath = z.strictObject({ releaseId: text(200) })
-export const adapterPath = z.strictObject({ adapter: text(64) })
-export const limit = z.coerce.number().int().min(1).max(1000).default(100).describe('At most this many items')
-export const noBody = z.strictObject({}).nullable().describe('None, or an empty object')
+/** The shapes of agents. */
 
 const sponsor = z.strictObject({ email: text(320).optional(), objectId: text(200).optional() })
 const labels = z
@@ -93,47 +78,6 @@ export const agentPatch = z
     examples: [{ labels: { unit: 'payments' }, blueprint: null }],
   })
 
-export const severity = z.enum(['suspend', 'kill', 'disable', 'decommission'])
-
-export const holdSchema = z
-  .object({
-    id: z.string(),
-    did: z.string(),
-    origin: z.string().describe('runtime:…, adapter:…/…, operator:…, cascade:… or policy:…'),
-    severity,
-    publicReason: z.string().nullable().describe('What gateways and agents may see'),
-    placedAt: time,
-    releasedAt: time.nullable(),
-    releasableAt: time.nullable().describe('Set when the release waits for a person'),
-    guarded: z.boolean().describe('Denies, but is not mirrored until the guard is approved'),
-    receipt: z.string().describe('Where its receipt is read'),
-    reason: z.string().optional().describe('Only for callers that may read'),
-    actor: z.string().optional().describe('Only for callers that may read'),
-    onBehalfOf: z.string().nullable().optional().describe('Only for callers that may read'),
-    evidence: z.record(z.string(), z.unknown()).optional().describe('Only for callers that may read'),
-  })
-  .meta({
-    id: 'Hold',
-    examples: [
-      {
-        id: exampleHold,
-        did: exampleDid,
-        origin: 'operator:soc',
-        severity: 'suspend',
-        publicReason: 'under investigation',
-        placedAt: '2026-11-21T10:00:00.000Z',
-        releasedAt: null,
-        releasableAt: null,
-        guarded: false,
-        receipt: `/v1/agents/${encodeURIComponent(exampleDid)}/receipts/${exampleHold}`,
-        reason: 'case 4711',
-        actor: 'soc',
-        onBehalfOf: 'soc@contoso.com',
-        evidence: {},
-      },
-    ],
-  })
-
 const principalSchema = z.object({
   adapter: z.string(),
   id: z.string(),
@@ -204,9 +148,6 @@ export const sharedSchema = z
   .object({ adapter: z.string(), id: z.string(), shared: z.literal(true), agents: z.array(agentSchema) })
   .meta({ id: 'SharedPrincipal', description: 'Nothing says which of the agents acts through a shared account' })
 
-export const page = <T extends z.ZodType>(item: T) =>
-  z.object({ items: z.array(item), nextCursor: z.string().nullable().describe('Null on the last page') })
-
 export const agentQuery = z.strictObject({
   status: z.enum(['active', 'suspended', 'decommissioned']).optional(),
   sponsor: text(320).optional().describe('E-mail address or object id'),
@@ -216,34 +157,6 @@ export const agentQuery = z.strictObject({
   cursor: text(2048).optional().describe('nextCursor of the page before'),
   limit,
 })
-
-export const placement = z
-  .strictObject({
-    severity: z
-      .enum(['suspend', 'kill', 'disable'])
-      .describe('A runtime may only suspend here; its kills go to /v1/kill'),
-    reason,
-    publicReason: text(500).optional().describe('What gateways and agents may see'),
-    onBehalfOf: text(320).optional().describe('Recorded as asserted; authorises nothing'),
-  })
-  .meta({
-    id: 'HoldPlacement',
-    examples: [{ severity: 'suspend', reason: 'case 4711', publicReason: 'under investigation' }],
-  })
-
-export const because = z.strictObject({ reason }).meta({ id: 'Because', examples: [{ reason: 'cleared by soc' }] })
-
-export const awaitingSchema = z
-  .object({
-    releaseId: z.string(),
-    status: z.enum(['awaiting', 'done', 'void']),
-    holdId: z.string(),
-    did: z.string(),
-    kind: z.enum(['release', 'override', 'approve']),
-    requestedBy: z.string(),
-    requestedAt: time,
-  })
-  .meta({ id: 'Release', description: 'Waits for a second person: POST /v1/releases/{releaseId}/approve' })
 
 /** What is left to say of a DID that a kill named and nobody registered. */
 export const unknownAgentSchema = z

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { callerOf, entitlement } from './auth.ts'
 import type { App, Context } from './context.ts'
 import { failure } from './problem.ts'
-import { exampleDid, noBody } from './schemas.ts'
+import { exampleDid, noBody } from './shapes.ts'
 
 const tags = ['signals']
 const eventId = z.string().min(1).max(200)

@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 import type { AuditEntry } from '../core/audit.ts'
 import type { Hold, Release } from '../core/types.ts'
-import type { AgentView, PrincipalView, SharedView } from '../engine/api.ts'
-import type { agentSchema, awaitingSchema, holdSchema, sharedSchema } from './schemas.ts'
+import type { AgentView, PrincipalView, SharedView } from '../engine/agentapi.ts'
+import type { awaitingSchema, holdSchema } from './holdschemas.ts'
+import type { agentSchema, sharedSchema } from './schemas.ts'
 
 /** Our records as the API spells them: members listed one by one, so that nothing new shows up by itself. */
 

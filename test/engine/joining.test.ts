@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { PrincipalInput } from '../../src/engine/api.ts'
+import type { PrincipalInput } from '../../src/engine/agentapi.ts'
 import { alice, bob, minute, registrar, soc, World } from './harness.ts'
 import { account, sharedAccount, sharer } from './sharing.ts'
 

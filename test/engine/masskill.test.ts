@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Caller } from '../../src/engine/api.ts'
+import type { Caller } from '../../src/engine/agentapi.ts'
 import type { KillTargets } from '../../src/engine/killapi.ts'
 import { until } from '../e2e/until.ts'
 import { agent, idle, principal } from '../store/fixture.ts'

@@ -1,4 +1,4 @@
-import type { AgentInput, PrincipalInput } from '../../src/engine/api.ts'
+import type { AgentInput, PrincipalInput } from '../../src/engine/agentapi.ts'
 import { registrar, type World } from './harness.ts'
 
 /** The account that the agents of these tests share, in north. */

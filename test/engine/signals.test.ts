@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Caller, SignalFrame } from '../../src/engine/api.ts'
+import type { Caller } from '../../src/engine/agentapi.ts'
+import type { SignalFrame } from '../../src/engine/api.ts'
 import { begin } from '../../src/engine/start.ts'
 import { alice, minute, registrar, runtime, second, settleMs, soc, World } from './harness.ts'
 

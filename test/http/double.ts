@@ -1,5 +1,6 @@
 import type { Hold } from '../../src/core/types.ts'
-import type { Bridge, Caller, KillInput, SignalFrame } from '../../src/engine/api.ts'
+import type { Caller } from '../../src/engine/agentapi.ts'
+import type { Bridge, KillInput, SignalFrame } from '../../src/engine/api.ts'
 import type { MassKillInput } from '../../src/engine/killapi.ts'
 
 /** What the double remembers of the calls it got. */

@@ -1,5 +1,5 @@
 import { BridgeError } from '../../src/core/errors.ts'
-import type { Caller } from '../../src/engine/api.ts'
+import type { Caller } from '../../src/engine/agentapi.ts'
 import type { Keep } from '../../src/engine/keeping.ts'
 import type { KillPage, MassKillInput, MassKills } from '../../src/engine/killapi.ts'
 

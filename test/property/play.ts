@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { BridgeError } from '../../src/core/errors.ts'
 import type { Hold } from '../../src/core/types.ts'
-import type { PrincipalInput, SignalFrame } from '../../src/engine/api.ts'
+import type { PrincipalInput } from '../../src/engine/agentapi.ts'
+import type { SignalFrame } from '../../src/engine/api.ts'
 import {
   alice,
   bob,

@@ -1,0 +1,92 @@
+import type { PrincipalRef } from '../core/adapter.ts'
+import type {
+  AccountState,
+  CapabilitySource,
+  Did,
+  Hold,
+  Labels,
+  Mark,
+  Severity,
+  Sponsor,
+  Switch,
+} from '../core/types.ts'
+
+/** Agents as callers give and see them. */
+
+/** An authenticated client. `labels` bounds a runtime to agents that carry all of them. */
+export interface Caller {
+  readonly name: string
+  readonly roles: readonly string[]
+  readonly labels: Labels | undefined
+  readonly requestId: string
+}
+
+export interface AgentInput {
+  readonly did: string
+  readonly name: string
+  readonly sponsor?: Sponsor | null | undefined
+  readonly blueprint?: string | null | undefined
+  readonly parentDid?: string | null | undefined
+  readonly labels?: Labels | undefined
+  /** Capabilities of source `manual`. */
+  readonly capabilities?: readonly string[] | undefined
+  readonly principals?: readonly PrincipalInput[] | undefined
+}
+
+export interface PrincipalInput {
+  readonly adapter: string
+  readonly id: string
+  readonly kind: string
+  readonly appId?: string | undefined
+  readonly scopes?: readonly string[] | undefined
+  readonly shared?: boolean | undefined
+}
+
+export interface PrincipalView extends PrincipalRef {
+  readonly adapter: string
+  readonly appId: string | undefined
+  readonly scopes: readonly string[]
+  readonly shared: boolean
+  readonly account: {
+    readonly desired: 'enabled' | 'disabled'
+    readonly observed: AccountState
+    readonly observedAt: number | undefined
+    readonly mark: Mark
+    readonly switches: readonly Switch[]
+    readonly contested: boolean
+    readonly overridden: boolean
+    readonly lastError: string | undefined
+  }
+}
+
+export interface AgentView {
+  readonly did: Did
+  readonly name: string
+  readonly status: 'active' | 'suspended' | 'decommissioned'
+  readonly severity: Severity | undefined
+  readonly sponsor: Sponsor | undefined
+  readonly blueprint: string | undefined
+  readonly parentDid: Did | undefined
+  readonly labels: Labels
+  readonly capabilities: readonly { name: string; sources: readonly CapabilitySource[] }[]
+  /** After narrowing by every ancestor. */
+  readonly effective: readonly string[]
+  readonly principals: readonly PrincipalView[]
+  readonly holds: readonly Hold[]
+  readonly lastActivity: number | undefined
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly revision: number
+}
+
+/** A shared account: nothing says which of its agents acts through it. */
+export interface SharedView {
+  readonly adapter: string
+  readonly id: string
+  readonly agents: readonly AgentView[]
+}
+
+export interface Registered {
+  readonly agent: AgentView
+  readonly created: boolean
+}
