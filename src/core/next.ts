@@ -1,6 +1,6 @@
 import { type Context, driving, isOff, isTheirs, moreSevere, provesAfter, rebased, unmarked } from './account.ts'
 import { contestedUntil, type Outcome } from './mirror.ts'
-import { type JudgedEntry, type LogReading, logSkewMs } from './switchlog.ts'
+import { type JudgedEntry, type LogReading, latest, logSkewMs } from './switchlog.ts'
 import type { Account } from './types.ts'
 
 export { type LogReading, logSkewMs } from './switchlog.ts'
@@ -178,14 +178,6 @@ export type Attribution =
   | { readonly verdict: 'wait' }
   | { readonly verdict: 'theirs'; readonly outcome: Outcome; readonly entry?: JudgedEntry }
 
-const latest = (entries: readonly JudgedEntry[], wanted: (entry: JudgedEntry) => boolean): JudgedEntry | undefined =>
-  entries
-    .filter(wanted)
-    .reduce<JudgedEntry | undefined>(
-      (last, entry) => (last === undefined || entry.at >= last.at ? entry : last),
-      undefined,
-    )
-
 /**
  * The latest disable since then; one of somebody else's that somebody else took back does not count. A trusted writer
  * copies what others decided: its changes veto nothing and take nothing back.
@@ -197,7 +189,7 @@ const latestDisable = (all: readonly JudgedEntry[], from: number): JudgedEntry |
 }
 
 /** Somebody else's from now on; until the directory has settled, a read that says on may be older than our disable. */
-const yielded = (account: Account): Account => ({
+export const yielded = (account: Account): Account => ({
   ...unmarked(account),
   foreignSeenAt: Math.max(account.foreignSeenAt ?? 0, account.disabledAckAt ?? 0, account.sentAt ?? 0),
 })
@@ -267,24 +259,8 @@ export const attribute = (
   return unproven(account, whole ? 'not-in-log' : 'before-log', log.from)
 }
 
-/**
- * After our enable: a foreign disable between our disable and our enable was switched on by mistake. One of ours since
- * then, for another hold, does not make up for it.
- */
-export const checkLift = (account: Account, log: LogReading): 'clean' | 'wait' | JudgedEntry => {
-  const from = (account.liftedFrom ?? 0) - logSkewMs
-  const until = account.enabledAckAt ?? 0
-  const last = latest(log.entries, ({ ours, trusted }) => !ours && !trusted)
-  if (last?.action === 'disable' && last.at >= from && last.at <= until + logSkewMs) return last
-  return log.completeUntil <= until ? 'wait' : 'clean'
-}
-
 /** A hold was overridden while the account stayed off: a newer disable by somebody else counts again. */
 export const checkOverride = (account: Account, log: LogReading): JudgedEntry | undefined => {
   const last = latestDisable(log.entries, (account.overriddenAt ?? 0) + 1)
   return last !== undefined && !last.ours ? last : undefined
 }
-
-/** The foreign disable found after our enable: put it back, without a claim of ours. */
-export const puttingBack = (account: Account, context: Pick<Context, 'inbound'>): Outcome =>
-  offByOthers({ ...yielded(account), liftedFrom: undefined, putBack: true }, context)

@@ -16,3 +16,15 @@ export interface LogReading {
   /** Where the log begins, or the reading of it: what was before is not known. Undefined: nothing is missing. */
   readonly from?: number
 }
+
+/** The latest such entry; of those of one time the last. */
+export const latest = (
+  entries: readonly JudgedEntry[],
+  wanted: (entry: JudgedEntry) => boolean,
+): JudgedEntry | undefined =>
+  entries
+    .filter(wanted)
+    .reduce<JudgedEntry | undefined>(
+      (last, entry) => (last === undefined || entry.at >= last.at ? entry : last),
+      undefined,
+    )

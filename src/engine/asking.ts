@@ -1,15 +1,7 @@
 import type { Context } from '../core/account.ts'
 import { checkCopy } from '../core/follow.ts'
-import {
-  attribute,
-  beforeLog,
-  checkLift,
-  checkOverride,
-  examineFrom,
-  next,
-  offByOthers,
-  puttingBack,
-} from '../core/next.ts'
+import { checkLift, liftUntil, puttingBack } from '../core/lift.ts'
+import { attribute, beforeLog, checkOverride, examineFrom, next, offByOthers } from '../core/next.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import { type LogReading, logSkewMs } from '../core/switchlog.ts'
 import type { Account } from '../core/types.ts'
@@ -134,7 +126,7 @@ const judge = async (
   }
   if (step.do === 'check-lift' && reading !== undefined) {
     const found = checkLift(account, reading)
-    if (found === 'wait') await late(account.enabledAckAt)
+    if (found === 'wait') await late(liftUntil(account))
     else if (found === 'clean') {
       await put({ ...account, liftedFrom: undefined })
       c.wakeWork(row.adapter)

@@ -45,24 +45,32 @@ interface From {
 
 /**
  * Entries that no present or coming question can tell from their absence are dropped: of those that every answer shows
- * (`shown`) only the latest of each kind counts, and a disable that was taken back is as if it had not been.
+ * (`shown`) only the latest of each kind counts, and a disable that was taken back is as if it had not been. An enable
+ * of ours counts until its lift was checked, for what it undid, and for what comes after it.
  */
-const pruned = (log: readonly LogEntry[], shown: number, from: From): readonly LogEntry[] => {
+const pruned = (log: readonly LogEntry[], shown: number, from: From, isLifting: boolean): readonly LogEntry[] => {
   let ours: LogEntry | undefined
   let theirs: LogEntry | undefined
   let on: LogEntry | undefined
+  let lift: LogEntry | undefined
   for (const entry of log) {
     if (entry.at > shown) break
-    if (entry.action === 'enable') on = entry.ours ? on : entry
+    if (entry.action === 'enable') [on, lift] = entry.ours ? [on, entry] : [entry, lift]
     else if (entry.ours) ours = entry
     else theirs = entry
   }
   if (theirs !== undefined && on !== undefined && on.at > theirs.at) theirs = undefined
-  let isOff = false
-  return log.filter((entry) => {
-    if (entry.action === 'enable') return !entry.ours && isOff && (entry.at > shown || entry === on)
-    const isKept =
-      entry.at >= (entry.ours ? from.ours : from.theirs) && (entry.at > shown || entry === ours || entry === theirs)
+  let [isOff, isLifted] = [false, false]
+  return log.filter((entry, n) => {
+    const isLast = entry.at > shown || entry === ours || entry === theirs || entry === on || entry === lift
+    if (entry.action === 'enable' && !entry.ours) return isOff && isLast
+    if (entry.action === 'enable') {
+      const next = log.slice(n + 1).find(({ action, ours }) => ours || action === 'disable')
+      const isKept = isLifting && isLast && entry.at >= from.theirs && (isOff || !next?.ours)
+      isLifted ||= isKept
+      return isKept
+    }
+    const isKept = isLast && entry.at >= (entry.ours && !isLifted ? from.ours : from.theirs)
     if (isKept && !entry.ours) isOff = true
     return isKept
   })
@@ -76,6 +84,7 @@ export const createForget = (config: Config) => {
     const aged = (at: number | undefined) => (at === undefined ? undefined : age(at))
     const isMarked = account.mark === 'claimed' || account.mark === 'ours'
     const isLifting = account.liftedFrom !== undefined || account.putBack
+    const isLifted = account.liftedFrom !== undefined || account.intent === 'enable' || side.late?.intent === 'enable'
     const pending = ask !== undefined && !ask.proven ? ask : undefined
 
     /** How far from now the end of an answer of the log may be, one under way included. */
@@ -97,17 +106,19 @@ export const createForget = (config: Config) => {
 
     let [log, asked] = [none, none]
     if (config.hasLog) {
-      if (side.log.length > 0) log = pruned(side.log, now - tickMs, from)
-      if (pending !== undefined && pending.entries.length > 0) asked = pruned(pending.entries, now + tickMs, from)
+      if (side.log.length > 0) log = pruned(side.log, now - tickMs, from, isLifted)
+      if (pending !== undefined && pending.entries.length > 0)
+        asked = pruned(pending.entries, now + tickMs, from, isLifted)
     }
 
     const whole = log.length === 0 ? asked : asked.length === 0 ? log : [...log, ...asked]
-    const before = whole.map((entry) => age(entry.at))
+    const before = [...advanced(log, age, config.skew), ...advanced(asked, age, config.skew)]
     /** Longer ago, only the order of entries counts, and on which side of the windows they lie. */
     const exact = behind + 3
     const ages = squeezed(before, exact, examined === undefined ? 1 : 3)
     const isOff = (at: number) => whole[at]?.action === 'disable'
     const isTheirs = (at: number) => isOff(at) && whole[at]?.ours === false
+    const isLift = (at: number) => !isOff(at) && whole[at]?.ours === true
 
     /** The latest begin of a window with the same entries in it. */
     const opened = (from: number | undefined, counts: (at: number) => boolean): number | undefined => {
@@ -137,7 +148,10 @@ export const createForget = (config: Config) => {
       enabledAckAt: isLifting ? undone(aged(account.enabledAckAt), recent) : near(aged(account.enabledAckAt), reach),
       foreignSeenAt: near(aged(account.foreignSeenAt), reach),
       overriddenAt: undoing(overridden),
-      liftedFrom: account.liftedFrom === undefined ? undefined : opened(aged(account.liftedFrom), isTheirs),
+      liftedFrom:
+        account.liftedFrom === undefined
+          ? undefined
+          : opened(aged(account.liftedFrom), (at) => isTheirs(at) || isLift(at)),
       examinedUntil: looked(examined, behind),
       completeUntil: pending && age(pending.completeUntil),
     }
@@ -173,6 +187,21 @@ export const createForget = (config: Config) => {
   }
 
   return kept
+}
+
+/**
+ * The ages of entries. Of an enable of ours only this counts: whether it has come at all, whether it is of the same time as
+ * what comes next (or may), and if not, that it is older.
+ */
+const advanced = (log: readonly LogEntry[], age: (at: number) => number, skew: number): readonly number[] => {
+  const ages = log.map(({ at }) => age(at))
+  for (let n = log.length - 1; n >= 0; n--) {
+    const [entry, old, next] = [log[n], ages[n] ?? 0, ages[n + 1] ?? Number.NEGATIVE_INFINITY]
+    const isSame = log[n + 1]?.at === entry?.at
+    if (entry?.ours && entry.action === 'enable')
+      ages[n] = isSame ? next : Math.min(old, Math.max(1, 1 - skew, next + 1))
+  }
+  return ages
 }
 
 /** Gaps between what is older than `exact` are closed to `gap`. */

@@ -417,6 +417,15 @@ export const createGlue = (core: Core, config: Config) => {
       throw new Violation('I4: a disable that was taken back became a hold')
   }
 
+  /** Only what our enable undid is put back: by the order of the log, as far as it shows both. */
+  const checkUndone = (entry: LogEntry, { entries }: LogReading): void => {
+    const place = entries.indexOf(entry)
+    const mine = entries.slice(0, place).findLast(({ ours }) => ours)
+    const isUndone = entries.slice(place).some(({ action, ours }) => action === 'enable' && ours)
+    if (mine?.action === 'enable' && mine.at < entry.at && !isUndone)
+      throw new Violation('I4: a disable that came after our enable was put back')
+  }
+
   /** What the log said is acted on. True: proven ours, to be switched on. */
   const judge = (draft: Draft, side: number, reading: LogReading | undefined, chance: Chance): boolean => {
     const { account } = sideOf(draft, side)
@@ -426,8 +435,10 @@ export const createGlue = (core: Core, config: Config) => {
     if (step.do === 'check-lift' && reading !== undefined) {
       const found = core.checkLift(account, reading)
       if (found === 'clean') save(draft, side, { ...account, liftedFrom: undefined })
-      else if (found !== 'wait')
+      else if (found !== 'wait') {
+        checkUndone(found, reading)
         settle(draft, side, told, account, core.puttingBack(account, context), context, chance, found)
+      }
       return false
     }
     if (step.do === 'check-override' && reading !== undefined) {

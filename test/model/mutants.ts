@@ -1,4 +1,4 @@
-export type File = 'account' | 'confirm' | 'holds' | 'mirror' | 'next' | 'reads' | 'sending'
+export type File = 'account' | 'confirm' | 'holds' | 'lift' | 'mirror' | 'next' | 'reads' | 'sending'
 
 /** One rule changed: a text found once in the file, what stands there instead, and the hunt that finds it first. */
 export interface Mutant {
@@ -284,13 +284,19 @@ export const mutants: readonly Mutant[] = [
   of('next', 'behind', "if (!known) return { verdict: 'wait' }", ''),
   of('next', 'plain', 'if (last !== undefined && !last.ours && (known', 'if (last !== undefined && (known'),
   of('next', 'flips', '(ours || at >= on)', '(ours || at >= 0)'),
-  of('next', 'behind', 'last.at >= from && last.at <= until + logSkewMs) return last', 'last.at < 0) return last'),
-  of('next', 'behind', "return log.completeUntil <= until ? 'wait' : 'clean'", "return 'clean'"),
   of('next', 'overridden', 'return last !== undefined && !last.ours ? last : undefined', 'return undefined'),
-  of('next', 'behind', 'putBack: true }', 'putBack: false }'),
-  of('next', 'behind', '{ ...yielded(account), liftedFrom: undefined, putBack', '{ ...yielded(account), putBack'),
   of('next', 'behind', '  ...unmarked(account),\n  foreignSeenAt: Math', '  ...account,\n  foreignSeenAt: Math'),
   of('next', 'accept', "hold.placedAt > since || moreSevere(hold.severity, 'suspend')", 'hold.id === undefined'),
+
+  // src/core/lift.ts
+  of('lift', 'behind', "if (last?.action === 'disable' && isUndone(account, last, mine)) return last", ''),
+  of('lift', 'behind', "return isKnown ? 'clean' : 'wait'", "return 'clean'"),
+  of('lift', 'twicebehind', "if (!isKnown && offByUs(account)) return 'wait'", ''),
+  of('lift', 'twicebehind', 'offByUs(account) ? (account.disabledAckAt ?? account.sentAt ?? 0) : 0', '0'),
+  of('lift', 'behind', "if (latest(mine, (entry) => entry.at <= at)?.action === 'enable') return false", ''),
+  of('lift', 'behind', 'entry.at >= at - momentMs', 'entry.at > at'),
+  of('lift', 'behind', 'putBack: true }', 'putBack: false }'),
+  of('lift', 'behind', '{ ...yielded(account), liftedFrom: undefined, putBack', '{ ...yielded(account), putBack'),
 
   // src/core/confirm.ts
   of('confirm', 'confirm', 'if (!sighting.byId) return', 'if (sighting.id === undefined) return'),

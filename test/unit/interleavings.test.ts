@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { claimed } from '../../src/core/account.ts'
 import { BridgeError } from '../../src/core/errors.ts'
+import { checkLift } from '../../src/core/lift.ts'
 import { disabled, enabled, observe, sending } from '../../src/core/mirror.ts'
-import { checkLift, next } from '../../src/core/next.ts'
+import { next } from '../../src/core/next.ts'
 import { crossedOff, readWanted } from '../../src/core/reads.ts'
 import { stillEnables } from '../../src/core/sending.ts'
 import {
@@ -166,6 +167,41 @@ test('a foreign disable that we undid is found though we switched the account of
   ]
   const undone = { ...ours, liftedFrom: past, enabledAckAt: past + 3 }
   assert.equal(checkLift(undone, { entries, completeUntil: now }), entries[2])
+})
+
+test('an administrator’s off and on right after our enable, of which a late log shows half, holds nobody for ever', () => {
+  const entry = (at: number, action: 'disable' | 'enable', mine: boolean) => ({
+    ...{ id: 'a', at, action, ours: mine },
+    actor: '',
+  })
+  const ourOff = entry(past, 'disable', true)
+  const ourOn = entry(past + 10_000, 'enable', true)
+  const theirOff = entry(past + 12_000, 'disable', false)
+  const theirOn = entry(past + 14_000, 'enable', false)
+  const at = (seen: number, fields = {}) => context({ now: seen, ...fields })
+  const done = { id: 'a', outcome: 'done', before: undefined } as const
+
+  const enabling = sending({ ...ours, examinedUntil: past }, 'enable', at(past + 9_000))
+  const answered = enabled(enabling, done, at(past + 10_000)).account
+  const on = observe(answered, { ...enabledRead, begunAt: past + 25_000 }, at(past + 25_000)).account
+  assert.deepEqual(next(on, at(past + 25_000)), { do: 'check-lift' })
+  // Our enable comes before it in the same log: not what our enable undid, whatever the clocks.
+  assert.equal(checkLift(on, { entries: [ourOff, ourOn, theirOff], completeUntil: past + 5_000 }), 'wait')
+  assert.equal(checkLift(on, { entries: [ourOff, ourOn, theirOff], completeUntil: past + 13_000 }), 'clean')
+
+  const killed = at(past + 30_000, { others: [kill] })
+  const sent = sending(claimed(on, killed.now), 'disable', killed)
+  const again = disabled(sent, { ...done, before: { ...enabledRead, begunAt: killed.now } }, true, killed).account
+  assert.equal(again.mark, 'ours')
+  // Off by us again, nothing is urgent: it waits for what happened before our disable.
+  for (const entries of [
+    [ourOff, theirOff],
+    [ourOff, ourOn, theirOff],
+  ])
+    assert.equal(checkLift(again, { entries, completeUntil: past + 13_000 }), 'wait')
+  const ourSecond = entry(past + 30_000, 'disable', true)
+  const whole = [ourOff, ourOn, theirOff, theirOn, ourSecond]
+  assert.equal(checkLift(again, { entries: whole, completeUntil: past + 31_000 }), 'clean')
 })
 
 test('read on before the answer to our enable: the window to look through stays as long as it was', () => {

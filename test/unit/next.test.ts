@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Context } from '../../src/core/account.ts'
 import type { LogEntry } from '../../src/core/adapter.ts'
-import { attribute, checkLift, checkOverride, logSkewMs, next, puttingBack } from '../../src/core/next.ts'
+import { checkLift, puttingBack } from '../../src/core/lift.ts'
+import { attribute, checkOverride, type LogReading, logSkewMs, next } from '../../src/core/next.ts'
 import type { Account } from '../../src/core/types.ts'
 import {
   account,
@@ -176,6 +177,37 @@ test('the log is read once more after an enable: a foreign disable in the window
     [back.mark, back.putBack, back.liftedFrom, does, reason],
     ['none', true, undefined, 'place', 'disabled'],
   )
+})
+
+test('what our enable undid is told by the order of the log, and by the time only where it does not show our enable', () => {
+  const since = { ...lifted, liftedFrom: past, enabledAckAt: past + 100_000 }
+  const whole = (...entries: LogEntry[]) => ({ entries, completeUntil: past + 500_000 })
+  const on = (at: number) => entry(past + at, 'enable', 'ours')
+  const theirs = (at: number) => entry(past + at, 'disable', 'theirs')
+  const found = (log: LogReading, given: Account = since) => checkLift(given, log)
+  // Whatever the clocks say: dated long before and long after the answer to our enable.
+  for (const at of [-200_000, 100_000, 390_000]) {
+    const first = entry(past + at - 10_000, 'disable', 'ours')
+    assert.equal(found(whole(first, on(at), theirs(at + 2_000))), 'clean')
+    assert.deepEqual(found(whole(first, theirs(at - 2_000), on(at))), theirs(at - 2_000))
+    assert.deepEqual(found(whole(first, on(at), theirs(at))), theirs(at), 'at the same time: on doubt it stays off')
+    assert.deepEqual(found(whole(first, on(at), theirs(at + 1_000))), theirs(at + 1_000))
+  }
+  // One that comes later is looked for as long as the log may lack it.
+  assert.equal(found({ entries: [off, on(20_000), theirs(22_000)], completeUntil: past + 100_000 }), 'wait')
+  // Not shown: by the time, with the skew of the clocks.
+  assert.deepEqual(found(whole(off, theirs(102_000))), theirs(102_000))
+  assert.equal(found(whole(off, theirs(100_001 + logSkewMs))), 'clean')
+  // That of an earlier lift is not this one's: our disable comes after it.
+  const earlier = entry(past - 50_000, 'enable', 'ours')
+  assert.deepEqual(found(whole(earlier, off, theirs(10_000))), theirs(10_000))
+  assert.deepEqual(found(whole(earlier, off, theirs(10_000), on(20_000))), theirs(10_000))
+  assert.equal(found(whole(earlier, off, on(20_000), theirs(30_000))), 'clean')
+  // Switched off again by us, for another hold.
+  const second = entry(past + 110_000, 'disable', 'ours')
+  const again = { ...ours, liftedFrom: past, enabledAckAt: past + 100_000, disabledAckAt: past + 110_000 }
+  assert.deepEqual(found(whole(off, theirs(90_000), on(100_000), second), again), theirs(90_000))
+  assert.equal(found(whole(off, on(100_000), theirs(102_000), second), again), 'clean')
 })
 
 test('outbound: somebody else’s disable in the log leaves the account theirs, and holds nobody', () => {
