@@ -229,7 +229,10 @@ export const act = async (play: Play, { what, draws }: Action, cut: (draw: numbe
       const directory = Array.isArray(found)
         ? found.find((one) => String(at(one, 'origin')).startsWith('adapter:'))
         : undefined
-      if (directory !== undefined) await byTwo(play, member.did, textAt(directory, 'id'), ['alice', 'bob'])
+      if (directory === undefined) return
+      const status = await byTwo(play, member.did, textAt(directory, 'id'), ['alice', 'bob'])
+      // Unanswered it may have been done.
+      if (status === undefined || status === 200) truth.overridden(textAt(directory, 'origin').split('/')[1] ?? '')
       return
     }
     case 'guard':

@@ -138,6 +138,21 @@ export class Truth {
   /** Told of each enable that arrives. */
   onEnable: ((adapter: string, id: string, atMs: number) => void) | undefined
 
+  /** Two operators ended the hold that stood for the administrator: what the bridge undid is undone by their word. */
+  overridden(id: string): void {
+    this.overruled.delete(id)
+  }
+
+  /**
+   * The bridge switched it off so soon after an administrator had switched it on that its read may still have said off
+   * (docs/mirror.md): nobody can tell who wants it off, so that it waits for a person.
+   */
+  isDoubtful(id: string, settleMs: number): boolean {
+    const [before, between, last] = (this.#history.get(id) ?? []).slice(-3)
+    if (last === undefined || last.on || last.foreign) return false
+    return before?.foreign === true && between?.on === true && last.at - between.at <= settleMs
+  }
+
   /** Whether it was off, somebody else held it off, or nobody else did, at some moment of the window. */
   was(id: string, what: 'free' | 'foreign' | 'off', from: number, until: number): boolean {
     const history = this.#history.get(id) ?? []
