@@ -140,7 +140,8 @@ const difference = (before = '', now = ''): string => {
 
 /**
  * Lets everything come to rest and says what does not agree then. A run is quiet when no suspension is due, nothing waits for
- * people, and two looks a settle apart show the same; it has `mostMs` to get there, and on a slow machine a few looks.
+ * people, and two looks a settle apart show the same; it has `mostMs` to get there, twice that while
+ * something still moves or was not seen before, and on a slow machine a few looks: what is found may have been mended by the look itself.
  */
 export const settle = async (
   play: Play,
@@ -171,12 +172,13 @@ export const settle = async (
     const still = same && wasIdle
     const moved = difference(before, now)
     before = now
+    const isNew = found?.some((one) => !since.has(nameOf(one))) === true
     if (found !== undefined) {
       wrong = found
       since = new Map(found.map((one) => [nameOf(one), since.get(nameOf(one)) ?? Date.now()]))
     }
     if (still && found?.length === 0) break
-    if (Date.now() - begun > mostMs && looks >= fewestLooks) {
+    if (Date.now() - begun > (still && !isNew ? mostMs : 2 * mostMs) && looks >= fewestLooks) {
       if (!still) {
         journal.check(
           'quiet',
