@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { backgroundClock, type Clock } from '../../src/lib/clock.ts'
+import { asking as askingOf } from './asking.ts'
 import { Contact, type ContactState } from './contact.ts'
 import { AgtClientError } from './errors.ts'
 import { Firing } from './firing.ts'
 import { createGate, type Gate } from './gate.ts'
+import { createHolding, type Holding } from './holding.ts'
 import { createHttp } from './http.ts'
 import { Known } from './known.ts'
 import { type AttachOptions, settingsOf } from './options.ts'
@@ -16,7 +18,7 @@ import { idsOf, Targets } from './targets.ts'
 import { assertFree, wrapClient, wrapKillSwitch } from './wrap.ts'
 
 /** One process attached to one bridge. */
-export interface Attachment extends AsyncDisposable {
+export interface Attachment extends AsyncDisposable, Holding {
   readonly gate: Gate
   readonly state: ContactState
   /** Kills that the bridge has not acknowledged. */
@@ -70,6 +72,7 @@ export const attach = (options: AttachOptions, { clock, random }: AttachDeps = s
   const align = (did: string) => stopper.align(did)
   const sender = new Sender({ http, queue, known, clock, random, report, align })
   const gate = createGate({ known, contact, didOf, registry, align })
+  const asking = askingOf(http, signal)
 
   // What an earlier process killed stays stopped while the bridge has not said otherwise.
   for (const { did, id } of [...queue.waiting, ...queue.refused]) known.latch(did, id)
@@ -112,6 +115,7 @@ export const attach = (options: AttachOptions, { clock, random }: AttachDeps = s
 
   return {
     gate,
+    ...createHolding({ asking, known, contact, didOf, newId: randomUUID }),
     get state() {
       return contact.state
     },

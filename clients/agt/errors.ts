@@ -4,6 +4,7 @@ export const clientErrors = {
   E_ATTACHED: 'thrown by attach',
   E_GATE_CLOSED: 'thrown by gate.assert',
   E_STOPPED: 'rejects ready',
+  E_REQUEST: 'rejects what asks the bridge',
   E_STREAM: 'reported',
   E_FRAME: 'reported',
   E_SILENCE: 'reported',

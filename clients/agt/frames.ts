@@ -10,6 +10,7 @@ export interface Position {
 export interface HoldFrame {
   readonly holdId: string
   readonly severity: string
+  readonly origin: string | undefined
 }
 
 export type Frame = { readonly position: Position } & (
@@ -44,8 +45,9 @@ const unreadable = (event: string) =>
 
 const holdOf = (value: unknown): HoldFrame | undefined => {
   if (!isMembers(value)) return undefined
-  const { holdId, severity } = value
-  return typeof holdId === 'string' && typeof severity === 'string' ? { holdId, severity } : undefined
+  const { holdId, severity, origin } = value
+  if (typeof holdId !== 'string' || typeof severity !== 'string') return undefined
+  return { holdId, severity, origin: typeof origin === 'string' ? origin : undefined }
 }
 
 const heldOf = (value: unknown): Map<string, HoldFrame[]> | undefined => {

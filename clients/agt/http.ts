@@ -12,7 +12,7 @@ export interface Answer {
   readonly retryAfterMs: number | undefined
 }
 
-export interface PostOptions {
+export interface AskOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly timeoutMs: number
   readonly signal?: AbortSignal
@@ -22,7 +22,9 @@ export interface PostOptions {
 
 export interface Http {
   /** Rejects when no answer came: refused, cut, too late, too large. Redirects are answers. */
-  post(path: string, body: unknown, options: PostOptions): Promise<Answer>
+  post(path: string, body: unknown, options: AskOptions): Promise<Answer>
+  /** The same without a body. */
+  get(path: string, options: AskOptions): Promise<Answer>
   /**
    * Opens the stream. Resolves when it ended; rejects when it could not be opened or was cut. `timeoutMs` bounds the time
    * to the first byte.
@@ -92,21 +94,25 @@ export const createHttp = ({ base, token, tls }: Settings): Http => {
       sent.on('error', reject)
     })
 
+  const ask = async (method: string, path: string, payload: Buffer | undefined, options: AskOptions) => {
+    const { headers = {}, timeoutMs, signal, foreground } = options
+    const limits = [AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]
+    const described =
+      payload === undefined
+        ? { 'content-length': '0' }
+        : { 'content-type': 'application/json', 'content-length': String(payload.length) }
+    const sent = await open(method, path, { ...described, ...headers }, AbortSignal.any(limits))
+    if (!foreground) unheld(sent)
+    const answered = responded(sent)
+    sent.end(payload)
+    const response = await answered
+    return answerOf(response, await read(response))
+  }
+
   return {
-    post: async (path, body, { headers = {}, timeoutMs, signal, foreground }) => {
-      const limits = [AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]
-      const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
-      const described =
-        payload === undefined
-          ? { 'content-length': '0' }
-          : { 'content-type': 'application/json', 'content-length': String(payload.length) }
-      const sent = await open('POST', path, { ...described, ...headers }, AbortSignal.any(limits))
-      if (!foreground) unheld(sent)
-      const answered = responded(sent)
-      sent.end(payload)
-      const response = await answered
-      return answerOf(response, await read(response))
-    },
+    post: (path, body, options) =>
+      ask('POST', path, body === undefined ? undefined : Buffer.from(JSON.stringify(body)), options),
+    get: (path, options) => ask('GET', path, undefined, options),
 
     stream: async (path, { headers, timeoutMs, signal, onText }) => {
       const late = new AbortController()

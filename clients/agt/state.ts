@@ -14,9 +14,15 @@ export interface SavedState extends KnownState {
 
 const holdOf = (value: unknown): KnownHold | undefined => {
   if (!isMembers(value)) return undefined
-  const { holdId, severity, seq, acked } = value
+  const { holdId, severity, origin, seq, acked } = value
   if (typeof holdId !== 'string' || typeof severity !== 'string') return undefined
-  return { holdId, severity, seq: typeof seq === 'number' ? seq : undefined, acked: acked === true }
+  return {
+    holdId,
+    severity,
+    origin: typeof origin === 'string' ? origin : undefined,
+    seq: typeof seq === 'number' ? seq : undefined,
+    acked: acked === true,
+  }
 }
 
 const stateOf = (content: string, url: string): SavedState | undefined => {

@@ -98,7 +98,8 @@ export const entitlement = (request: FastifyRequest, clients: () => readonly Cli
   }
 }
 
-const clientOf = (request: FastifyRequest): Client => {
+/** The authenticated client as configured. @throws BridgeError E_BUG on a public route */
+export const clientOf = (request: FastifyRequest): Client => {
   if (request.client === null) throw new BridgeError('E_BUG', 'A public route asked who is calling.')
   return request.client
 }

@@ -23,6 +23,7 @@ import { observeRequests, requestId } from './requests.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
 import { validatorCompiler } from './validation.ts'
+import { whoamiRoute } from './whoami.ts'
 
 export interface ServerOptions {
   readonly bridge: Bridge
@@ -146,6 +147,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     decisionRoutes,
     operateRoutes,
     auditRoutes,
+    whoamiRoute,
     healthRoutes,
   ]
   app.register(async (scope) => {

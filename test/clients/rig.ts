@@ -5,7 +5,7 @@ import { AgentIdentity, IdentityRegistry, KillSwitch } from '@microsoft/agent-go
 import { type AgtClientError, type Attachment, type AttachOptions, attach } from '../../clients/agt/index.ts'
 import { path, principal, register } from '../e2e/agents.ts'
 import { at, listAt, textAt } from '../e2e/json.ts'
-import { type Daemon, startWorld, tokenOf, type World } from '../e2e/world.ts'
+import { clientEntry, type Daemon, people, startWorld, tokenOf, type World } from '../e2e/world.ts'
 
 /** A bridge on a local tenant, and in this process a new agent of the real SDK that is registered at it. */
 export interface Rig extends AsyncDisposable {
@@ -32,9 +32,13 @@ export interface Bridge extends AsyncDisposable {
   readonly daemon: Daemon
 }
 
-export const startBridge = async (): Promise<Bridge> => {
+/** With clients of the role runtime besides the one there is. */
+export const startBridge = async (others: readonly string[] = [], policy: object = {}): Promise<Bridge> => {
   await using stack = new AsyncDisposableStack()
-  const world = stack.use(await startWorld({ policy: { resume: 'automatic' }, auth: { killBudget: { max: 1000 } } }))
+  const runtimes = others.map((name) => clientEntry(name, ['runtime']))
+  const clients = [...Object.entries(people).map(([name, role]) => clientEntry(name, role)), ...runtimes]
+  const auth = { killBudget: { max: 1000 }, clients }
+  const world = stack.use(await startWorld({ policy: { resume: 'automatic', ...policy }, auth }))
   const daemon = stack.use(await world.daemon())
   const held = stack.move()
   return { world, daemon, [Symbol.asyncDispose]: () => held.disposeAsync() }

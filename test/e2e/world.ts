@@ -14,7 +14,7 @@ export const hookKey = 'a-key-of-the-event-subscription'
 /** The bridge is told so; the tenant of the tests answers with its present state at once, so half a second is generous. */
 export const settleMs = 500
 
-const people = {
+export const people = {
   alice: ['operator'],
   bob: ['operator'],
   runtime: ['runtime'],

@@ -77,11 +77,10 @@ def test_a_suspension_switches_the_account_off_and_another_process_lifts_it(worl
     assert not registry.suspend_agent(new_did())
     until('the account is off', lambda: not world.tenant_state(agent.entra_object_id)['enabled'])
     assert registry.verify_access(agent.agent_did, SCOPE) == (False, 'Agent status: suspended')
-    assert not make().reactivate_agent(agent.agent_did), 'a process that does not know its name lifts nothing'
-    assert make(client='registry-operator').reactivate_agent(agent.agent_did) is False
-    assert EntraAgentRegistry(
-        agent.tenant_id, url=world.origin, token=world.token('registry'), client='registry'
-    ).reactivate_agent(agent.agent_did)
+    assert not make().suspend_agent(agent.agent_did), 'a process that was started anew knows its own hold'
+    assert not make(client='registry-operator').reactivate_agent(agent.agent_did), "nor does it lift another client's"
+    assert not agent.is_active()
+    assert make().reactivate_agent(agent.agent_did)
     assert agent.is_active()
     assert not registry.reactivate_agent(agent.agent_did)
 

@@ -25,13 +25,17 @@ def open_bridge(url: str | None, token: Token | None, context: ssl.SSLContext | 
     return Bridge(where, who, context=context)
 
 
-class Asking:
-    """Questions of one registry; names of the tenant and of this client are found out when they are needed."""
+def whoami(bridge: Bridge) -> str:
+    """The name of the client whose token is used; asked each time, for a rotated token may be another client's."""
+    return fields.text(fields.as_members(bridge.get('/v1/whoami').body), 'name')
 
-    def __init__(self, bridge: Bridge, adapter: str | None, client: str | None) -> None:
+
+class Asking:
+    """Questions of one registry; the name of the tenant is found out when it is needed."""
+
+    def __init__(self, bridge: Bridge, adapter: str | None) -> None:
         self._bridge = bridge
         self._adapter = adapter or os.environ.get('IDP_BRIDGE_ADAPTER')
-        self._client = client or os.environ.get('IDP_BRIDGE_CLIENT')
 
     @property
     def adapter(self) -> str:
@@ -88,10 +92,9 @@ class Asking:
         return EntraAgentStatus.SUSPENDED if status is EntraAgentStatus.ACTIVE else status
 
     def own(self, did: str, severity: str) -> list[Mapping[str, object]]:
-        """Open holds of this client; none without its name, for asking to release somebody else's has effects."""
-        if self._client is None:
-            return []
-        origins = {f'operator:{self._client}', f'runtime:{self._client}'}
+        """Open holds of this client: asking to release somebody else's would have effects."""
+        client = whoami(self._bridge)
+        origins = {f'operator:{client}', f'runtime:{client}'}
         body = fields.as_members(self._bridge.get(did_path(str(did), '/holds'), {'limit': _PAGE}).body)
         return [
             hold
@@ -103,9 +106,7 @@ class Asking:
 
     def place(self, did: str, severity: str, reason: str) -> None:
         body = {'severity': severity, 'reason': reason or f'{severity} in the registry'}
-        answer = self._bridge.post(did_path(str(did), '/holds'), body, key=str(uuid.uuid4()))
-        # The bridge names its clients in the holds they place.
-        self._client = fields.text(fields.as_members(answer.body), 'origin').partition(':')[2]
+        self._bridge.post(did_path(str(did), '/holds'), body, key=str(uuid.uuid4()))
 
     def realm(self, did: str) -> str | None:
         """The tenant that the bridge's adapter stands for, as its audit chain has it."""

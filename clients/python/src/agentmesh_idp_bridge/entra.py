@@ -38,9 +38,6 @@ class EntraAgentRegistry:
         The bridge's name of the tenant; needed (or ``IDP_BRIDGE_ADAPTER``) when it serves several of kind ``entra``.
     ``kind``
         What the accounts are in the directory; ``register`` takes another one for one agent.
-    ``client``
-        The name of this client at the bridge (or ``IDP_BRIDGE_CLIENT``): holds it placed in an earlier process can then
-        be lifted by ``reactivate_agent``. Without, only those of this registry.
 
     The client needs the roles ``registrar``, ``responder`` and ``gateway``; ``disable_agent`` needs ``operator``.
     Methods raise BridgeError when the bridge refuses or cannot be asked, except ``verify_access``, which then denies.
@@ -54,12 +51,11 @@ class EntraAgentRegistry:
         token: Token | None = None,
         adapter: str | None = None,
         kind: str = 'agentIdentity',
-        client: str | None = None,
         context: ssl.SSLContext | None = None,
     ) -> None:
         self.tenant_id = tenant_id
         self._bridge = open_bridge(url, token, context)
-        self._asking = Asking(self._bridge, adapter, client)
+        self._asking = Asking(self._bridge, adapter)
         self._kind = kind
         self._blueprints: dict[str, EntraAgentBlueprint] = {}
         # One object for each agent, so that whoever holds one sees it change, as in AGT.
@@ -149,7 +145,10 @@ class EntraAgentRegistry:
         return True
 
     def reactivate_agent(self, agent_did: str) -> bool:
-        """Releases the suspensions of this client. True when the agent is active then: nobody else's hold is lifted."""
+        """Releases the suspensions of this client, those of an earlier process too; nobody else's.
+
+        True when the agent is active then.
+        """
         released = False
         for hold in self._asking.own(agent_did, 'suspend'):
             path = did_path(str(agent_did), f'/holds/{quote(fields.text(hold, "id"), safe="")}/release')
