@@ -17,6 +17,7 @@ export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
   },
   capabilitiesMaxAgeMs: capabilities.maxAge,
   killBudget: { max: auth.killBudget.max, perMs: auth.killBudget.per },
+  trust: policy.trust,
 })
 
 export const clientsOf = ({ auth }: Config): Client[] =>

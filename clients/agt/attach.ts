@@ -15,10 +15,11 @@ import { createSaver, loadState, type SavedState } from './state.ts'
 import { Stopper } from './stopper.ts'
 import { follow } from './stream.ts'
 import { idsOf, Targets } from './targets.ts'
+import { createTrustReporting, type TrustReporting } from './trusting.ts'
 import { assertFree, wrapClient, wrapKillSwitch } from './wrap.ts'
 
 /** One process attached to one bridge. */
-export interface Attachment extends AsyncDisposable, Holding {
+export interface Attachment extends AsyncDisposable, Holding, TrustReporting {
   readonly gate: Gate
   readonly state: ContactState
   /** Kills that the bridge has not acknowledged. */
@@ -116,6 +117,7 @@ export const attach = (options: AttachOptions, { clock, random }: AttachDeps = s
   return {
     gate,
     ...createHolding({ asking, known, contact, didOf, newId: randomUUID }),
+    ...createTrustReporting(asking, didOf),
     get state() {
       return contact.state
     },

@@ -12,4 +12,6 @@ export type {
   LifecycleLike,
   LifecyclesLike,
   RegistryLike,
+  TrustLike,
 } from './sdk.ts'
+export type { TrustAnswer } from './trusting.ts'

@@ -41,6 +41,11 @@ export interface LifecyclesLike {
   get(did: string): LifecycleLike | undefined
 }
 
+/** `TrustManager`. */
+export interface TrustLike {
+  getTrustScore(id: string): { readonly overall: number }
+}
+
 /** `AgentMeshClient`. */
 export interface GovernedLike {
   readonly identity: IdentityLike

@@ -122,6 +122,16 @@ const maxStaleness = z
     params: { code: 'conflict' },
   })
 
+const trust = z
+  .strictObject({
+    suspendBelow: int(1, 999).prefault(300).describe('A report of a lower score suspends the agent'),
+    liftAbove: int(2, 1000).prefault(500).describe('Lifted when the latest score of every client is at least this'),
+  })
+  .refine(({ suspendBelow, liftAbove }) => suspendBelow < liftAbove, {
+    message: says('lifts below the score it suspends at', 'make liftAbove greater than suspendBelow'),
+    params: { code: 'conflict' },
+  })
+
 const policy = z.strictObject({
   confirmReleaseAfter: duration()
     .prefault('30s')
@@ -144,6 +154,7 @@ const policy = z.strictObject({
     })
     .prefault({})
     .describe('More changes than this, seen in one directory, wait for a person'),
+  trust: trust.optional().describe('Trust scores that runtimes report, on 0-1000; without it none has an effect'),
 })
 
 const storeUrl = z.string().superRefine((url, context) => {

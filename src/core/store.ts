@@ -2,6 +2,7 @@ import type { AuditEntry, AuditEvent } from './audit.ts'
 import type { EndReads, EndWrites } from './ending.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegVerdict } from './receipts.ts'
+import type { TrustReads, TrustWrites } from './trust.ts'
 import type {
   Account,
   Agent,
@@ -97,7 +98,7 @@ export interface Absence {
 }
 
 /** Reads, always of committed state. */
-export interface StoreReads extends BulkReads, EndReads {
+export interface StoreReads extends BulkReads, EndReads, TrustReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -184,7 +185,7 @@ export interface StoreReads extends BulkReads, EndReads {
 export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
 
 /** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
-export interface StoreTx extends StoreReads, BulkWrites, EndWrites {
+export interface StoreTx extends StoreReads, BulkWrites, EndWrites, TrustWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>

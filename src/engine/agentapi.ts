@@ -10,6 +10,7 @@ import type {
   Sponsor,
   Switch,
 } from '../core/types.ts'
+import type { TrustView } from './trustapi.ts'
 
 /** Agents as callers give and see them. */
 
@@ -73,6 +74,7 @@ export interface AgentView {
   readonly effective: readonly string[]
   readonly principals: readonly PrincipalView[]
   readonly holds: readonly Hold[]
+  readonly trust: TrustView | undefined
   readonly lastActivity: number | undefined
   readonly createdAt: number
   readonly updatedAt: number

@@ -228,6 +228,7 @@ export const decommission = async (deps: Deps, did: Did, reason: string, caller:
     const ended = { ...agent, decommissioned: true, updatedAt: c.now, revision: agent.revision + 1 }
     await c.tx.saveAgent(ended)
     await audit(c, 'agent.decommissioned', ended, {})
+    await c.tx.dropTrust(did)
     await placeHold(c, { did, origin: `operator:${caller.name}`, severity: 'decommission', reason })
     return agentView(deps, c.tx, ended)
   })

@@ -8,6 +8,7 @@ import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Receipts } from './receiptviews.ts'
+import type { TrustReports } from './trustapi.ts'
 
 /**
  * What the daemon does for a caller, free of HTTP. Every function that changes something is durable when it resolves.
@@ -108,7 +109,7 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge extends MassKills, Guards, Receipts {
+export interface Bridge extends MassKills, Guards, Receipts, TrustReports {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, labels, capabilities, principals. */

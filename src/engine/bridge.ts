@@ -23,6 +23,7 @@ import type { Runner } from './runner.ts'
 import { didsOf } from './sharing.ts'
 import { signalStream } from './signals.ts'
 import { readiness, statusView } from './status.ts'
+import { reportTrust, trustNow } from './trusting.ts'
 import { validateAgent } from './validating.ts'
 import type { Verifier } from './verify.ts'
 import { agentView, checkBounds, requireAgent } from './views.ts'
@@ -123,6 +124,8 @@ export const createBridge = (parts: BridgeParts): Bridge => {
       return dids.map((did) => ({ did, known: agents.has(did) }))
     },
     killed: (id, cursor, limit, caller) => killPage(deps, id, cursor, limit, caller),
+    reportTrust: (items, caller, keep) => reportTrust(deps, items, caller, spendKill, keep),
+    trustNow: (items, caller) => trustNow(deps, items, caller),
 
     decide: decider.decide,
     verify: decider.verify,

@@ -1,6 +1,7 @@
 import type { Adapter, AdapterSettings } from '../core/adapter.ts'
 import type { GuardSettings } from '../core/guard.ts'
 import type { Store } from '../core/store.ts'
+import type { TrustLimits } from '../core/trust.ts'
 import type { Labels } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
@@ -22,6 +23,8 @@ export interface Policy {
   readonly guard: GuardSettings
   readonly capabilitiesMaxAgeMs: number
   readonly killBudget: { readonly max: number; readonly perMs: number }
+  /** Undefined: no score holds or lifts anything. */
+  readonly trust?: TrustLimits | undefined
 }
 
 /** A client with the role runtime. `labels` bounds it to agents that carry all of them. */

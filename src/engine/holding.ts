@@ -1,6 +1,7 @@
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import { isDirectory, releaseRule } from '../core/holds.ts'
+import { trustOrigin } from '../core/trust.ts'
 import type { Hold, Origin, PrincipalKey, Release, Severity } from '../core/types.ts'
 import type { Caller } from './agentapi.ts'
 import type { KillInput, KillResult, ReleaseResult } from './api.ts'
@@ -267,8 +268,9 @@ const readAgain = async (deps: Deps, hold: Hold): Promise<void> => {
   if (state !== 'enabled') throw stillOff()
 }
 
-/** An overridden own hold does not come back from the same state (rule 5). */
+/** An overridden own hold does not come back from the same state (rule 5); scores that were settled hold nobody any more. */
 const overridden = async (c: Change, hold: Hold): Promise<void> => {
+  if (hold.origin === trustOrigin) return c.tx.settleTrust(hold.did)
   const key = principalOf(hold)
   const principal = key && (await c.tx.principal(key))
   if (principal === undefined) return

@@ -6,6 +6,7 @@ import { rebaseGuard } from './guarding.ts'
 import { finishKills } from './masskill.ts'
 import { settleRestore, unread } from './restored.ts'
 import { generationKey } from './signals.ts'
+import { tellUnwatched } from './trusting.ts'
 
 const realmKey = (adapter: string): string => `realm:${adapter}`
 
@@ -53,6 +54,7 @@ export const begin = async (deps: Deps, newGeneration: () => string, lost?: Mome
     return unread(c.tx, deps.mounts().keys())
   })
   await finishKills(deps)
+  await tellUnwatched(deps)
   return unreadYet
 }
 
@@ -63,6 +65,7 @@ export const recordReload = async (
   needsRestart: readonly string[],
 ): Promise<void> => {
   if (reloaded.length === 0) return
+  await tellUnwatched(deps)
   const details = { reloaded, needsRestart }
   await change(deps, bridge, (c) => c.tx.appendAudit({ time: c.now, type: 'config.reloaded', actor: c.actor, details }))
 }

@@ -8,6 +8,7 @@ import { contextFor } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { effectiveOf } from './granting.ts'
 import { allHeld } from './sharing.ts'
+import { trustView } from './trustviews.ts'
 
 export const unknownAgent = (did: Did): BridgeError =>
   new BridgeError('E_AGENT_UNKNOWN', 'No agent is registered under this DID.', {
@@ -49,6 +50,7 @@ export const agentView = async (deps: Deps, reads: StoreReads, agent: Agent): Pr
     effective: await effectiveOf(reads, agent.did),
     principals,
     holds: open,
+    trust: await trustView(reads, agent.did),
     lastActivity: agent.lastActivity,
     createdAt: agent.createdAt,
     updatedAt: agent.updatedAt,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { trustScales } from '../core/trust.ts'
 import { holdSchema, severity } from './holdschemas.ts'
 import { count, did, exampleDid, limit, text, time } from './shapes.ts'
 
@@ -97,6 +98,21 @@ const principalSchema = z.object({
   }),
 })
 
+const trustSchema = z.object({
+  score: z.number().describe('The lowest of the reports, on 0–1000'),
+  reports: z
+    .array(
+      z.object({
+        client: z.string(),
+        score: z.number().describe('On its scale'),
+        scale: z.enum(trustScales),
+        at: time,
+        settled: z.boolean().describe('Two operators ended the hold since: it keeps none open'),
+      }),
+    )
+    .describe('The latest of each client'),
+})
+
 export const agentSchema = z
   .object({
     did: z.string(),
@@ -113,6 +129,7 @@ export const agentSchema = z
     effective: z.array(z.string()).describe('Capabilities after narrowing by every ancestor'),
     principals: z.array(principalSchema),
     holds: z.array(holdSchema).describe('The open ones'),
+    trust: trustSchema.nullable().describe('What runtimes reported; null: nothing'),
     lastActivity: time.nullable(),
     createdAt: time,
     updatedAt: time,
@@ -136,6 +153,7 @@ export const agentSchema = z
         effective: ['read:reports'],
         principals: [],
         holds: [],
+        trust: null,
         lastActivity: null,
         createdAt: '2026-11-21T09:00:00.000Z',
         updatedAt: '2026-11-21T09:00:00.000Z',

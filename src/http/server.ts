@@ -22,6 +22,7 @@ import { receiptRoutes } from './receipts.ts'
 import { observeRequests, requestId } from './requests.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
+import { trustRoutes } from './trust.ts'
 import { validatorCompiler } from './validation.ts'
 import { whoamiRoute } from './whoami.ts'
 
@@ -143,6 +144,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     holdRoutes,
     receiptRoutes,
     killRoutes,
+    trustRoutes,
     signalRoutes,
     decisionRoutes,
     operateRoutes,

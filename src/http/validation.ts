@@ -25,7 +25,10 @@ const faultsOf = (error: z.ZodError, input: unknown): Fault[] =>
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({ pointer: pointerOf([...issue.path, key]), code: 'unknown_member' }))
     }
-    const missing = issue.code === 'invalid_type' && at(input, issue.path) === undefined
+    const own: unknown = issue.code === 'custom' ? issue.params?.code : undefined
+    if (typeof own === 'string') return [{ pointer: pointerOf(issue.path), code: own }]
+    const absent = issue.code === 'invalid_type' || issue.code === 'invalid_value'
+    const missing = absent && at(input, issue.path) === undefined
     return [{ pointer: pointerOf(issue.path), code: missing ? 'required' : issue.code }]
   })
 
@@ -37,6 +40,9 @@ const says: Readonly<Record<string, string>> = {
   invalid_format: 'has the wrong form',
   too_small: 'is too small or too short',
   too_big: 'is too large or too long',
+  conflict: 'contradicts another member',
+  off_scale: 'is not on its scale (0-1000: an integer from 0 to 1000; 0-1: a number from 0 to 1)',
+  in_future: 'is in the future',
 }
 
 /** A refusal that names the members at fault and never repeats their values. */

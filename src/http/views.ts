@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { AuditEntry } from '../core/audit.ts'
 import type { Hold, Release } from '../core/types.ts'
 import type { AgentView, PrincipalView, SharedView } from '../engine/agentapi.ts'
+import type { TrustView } from '../engine/trustapi.ts'
 import type { awaitingSchema, holdSchema } from './holdschemas.ts'
 import type { agentSchema, sharedSchema } from './schemas.ts'
 
@@ -55,6 +56,11 @@ const principalBody = ({ adapter, id, kind, appId, scopes, shared, account }: Pr
   },
 })
 
+const trustBody = ({ score, reports }: TrustView) => ({
+  score,
+  reports: reports.map(({ client, score, scale, at, settled }) => ({ client, score, scale, at: time(at), settled })),
+})
+
 export const agentBody = (agent: AgentView, all: boolean): AgentBody => ({
   did: agent.did,
   name: agent.name,
@@ -71,6 +77,7 @@ export const agentBody = (agent: AgentView, all: boolean): AgentBody => ({
   effective: [...agent.effective],
   principals: agent.principals.map(principalBody),
   holds: agent.holds.map((hold) => holdBody(hold, all)),
+  trust: agent.trust === undefined ? null : trustBody(agent.trust),
   lastActivity: timeOrNull(agent.lastActivity),
   createdAt: time(agent.createdAt),
   updatedAt: time(agent.updatedAt),

@@ -26,6 +26,7 @@ export const metricTable = {
   decision_seconds: { type: 'histogram', help: 'Time to decide', labels: [], buckets: STORE_SECONDS },
   token_verifications_total: { type: 'counter', help: 'Tokens verified', labels: ['adapter', 'outcome'] },
   holds_open: { type: 'gauge', help: 'Open holds', labels: ['severity'] },
+  trust_reports_total: { type: 'counter', help: 'Trust scores reported, by what became of them', labels: ['status'] },
   hook_deliveries_total: { type: 'counter', help: 'Webhook deliveries', labels: ['adapter', 'outcome'] },
   outbound_requests_total: {
     type: 'counter',

@@ -11,6 +11,7 @@ import { sharerReads } from './sharers.ts'
 import { signalReads } from './signals.ts'
 import { sourceReads } from './sources.ts'
 import type { Run } from './statement.ts'
+import { trustReads } from './trust.ts'
 
 /** Every read of the port, on one connection. */
 export const reads = (run: Run): StoreReads => ({
@@ -25,4 +26,5 @@ export const reads = (run: Run): StoreReads => ({
   ...receiptReads(run),
   ...bulkReads(run),
   ...endReads(run),
+  ...trustReads(run),
 })

@@ -2,6 +2,7 @@ import type { Generated } from 'kysely'
 import type { LegReason, LegState } from '../core/receipts.ts'
 import type { Lane } from '../core/store.ts'
 import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
+import type { TrustTable } from './trust.ts'
 
 /**
  * The tables as Kysely sees them. Columns hold what the domain types hold, with three differences: absence is NULL,
@@ -29,6 +30,7 @@ export type Schema = {
   idempotency: IdempotencyTable
   guard_events: GuardTable
   absences: AbsenceTable
+  trust_scores: TrustTable
   meta: { key: string; value: string }
   lease: LeaseTable
   /** SQLite's own, for AUTOINCREMENT. */

@@ -172,6 +172,13 @@ create table guard_events (
 create index guard_events_recent on guard_events (adapter, direction, at, weight);
 create index guard_events_at on guard_events (at);
 
+-- The latest trust score that each client reported, on the scale it is on. Settled: two operators ended the hold since.
+create table trust_scores (
+  did text not null references agents (did) on delete cascade, client text not null, score real not null,
+  scale text not null check (scale in ('0-1000', '0-1')), at integer not null, reported_at integer not null,
+  settled integer not null check (settled in (0, 1)), primary key (did, client)
+) strict, without rowid;
+
 -- Accounts that a read by id said are gone. Not believed yet: one such reading of too many, to be read once more.
 create table absences (
   adapter text not null, id text not null, at integer not null, believed integer not null check (believed in (0, 1)),

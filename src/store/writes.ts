@@ -14,6 +14,7 @@ import { recordWrites } from './records.ts'
 import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule, fromSharer } from './rows.ts'
 import { dropSharer, dropSharers, firstSharer, listSharer, nameSharer, wakeHeldShared } from './sharers.ts'
 import { build, number, type Run, rowWriter, type Statement, slot, statement, text, type Values } from './statement.ts'
+import { trustWrites } from './trust.ts'
 
 const agentWriter = rowWriter('agents', ['did'])
 const labelWriter = rowWriter('agent_labels', ['did', 'key'])
@@ -181,4 +182,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...guardWrites(run),
   ...bulkWrites(run),
   ...endWrites(run),
+  ...trustWrites(run),
 })

@@ -32,6 +32,7 @@ test('an agent is answered with every member of the contract, times in RFC 3339 
     effective: ['read:reports'],
     principals: [],
     holds: [],
+    trust: null,
     lastActivity: null,
     createdAt: '2026-11-21T10:00:00.000Z',
     updatedAt: '2026-11-21T10:00:00.001Z',

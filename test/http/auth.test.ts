@@ -34,6 +34,7 @@ const table: readonly Row[] = [
   },
   { path: '/v1/releases/release-hold-1/approve', method: 'POST', who: approvers },
   { path: '/v1/kill', body: { agentId: did, reason: 'r' }, who: [...responders, 'runtime'] },
+  { path: '/v1/trust', body: { did, score: 500, scale: '0-1000' }, who: ['runtime'] },
   { path: '/v1/kills/kill-1', who: [...readers, 'runtime'] },
   { path: '/v1/signals/1/ack', method: 'POST', who: ['runtime'] },
   { path: '/v1/decisions', body: { did }, who: ['gateway'] },

@@ -6,6 +6,7 @@ import type { SignalFrame } from '../../src/engine/api.ts'
 import type { Keep } from '../../src/engine/keeping.ts'
 import type { Calls, Double } from './double.ts'
 import { createKills } from './doublekills.ts'
+import { createTrust } from './doubletrust.ts'
 
 export const start = Date.UTC(2026, 10, 21, 10)
 
@@ -35,6 +36,7 @@ export const createDouble = (): Double => {
     lastEventIds: [],
     filters: [],
     decisions: [],
+    scores: [],
   }
 
   const openHolds = (did: string) => [...holdsById.values()].filter((h) => h.did === did && h.releasedAt === undefined)
@@ -59,6 +61,7 @@ export const createDouble = (): Double => {
       effective: input.capabilities ?? [],
       principals: [],
       holds,
+      trust: undefined,
       lastActivity: undefined,
       createdAt: start,
       updatedAt: start + 1,
@@ -130,6 +133,7 @@ export const createDouble = (): Double => {
 
   const double: Double = {
     ...kills,
+    ...createTrust(calls.scores, keeping),
     calls,
     holdsById,
     stored,

@@ -2,6 +2,7 @@ import type { Hold } from '../../src/core/types.ts'
 import type { Caller } from '../../src/engine/agentapi.ts'
 import type { Bridge, KillInput, SignalFrame } from '../../src/engine/api.ts'
 import type { MassKillInput } from '../../src/engine/killapi.ts'
+import type { TrustInput } from '../../src/engine/trustapi.ts'
 
 /** What the double remembers of the calls it got. */
 export interface Calls {
@@ -13,6 +14,7 @@ export interface Calls {
   readonly lastEventIds: (string | undefined)[]
   readonly filters: unknown[]
   readonly decisions: unknown[]
+  readonly scores: TrustInput[]
 }
 
 export interface Double extends Bridge {

@@ -110,6 +110,7 @@ export const createActions = (core: Core, config: Config) => {
       'operator:soc',
       core.ownOrigin('north', 'a'),
       core.cascadeOrigin('did:mesh:0'),
+      'policy:trust',
     ] as const
     for (const origin of origins) {
       for (const severity of ['suspend', 'kill', 'disable', 'decommission'] as const) {

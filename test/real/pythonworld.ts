@@ -22,7 +22,7 @@ const say = (value: object): void => console.log(JSON.stringify(value))
 
 await using world = await startWorld({
   auth: { clients: Object.entries(clients).map(([name, role]) => clientEntry(name, role)) },
-  policy: { resume: 'automatic' },
+  policy: { resume: 'automatic', trust: { suspendBelow: 300, liftAbove: 500 } },
   adapters: { contoso: { tokens: { audiences: [audience, applicationId] } } },
 })
 let daemon: Daemon | undefined = await world.daemon()

@@ -12,6 +12,7 @@ import { receiptContract } from './receipts.ts'
 import { recordContract } from './records.ts'
 import { sharerContract } from './sharers.ts'
 import { transactionContract } from './transactions.ts'
+import { trustContract } from './trust.ts'
 
 /** One open store of its own. `reopen` closes it and opens it again, as a restart does. */
 export interface Opened {
@@ -45,6 +46,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: audit`, () => auditContract(storeTest))
   describe(`${name} store: sets and kills of many`, () => bulkContract(storeTest))
   describe(`${name} store: holds that end as a set`, () => endingContract(storeTest))
+  describe(`${name} store: trust scores`, () => trustContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))
 }

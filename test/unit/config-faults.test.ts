@@ -84,6 +84,18 @@ const table: Row[] = [
     'policy.maxStaleness conflict',
     /shorter than deny/,
   ],
+  [
+    'thresholds the wrong way round',
+    `${minimal}policy: { trust: { suspendBelow: 500 } }`,
+    'policy.trust conflict',
+    /liftAbove greater/,
+  ],
+  [
+    'a threshold on the other scale',
+    `${minimal}policy: { trust: { suspendBelow: 0.3 } }`,
+    'policy.trust.suspendBelow wrong_type',
+    /number|integer/,
+  ],
   ['a misspelt choice', `${minimal}policy: { drift: reasert }`, 'policy.drift bad_value', /did you mean reassert\?/],
   ['a time zone', `${minimal}schedule: { timeZone: Mars/Olympus }`, 'schedule.timeZone bad_value', /IANA/],
   ['a store of another kind', `${minimal}store: { url: "mysql://x" }`, 'store.url bad_value', /sqlite:/],

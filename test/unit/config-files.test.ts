@@ -9,6 +9,7 @@ import { parse as parseYaml } from 'yaml'
 import { configJsonSchema } from '../../src/config/jsonschema.ts'
 import { diffReload, loadConfig, watchConfig } from '../../src/config.ts'
 import { manualClock } from '../../src/lib/clock.ts'
+import { inForce, policyOf } from '../../src/settings.ts'
 import { adapterKinds, entra, minimal, OTHER, parse, TENANT } from './config-fixture.ts'
 
 const file = (name: string) => new URL(`../../config/${name}`, import.meta.url)
@@ -51,7 +52,7 @@ describe('config/bridge.example.yaml', () => {
   })
 
   it('shows the defaults wherever it does not say otherwise', () => {
-    const plain = parse(entra(''))
+    const plain = parse(`${entra('')}policy: { trust: {} }\n`)
     for (const part of ['store', 'log', 'policy', 'capabilities', 'schedule', 'retention', 'signing'] as const) {
       assert.deepEqual(config[part], plain[part], part)
     }
@@ -89,6 +90,20 @@ describe('a reload', () => {
       needsRestart: ['server.port', 'store.url', 'outbound.noProxy'],
     })
     assert.deepEqual(diffReload(before, parse(group('read:x'))), { reloaded: [], needsRestart: [] })
+  })
+
+  it('puts the policy on trust scores into force, changes it and takes it away', () => {
+    const trust = (limits: string) => parse(`${minimal}policy: { trust: ${limits} }\n`)
+    const off = parse(minimal)
+    assert.equal(off.policy.trust, undefined)
+    const on = trust('{}')
+    assert.deepEqual(on.policy.trust, { suspendBelow: 300, liftAbove: 500 })
+    const both = ['policy.trust.suspendBelow', 'policy.trust.liftAbove']
+    assert.deepEqual(diffReload(off, on), { reloaded: both, needsRestart: [] })
+    assert.deepEqual(diffReload(on, off), { reloaded: both, needsRestart: [] })
+    assert.deepEqual(diffReload(on, trust('{ liftAbove: 600 }')).reloaded, ['policy.trust.liftAbove'])
+    assert.deepEqual(policyOf(inForce(off, on)).trust, { suspendBelow: 300, liftAbove: 500 })
+    assert.equal(policyOf(inForce(on, off)).trust, undefined)
   })
 
   it('tells clients and secrets apart without showing them', () => {

@@ -5,6 +5,7 @@ from .errors import BridgeError, Unreachable
 from .gate import Denied, Gate, Verdict
 from .held import Hold
 from .local import Change
+from .trust import TrustAnswer
 
 __all__ = [
     'Attachment',
@@ -14,6 +15,7 @@ __all__ = [
     'Gate',
     'Hold',
     'Status',
+    'TrustAnswer',
     'Unreachable',
     'Verdict',
     'attach',

@@ -24,6 +24,7 @@ from .local import Change, Identity, Stops
 from .outbox import Outbox, QueuedKill
 from .sending import Sender
 from .transport import Bridge, Token
+from .trust import TrustAnswer, report_trust
 from .wrapping import is_wrapped, wrap
 
 _HEARTBEAT = 15.0
@@ -119,6 +120,7 @@ class Attachment:
         session: str,
         clock: Callable[[], float],
     ) -> None:
+        self._bridge = bridge
         self._outbox = outbox
         self._identity = identity
         self._max_silence = max_silence
@@ -160,6 +162,14 @@ class Attachment:
     def flush(self, timeout: float) -> bool:
         """Waits until the bridge has taken every kill and acknowledgement. False when it has not by then."""
         return self._sender.flush(timeout)
+
+    def report_trust(self, scores: Mapping[str, int]) -> list[TrustAnswer]:
+        """Reports trust scores on AGT's scale of 0 to 1000, by DID: what the bridge does about them is its policy.
+
+        Asked once; repeating it costs nothing. Raises ValueError for what is no such score, BridgeError when the bridge
+        refuses or does not answer.
+        """
+        return report_trust(self._bridge, scores)
 
     def status(self) -> Status:
         with self._lock:
