@@ -13,6 +13,7 @@ import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { tendCascades } from './engine/ending.ts'
 import { headSigner } from './engine/heads.ts'
 import { finishKills } from './engine/masskill.ts'
+import { defineConfigured, tendBlueprints } from './engine/regranting.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
 import { watchStore } from './engine/storewatch.ts'
@@ -23,7 +24,7 @@ import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
 import { createMetrics } from './lib/metrics.ts'
 import { createOutbound } from './lib/outbound.ts'
-import { clientsOf, inForce, policyOf, settingsOf } from './settings.ts'
+import { blueprintsOf, clientsOf, inForce, policyOf, settingsOf } from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
 
 export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
@@ -152,6 +153,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       store,
     })
     const doubted = await begin(deps, () => randomBytes(6).toString('hex'), store.lost)
+    await defineConfigured(deps, blueprintsOf(config))
 
     const runners = new Map<string, Runner>()
     for (const [name, mount] of mounts) {
@@ -177,6 +179,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     void every(clock, minuteMs, stopping.signal, log, () => signer.sign())
     void every(clock, minuteMs, stopping.signal, log, () => activity.flush())
     void tendCascades(deps, stopping.signal)
+    void tendBlueprints(deps, stopping.signal)
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
 
@@ -210,6 +213,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
         verifier.reload()
         for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
         metrics.inc('config_reload_total', { outcome: 'ok' })
+        await defineConfigured(deps, blueprintsOf(config))
         const { reloaded, needsRestart } = diff
         await recordReload(deps, reloaded, needsRestart)
         log.info({ reloaded, needsRestart }, 'configuration reloaded')

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import type { AdapterBase } from './config/adapter.ts'
+import { blueprintFaults } from './config/blueprints.ts'
 import { ConfigError, type Fault } from './config/faults.ts'
 import { followFaults } from './config/follows.ts'
 import { issueFaults, plainWords } from './config/issues.ts'
@@ -45,6 +46,7 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
     ...tree.faults,
     ...withoutEchoes(found, tree.faults),
     ...followFaults(tree.root),
+    ...blueprintFaults(tree.root),
     ...caFaults(tree.root, files),
   ]
   if (!result.success || faults.length > 0) throw new ConfigError(source, placed(faults, tree))

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import type { AdapterSettings } from './core/adapter.ts'
+import { type Definition, definitionOf } from './core/blueprints.ts'
 import type { Policy } from './engine/deps.ts'
 import type { Client } from './http/auth.ts'
 
@@ -38,12 +39,21 @@ export const settingsOf = (adapter: Config['adapters'][string]): AdapterSettings
   trustedWriters: adapter.trustedWriters.map((id) => id.toLowerCase()),
 })
 
+export const blueprintsOf = ({ blueprints }: Config): ReadonlyMap<string, Definition> =>
+  new Map(
+    Object.entries(blueprints).map(([name, { description, maxDelegationDepth, accessPolicy, ...rest }]) => [
+      name,
+      definitionOf({ ...rest, description, maxDelegationDepth, accessPolicy }),
+    ]),
+  )
+
 /** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */
 export const inForce = (started: Config, next: Config): Config => {
-  const { auth, signing, policy, capabilities, retention, log } = next
+  const { auth, signing, policy, capabilities, retention, blueprints, log } = next
   const adapters = Object.entries(started.adapters).map(([name, one]) => {
     const groups = next.adapters[name]?.kind === one.kind ? next.adapters[name].groups : one.groups
     return [name, { ...one, groups }]
   })
-  return { ...started, auth, signing, policy, capabilities, retention, log, adapters: Object.fromEntries(adapters) }
+  const reloaded = { auth, signing, policy, capabilities, retention, blueprints, log }
+  return { ...started, ...reloaded, adapters: Object.fromEntries(adapters) }
 }

@@ -1,7 +1,15 @@
-import type { LogEntry } from '../../src/core/adapter.ts'
+import type { AccessPolicy, LogEntry } from '../../src/core/adapter.ts'
 import type { Switch } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
-import { Faults, type FeedFault, type GroupFault, type LogFault, type ReadFault, type WriteFault } from './faults.ts'
+import {
+  Faults,
+  type FeedFault,
+  type GroupFault,
+  type LogFault,
+  type PolicyFault,
+  type ReadFault,
+  type WriteFault,
+} from './faults.ts'
 import { MemoryTokens } from './tokens.ts'
 
 /** What one account looked like from `at` (monotonic) on. */
@@ -59,6 +67,11 @@ export class MemoryDirectory {
   readonly feed = new Faults<FeedFault>()
   readonly logFaults = new Faults<LogFault>()
   readonly groupFaults = new Faults<GroupFault>()
+  readonly policyFaults = new Faults<PolicyFault>()
+  /** Access policies by id. */
+  readonly policies = new Map<string, AccessPolicy>()
+  /** Ids of access policies that were asked for, in order. */
+  readonly policyReads: string[] = []
   /** Reads answer with what was true this long ago (replication lag), as in Graph after a write. */
   lagMs = 0
   /** How long each call takes; on a manual clock it waits there until the clock moves. */

@@ -26,6 +26,7 @@ export type WriteFault =
 export type FeedFault = 'empty' | 'down' | 'throttled' | 'forbidden' | 'auth' | 'midway' | 'expired'
 
 export type LogFault = 'down' | 'forbidden'
+export type PolicyFault = 'down' | 'forbidden' | 'throttled'
 export type GroupFault = 'down' | 'forbidden' | 'midway' | 'absent'
 
 export interface Fault<Mode extends string> {

@@ -1,4 +1,5 @@
 import type {
+  AccessPolicies,
   Accounts,
   Adapter,
   Claims,
@@ -167,6 +168,19 @@ export function open(
     },
   }
 
+  const accessPolicies: AccessPolicies = {
+    vet: (id) =>
+      /^[\w.-]{1,128}$/.test(id) ? undefined : new BridgeError('E_ACCESS_POLICY', `${id} is no id of a policy`),
+    async read(id, signal) {
+      await wait(signal)
+      live(signal)
+      directory.policyReads.push(id)
+      const fault = directory.policyFaults.take(id)
+      if (fault) throw failure(fault)
+      return directory.policies.get(id)
+    },
+  }
+
   const groups: Groups = {
     async *members(groupId, signal) {
       live(signal)
@@ -232,6 +246,7 @@ export function open(
     },
     groups,
     accounts,
+    accessPolicies,
     ...(hooks ? { hooks } : {}),
     async check() {
       return [{ code: 'memory', level: 'ok', text: `${directory.ids.length} accounts in memory` }]

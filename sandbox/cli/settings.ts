@@ -38,6 +38,14 @@ export const settingsOf = ({ company, entra, folder, hookKey, okta, port, tokens
   },
   policy: { confirmReleaseAfter: '2s' },
   signing: { keys: [{ file: join(folder, 'ed25519.pem') }] },
+  blueprints: {
+    'Data Analyst Agent': {
+      description: 'Reads what its groups let it read, and the catalogue',
+      capabilities: ['read:catalogue'],
+      requireSponsor: true,
+      maxDelegationDepth: 2,
+    },
+  },
   adapters: {
     contoso: {
       kind: 'entra',

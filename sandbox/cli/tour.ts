@@ -67,7 +67,8 @@ export const tour = (io: Io, { bridge, company, entra, key, okta, store, tokens 
     inOkta(`disable ${company.okta.agents.reconciler}`),
     inEntra('list'),
     '',
-    bold('7. An agent leaves a group') + dim('   (the capability it gave is gone; the manual one stays)'),
+    bold('7. An agent leaves a group') +
+      dim('   (the capability it gave is gone; those of its own and of its blueprint stay)'),
     inEntra(`leave ${company.entra.groups.customerData} ${company.entra.agents.analyst}`),
     get(tokens.alice, `/v1/agents/${analyst}`),
     '',

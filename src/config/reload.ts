@@ -8,8 +8,12 @@ export interface ReloadDiff {
   readonly needsRestart: readonly string[]
 }
 
-/** What a reload puts into force: clients, keys, groups, policy and log level. Everything else needs a restart. */
-const RELOADABLE = [/^(auth|signing|policy|capabilities|retention)\./, /^log\.level$/, /^adapters\.[^.]+\.groups\./]
+/** What a reload puts into force: clients, keys, groups, blueprints, policy and log level. Everything else needs a restart. */
+const RELOADABLE = [
+  /^(auth|signing|policy|capabilities|retention|blueprints)\./,
+  /^log\.level$/,
+  /^adapters\.[^.]+\.groups\./,
+]
 
 /** Which settings differ between two configurations, each as a path, and which of them a reload can change. */
 export function diffReload(before: Config, after: Config): ReloadDiff {

@@ -15,6 +15,7 @@ import {
   timeZone,
 } from '../lib/fields.ts'
 import type { AdapterBase } from './adapter.ts'
+import { blueprints } from './blueprints.ts'
 
 /** Every kind of adapter there is, by the word that `kind` has in the file. Each extends `adapterBase`. */
 export type AdapterKinds = Readonly<Record<string, z.ZodObject>>
@@ -220,6 +221,7 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
       .strictObject({ keys: z.array(secret({ check: privateKey })).prefault([]) })
       .prefault({})
       .describe('Ed25519 keys in PEM: the first signs, all verify'),
+    blueprints,
     adapters: z
       .record(adapterName, z.discriminatedUnion('kind', options))
       .describe('The directories, each by a name of yours'),

@@ -122,6 +122,20 @@ export interface Groups {
   members(groupId: string, signal: AbortSignal): AsyncIterable<readonly PrincipalId[]>
 }
 
+/** A policy on who may sign in, as its directory has it now. */
+export interface AccessPolicy {
+  readonly name: string
+  /** False: it is switched off, or only reports, and so stops nobody. */
+  readonly enforced: boolean
+}
+
+export interface AccessPolicies {
+  /** The error with which this is refused as the id of a policy, or undefined. Pure. */
+  vet(id: string): BridgeError | undefined
+  /** Undefined: the directory said that it does not exist. Unreadable throws. */
+  read(id: string, signal: AbortSignal): Promise<AccessPolicy | undefined>
+}
+
 export interface HookRequest {
   readonly method: string
   readonly headers: Readonly<Record<string, string | undefined>>
@@ -185,6 +199,7 @@ export interface Adapter {
   readonly groups?: Groups
   readonly accounts?: Accounts
   readonly hooks?: Hooks
+  readonly accessPolicies?: AccessPolicies
   /** Reachable? permitted? Each finding a code, a sentence and the command that mends it. Never throws. */
   check(signal: AbortSignal): Promise<Finding[]>
   close?(): Promise<void>

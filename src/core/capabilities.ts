@@ -4,12 +4,15 @@ import type { CapabilitySource, Did } from './types.ts'
 
 const shape = /^(\*|[^\s:*]+:(\*|[^\s:*]+(:(\*|[^\s:*]+))?))$/
 
+/** Whether `parseCapability` takes it. */
+export const isCapability = (text: string): boolean => text.length <= 256 && shape.test(text)
+
 /**
  * A capability name, `action:resource[:qualifier]`; `*` alone or as the last segment stands for all.
  * @throws BridgeError E_CAPABILITY
  */
 export const parseCapability = (text: string): string => {
-  if (text.length > 256 || !shape.test(text)) {
+  if (!isCapability(text)) {
     throw new BridgeError('E_CAPABILITY', `"${text.slice(0, 64)}" is not a capability.`, {
       hint: 'Use action:resource[:qualifier], e.g. read:reports; * only alone or as the last segment.',
     })

@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditEvent } from './audit.ts'
+import type { BlueprintReads, BlueprintWrites } from './blueprints.ts'
 import type { EndReads, EndWrites } from './ending.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegVerdict } from './receipts.ts'
@@ -98,7 +99,7 @@ export interface Absence {
 }
 
 /** Reads, always of committed state. */
-export interface StoreReads extends BulkReads, EndReads, TrustReads {
+export interface StoreReads extends BulkReads, EndReads, TrustReads, BlueprintReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -185,7 +186,7 @@ export interface StoreReads extends BulkReads, EndReads, TrustReads {
 export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
 
 /** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
-export interface StoreTx extends StoreReads, BulkWrites, EndWrites, TrustWrites {
+export interface StoreTx extends StoreReads, BulkWrites, EndWrites, TrustWrites, BlueprintWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>

@@ -3,6 +3,7 @@ import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { Agent, Did } from '../core/types.ts'
 import type { AgentInput, AgentView, Caller, Registered } from './agentapi.ts'
+import { grantBlueprint, vetBlueprint } from './blueprints.ts'
 import { type Change, change } from './change.ts'
 import { claimAll } from './claiming.ts'
 import type { Deps } from './deps.ts'
@@ -39,6 +40,7 @@ export const register = async (
   checked(input)
   const present = await deps.store.agent(input.did)
   if (present !== undefined) return repeated(await agentView(deps, deps.store, present), input)
+  await vetBlueprint(deps, fields(input))
   const readings = await readForMapping(deps, input.principals ?? [], AbortSignal.timeout(readTimeoutMs))
   const answer = await change(
     deps,
@@ -85,6 +87,7 @@ const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings
   for (const capability of input.capabilities ?? []) {
     await tx.putSource({ did: agent.did, capability, source: 'manual', confirmedAt: now })
   }
+  await grantBlueprint(c, agent, undefined)
   await capabilitiesChanged(c, before, 'manual')
   return agentView(c.deps, tx, await requireAgent(tx, agent.did))
 }
@@ -133,6 +136,7 @@ export const update = async (
 ): Promise<AgentView> => {
   checked(input)
   const present = await agentView(deps, deps.store, await requireAgent(deps.store, input.did))
+  if (!sameAs(present, input)) await vetBlueprint(deps, fields(input), present)
   // An account of another kind is read by another call: vetted and read like a new one.
   const known = new Set(present.principals.map(({ adapter, id, kind }) => `${adapter}/${id} ${kind}`))
   const added = (input.principals ?? []).filter(({ adapter, id, kind }) => !known.has(`${adapter}/${id} ${kind}`))
@@ -153,6 +157,7 @@ export const update = async (
     await c.tx.saveAgent(next)
     await audit(c, 'agent.changed', next, input)
     await remap(c, agent.did, before, input, readings, recallOf)
+    await grantBlueprint(c, next, agent)
     await regrant(c, before, input, had)
     // Runtimes bounded by labels may come to see the agent only now (I11).
     if (!sameLabels(agent, next)) for (const hold of before.holds) await signalHold(c, hold)

@@ -4,6 +4,7 @@ import type { Doubt } from '../core/guard.ts'
 import type { AuditFilter } from '../core/store.ts'
 import type { Did, Hold, Release, Severity } from '../core/types.ts'
 import type { AgentInput, AgentView, Caller, Registered, SharedView } from './agentapi.ts'
+import type { Blueprints } from './blueprintapi.ts'
 import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
@@ -109,7 +110,7 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge extends MassKills, Guards, Receipts, TrustReports {
+export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Blueprints {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, labels, capabilities, principals. */

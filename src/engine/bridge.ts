@@ -5,6 +5,7 @@ import type { AgentView } from './agentapi.ts'
 import * as agents from './agents.ts'
 import type { Bridge } from './api.ts'
 import { verifyAudit } from './auditing.ts'
+import { createBlueprints } from './blueprints.ts'
 import { createKillBudget } from './budget.ts'
 import { change, bridge as derived } from './change.ts'
 import { createDecider } from './deciding.ts'
@@ -178,5 +179,6 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     },
     hold: (id) => store.hold(id),
     ...createReceipts(deps, parts.receipts),
+    ...createBlueprints(deps),
   }
 }

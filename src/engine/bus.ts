@@ -42,4 +42,6 @@ export const topics = {
   groups: (adapter: string) => `groups:${adapter}`,
   signals: 'signals',
   cascades: 'cascades',
+  blueprints: 'blueprints',
+  policies: 'policies',
 } as const

@@ -1,4 +1,5 @@
 import type { AgentView } from './agentapi.ts'
+import { blueprintIssues } from './blueprints.ts'
 import type { Deps } from './deps.ts'
 
 export interface Issue {
@@ -21,6 +22,7 @@ export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok:
   }
   if (agent.sponsor === undefined)
     issues.push({ code: 'V_NO_SPONSOR', text: 'The agent has no sponsor.', mend: 'PATCH sponsor.' })
+  issues.push(...(await blueprintIssues(deps, agent)))
   if (agent.principals.length === 0) {
     issues.push({ code: 'V_NO_PRINCIPAL', text: 'No directory account is mapped.', mend: 'PATCH principals.' })
   }

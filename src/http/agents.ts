@@ -1,34 +1,17 @@
-import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { BridgeError } from '../core/errors.ts'
 import type { Registered } from '../engine/agentapi.ts'
 import type { Keep } from '../engine/keeping.ts'
 import { callerOf, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
+import { ifMatch, revisionOf, tagged } from './etag.ts'
 import { respond } from './idempotency.ts'
 import { agentPatch, agentQuery, agentSchema, registration, replacement, sharedSchema } from './schemas.ts'
 import { agentPath, page, reason } from './shapes.ts'
 import { invalid } from './validation.ts'
-import { type AgentBody, agentBody, sharedBody } from './views.ts'
+import { agentBody, sharedBody } from './views.ts'
 
 const tags = ['agents']
-const ifMatch = z
-  .object({ 'if-match': z.string().max(64).optional().describe('The ETag of the revision you read, or *') })
-  .describe('Preconditions')
-
-/** The revision an `If-Match` asks for; undefined when there is none, or `*`. */
-const revisionOf = (header: string | undefined): number | undefined => {
-  if (header === undefined || header.trim() === '*') return undefined
-  const revision = /^"(\d{1,15})"$/.exec(header.trim())?.[1]
-  if (revision !== undefined) return Number(revision)
-  const hint = 'Send the ETag of the agent as it was answered, e.g. If-Match: "3".'
-  throw invalid('header', [{ pointer: '/if-match', code: 'invalid_format' }], hint)
-}
-
-const tagged = (reply: FastifyReply, body: AgentBody): AgentBody => {
-  reply.header('etag', `"${body.revision}"`)
-  return body
-}
 
 /** Register, list, read, change and decommission agents (DESIGN §7). */
 export const agentRoutes = (app: App, { bridge, once }: Context): void => {
@@ -43,6 +26,9 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     'E_PARENT',
     'E_CYCLE',
     'E_CAPABILITY',
+    'E_BLUEPRINT_UNKNOWN',
+    'E_SPONSOR',
+    'E_ACCESS_POLICY',
     'E_HELD',
     'E_DECOMMISSIONED',
   ] as const

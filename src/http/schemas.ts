@@ -27,7 +27,7 @@ const principalBody = z.strictObject({
 const agentMembers = {
   name: text(200),
   sponsor: sponsor.nullable().optional().describe('The human answerable for the agent'),
-  blueprint: text(200).nullable().optional(),
+  blueprint: text(200).nullable().optional().describe('Name of a defined blueprint'),
   parentDid: did.nullable().optional(),
   labels: labels.optional(),
   capabilities: z.array(capability).max(1000).optional().describe('Those of source `manual`'),

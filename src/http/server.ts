@@ -5,6 +5,7 @@ import type { Bridge } from '../engine/api.ts'
 import { agentRoutes } from './agents.ts'
 import { auditRoutes } from './auditlog.ts'
 import { authenticator, type Client } from './auth.ts'
+import { blueprintRoutes } from './blueprints.ts'
 import { acceptJson, bodyLimit } from './body.ts'
 import { refuseConnection } from './clienterror.ts'
 import type { App, Context } from './context.ts'
@@ -141,6 +142,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   }
   const families = [
     agentRoutes,
+    blueprintRoutes,
     holdRoutes,
     receiptRoutes,
     killRoutes,

@@ -1,7 +1,7 @@
 import { causeOf, damaged, type Raw, sqliteCode } from './database.ts'
 
 /** What a decision is made of. Their rows and indexes must agree, or a hold that is there might not be found. */
-const decisive = ['meta', 'agents', 'principals', 'sharers', 'holds', 'releases', 'capability_sources']
+const decisive = ['meta', 'agents', 'principals', 'sharers', 'holds', 'releases', 'capability_sources', 'blueprints']
 
 /** Kept as JSON. */
 const documents = [
@@ -10,6 +10,7 @@ const documents = [
   ['principals', 'switches'],
   ['principals', 'drifts'],
   ['holds', 'evidence'],
+  ['blueprints', 'capabilities'],
 ] as const
 
 const linesKept = 5

@@ -1,6 +1,7 @@
 import type { StoreReads } from '../core/store.ts'
 import { agentReads } from './agents.ts'
 import { auditReads } from './audit.ts'
+import { blueprintReads } from './blueprints.ts'
 import { bulkReads } from './bulk.ts'
 import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
@@ -27,4 +28,5 @@ export const reads = (run: Run): StoreReads => ({
   ...bulkReads(run),
   ...endReads(run),
   ...trustReads(run),
+  ...blueprintReads(run),
 })

@@ -1,4 +1,5 @@
 import type { Generated } from 'kysely'
+import type { BlueprintOrigin } from '../core/blueprints.ts'
 import type { LegReason, LegState } from '../core/receipts.ts'
 import type { Lane } from '../core/store.ts'
 import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
@@ -15,6 +16,8 @@ export type Schema = {
   sharers: SharerTable
   principal_counts: { adapter: string; n: number }
   capability_sources: { did: string; capability: string; source: string; kind: string; confirmed_at: number }
+  blueprints: BlueprintTable
+  regrants: { name: string; after: string }
   holds: HoldTable
   kills: KillTable
   kill_items: { kill_id: string; n: number; did: string; hold_id: string }
@@ -103,6 +106,20 @@ export type SharerTable = {
   app_id: string | null
   scopes: string
   mapped_at: number
+}
+
+export type BlueprintTable = {
+  name: string
+  origin: BlueprintOrigin
+  description: string | null
+  capabilities: string
+  require_sponsor: number
+  max_depth: number | null
+  policy_adapter: string | null
+  policy_id: string | null
+  created_at: number
+  updated_at: number
+  revision: number
 }
 
 export type HoldTable = {

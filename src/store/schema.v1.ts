@@ -72,6 +72,17 @@ create table capability_sources (
 create index capability_sources_source on capability_sources (source);
 create index capability_sources_age on capability_sources (kind, confirmed_at, source);
 
+-- Of one name the one from the configuration is in force.
+create table blueprints (
+  name text not null, origin text not null check (origin in ('config', 'api')), description text,
+  capabilities text not null, require_sponsor integer not null check (require_sponsor in (0, 1)),
+  max_depth integer, policy_adapter text, policy_id text, created_at integer not null, updated_at integer not null,
+  revision integer not null, primary key (name, origin)
+) strict, without rowid;
+
+-- Blueprints whose agents after this DID do not have its present capabilities yet.
+create table regrants (name text not null primary key, after text not null) strict, without rowid;
+
 create table holds (
   id text not null primary key, did text not null, origin text not null, origin_kind text not null,
   severity text not null check (severity in ('suspend', 'kill', 'disable', 'decommission')), reason text not null,

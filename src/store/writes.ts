@@ -3,6 +3,7 @@ import { BridgeError, type ErrorCode } from '../core/errors.ts'
 import type { Lane, StoreTx } from '../core/store.ts'
 import type { Agent, PrincipalKey } from '../core/types.ts'
 import { append } from './audit.ts'
+import { blueprintWrites } from './blueprints.ts'
 import { bulkWrites } from './bulk.ts'
 import { inserting } from './constraints.ts'
 import { endWrites } from './endings.ts'
@@ -183,4 +184,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...bulkWrites(run),
   ...endWrites(run),
   ...trustWrites(run),
+  ...blueprintWrites(run),
 })

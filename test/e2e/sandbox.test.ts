@@ -115,9 +115,9 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
   const left = async () => {
     const { body } = await step('/v1/agents/did:agentmesh:data-analyst:a7f3b2c1d4e5f607"')
     const names = listAt(body, 'capabilities').map((one) => at(one, 'name'))
-    return names.length === 1 && names[0] === 'write:notes'
+    return names.join() === 'read:catalogue,write:notes'
   }
-  await until('only the manual capability is left', left, 40_000)
+  await until('only the capabilities of its own and of its blueprint are left', left, 40_000)
 
   assert.equal(listAt((await step('/v1/audit?limit=5')).body, 'items').length, 5)
   assert.match((await step('audit verify')).out, /chain holds/)

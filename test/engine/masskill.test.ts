@@ -60,6 +60,7 @@ test('a list is held whole by the time it is answered, registered or not, each a
 test('a selector holds those that match every member of it, and nobody else', async () => {
   await using world = await World.open()
   const mail = { email: 'Alice@contoso.com', objectId: 'oid-1' }
+  await world.bridge.defineBlueprint('Analyst', {}, alice, undefined)
   const a = await world.agent('a', { sponsor: mail, blueprint: 'Analyst' }, ['north'])
   const b = await world.agent('b', { sponsor: mail, parentDid: a }, ['south'])
   const c = await world.agent('c', { parentDid: b, blueprint: 'Analyst' }, ['south'])

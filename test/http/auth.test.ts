@@ -24,6 +24,10 @@ const table: readonly Row[] = [
   { path: `/v1/agents/${did}`, method: 'DELETE', who: registrars },
   { path: `/v1/agents/${did}/validate`, who: readers },
   { path: `/v1/principals?adapter=contoso&id=${did}`, who: readers },
+  { path: '/v1/blueprints', who: readers },
+  { path: '/v1/blueprints/lasting', who: readers },
+  { path: '/v1/blueprints/lasting', method: 'PUT', body: {}, who: registrars },
+  { path: '/v1/blueprints/lasting', method: 'DELETE', who: registrars },
   { path: `/v1/agents/${did}/holds`, body: { severity: 'suspend', reason: 'r' }, who: [...responders, 'runtime'] },
   { path: `/v1/agents/${did}/holds`, who: readers },
   { path: `/v1/agents/${did}/receipts/hold-1`, who: readers },
@@ -80,6 +84,7 @@ test('the table of roles names every route of the API', async () => {
       .replace('hold-1', '{holdId}')
       .replace('contoso', '{adapter}')
       .replace('kill-1', '{killId}')
+      .replace('lasting', '{name}')
       .replace('/1/', '/{seq}/')
     return `${(method ?? (body === undefined ? 'GET' : 'POST')).toLowerCase()} ${template}`
   })

@@ -5,6 +5,7 @@ import type { AgentInput, AgentView, Caller } from '../../src/engine/agentapi.ts
 import type { SignalFrame } from '../../src/engine/api.ts'
 import type { Keep } from '../../src/engine/keeping.ts'
 import type { Calls, Double } from './double.ts'
+import { createBlueprintDouble } from './doubleblueprints.ts'
 import { createKills } from './doublekills.ts'
 import { createTrust } from './doubletrust.ts'
 
@@ -134,6 +135,7 @@ export const createDouble = (): Double => {
   const double: Double = {
     ...kills,
     ...createTrust(calls.scores, keeping),
+    ...createBlueprintDouble(start, seen),
     calls,
     holdsById,
     stored,

@@ -2,6 +2,7 @@ import { describe, test } from 'node:test'
 import type { Store } from '../../src/core/store.ts'
 import { agentContract } from './agents.ts'
 import { auditContract } from './audit.ts'
+import { blueprintContract } from './blueprints.ts'
 import { bulkContract } from './bulk.ts'
 import { endingContract } from './endings.ts'
 import { guardContract } from './guard.ts'
@@ -47,6 +48,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: sets and kills of many`, () => bulkContract(storeTest))
   describe(`${name} store: holds that end as a set`, () => endingContract(storeTest))
   describe(`${name} store: trust scores`, () => trustContract(storeTest))
+  describe(`${name} store: blueprints`, () => blueprintContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))
 }

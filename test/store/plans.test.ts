@@ -56,7 +56,9 @@ const plansOf = async (call: (run: Run) => Promise<unknown>): Promise<string[]> 
 /** Tables of which every row would be read. json_each, subqueries, recursions and the index of what is unfinished are no tables. */
 const scans = (plan: readonly string[]): string[] =>
   plan.filter((line) =>
-    /^SCAN (?!json_each|family|below|kills USING INDEX kills_unfinished|\(|CONSTANT|sqlite_sequence|lease)/.test(line),
+    /^SCAN (?!\w+ VIRTUAL TABLE|family|below|kills USING INDEX kills_unfinished|\(|CONSTANT|sqlite_sequence|lease)/.test(
+      line,
+    ),
   )
 
 const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> = {
@@ -66,6 +68,10 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   'agents suspended': (s) => s.agents({ ...filter, status: 'suspended' }),
   'agents, a page': (s) => s.agents({ ...filter, after: 'd', q: 'x', adapter: 'contoso', status: 'active' }),
   'agents of a blueprint': (s) => s.agents({ ...filter, blueprint: 'x' }),
+  blueprint: (s) => s.blueprint('b'),
+  carriers: (s) => s.carriers('b', 'd', 5),
+  isCarried: (s) => s.isCarried('b'),
+  misgranted: (s) => s.misgranted(['d', 'e'], 'blueprint:b', ['read:x']),
   'agents of a parent': (s) => s.agents({ ...filter, parentDid: 'd' }),
   descendants: (s) => s.descendants('d'),
   kill: (s) => s.kill('k'),
@@ -151,6 +157,7 @@ const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
     }),
   saveAccounts: (tx) => tx.saveAccounts([{ key, account: account(), schedule: { nextAt: 1, lane: 4 } }]),
   advanceKill: (tx) => tx.advanceKill('k', 1, undefined),
+  grantFrom: (tx) => tx.grantFrom('blueprint:b', ['d', 'e'], ['read:x'], 1),
   voidReleases: (tx) => tx.voidReleases(['h', 'i']),
   noteResumed: (tx) => tx.noteResumed(['d', 'e'], 1),
   dropCascadeEnd: (tx) => tx.dropCascadeEnd('d'),

@@ -106,6 +106,16 @@ describe('a reload', () => {
     assert.equal(policyOf(inForce(on, off)).trust, undefined)
   })
 
+  it('puts blueprints into force', () => {
+    const text = (rest: string) => `${minimal}blueprints: { "Data Analyst v1.2": { ${rest} } }\n`
+    const [before, after] = [parse(text('requireSponsor: true')), parse(text('capabilities: ["read:x"]'))]
+    assert.deepEqual(diffReload(before, after), {
+      reloaded: ['blueprints.Data Analyst v1.2.requireSponsor', 'blueprints.Data Analyst v1.2.capabilities'].sort(),
+      needsRestart: [],
+    })
+    assert.deepEqual(diffReload(before, parse(minimal)).needsRestart, [])
+  })
+
   it('tells clients and secrets apart without showing them', () => {
     const hook = (key: string) => entra(`hooks: { eventGrid: { auth: key, key: "${key}" } }`)
     const diff = diffReload(parse(hook('1'.repeat(16))), parse(hook('2'.repeat(16)).replace('a'.repeat(64), OTHER)))
