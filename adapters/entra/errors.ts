@@ -21,6 +21,9 @@ const MIN_RETRY_MS = 1000
 /** Graph's own word for an expired delta token; some services answer 400 with it instead of 410. */
 const EXPIRED = /^(syncStateNotFound|syncStateInvalid|resyncRequired)$/i
 
+/** Whether this is a refusal of Graph itself, and not of something in between. */
+export const isRefusal = (body: unknown): boolean => document.safeParse(body).success
+
 interface Answer {
   readonly status: number
   readonly retryAfter: string | null | undefined

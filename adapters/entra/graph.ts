@@ -7,7 +7,7 @@ import type { Owed } from '../owed.ts'
 import type { Lane } from '../slots.ts'
 import type { WriteBudget } from './budget.ts'
 import { Call, type ChainParts, chain } from './chain.ts'
-import { answerError, malformed, type Purpose, parse, retryAfterOf } from './errors.ts'
+import { answerError, isRefusal, malformed, type Purpose, parse, retryAfterOf } from './errors.ts'
 import { batchAnswer } from './wire.ts'
 
 export interface CallOptions {
@@ -42,6 +42,8 @@ export interface Unanswered {
 /** Microsoft Graph v1.0 of one tenant. Every method throws BridgeError; answers are parsed. */
 export interface Graph {
   get<T extends z.ZodType>(path: string, schema: T, options: CallOptions & Headed): Promise<z.output<T>>
+  /** One object that may not be there: undefined when Graph itself says so. Asked once: repeating it is the caller's. */
+  find<T extends z.ZodType>(path: string, schema: T, options: CallOptions): Promise<z.output<T> | undefined>
   /** An opaque nextLink or deltaLink, byte for byte. E_OUTBOUND_ORIGIN when it leads elsewhere; nothing is sent then. */
   follow<T extends z.ZodType>(link: string, schema: T, options: CallOptions & Headed): Promise<z.output<T>>
   /** Up to 20 reads, all parallel. Items that fail for a while are asked again; each id asked is in the answer. */
@@ -120,6 +122,17 @@ export function openGraph(parts: ChainParts): Graph {
     throw answerError({ status, retryAfter: headers.get('retry-after'), body: content }, purpose, clock.now())
   }
 
+  const find: Graph['find'] = async (path, schema, options) => {
+    const { purpose } = options
+    const call = new Call({ ...options, repeatable: false })
+    const response = await send(call, path, (request) => request.get())
+    const content = await body(response)
+    const { status, headers } = response
+    if (response.ok) return parse(schema, content, purpose)
+    if (status === 404 && isRefusal(content)) return undefined
+    throw answerError({ status, retryAfter: headers.get('retry-after'), body: content }, purpose, clock.now())
+  }
+
   const post = (items: readonly BatchItem[], call: Call): Promise<Response> => {
     const requests = items.map(({ id, method, url, body, dependsOn }) => ({
       id,
@@ -182,6 +195,7 @@ export function openGraph(parts: ChainParts): Graph {
     owed,
     skewMs: () => skew,
     get: (path, schema, options) => read(path, schema, options),
+    find,
     follow: (link, schema, options) => read('/', schema, options, link),
     readBatch,
     writeBatch,

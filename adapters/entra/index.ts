@@ -17,6 +17,7 @@ import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
 import { notAnId, Spelling } from './kinds.ts'
 import { openReader } from './lookup.ts'
+import { openPolicies } from './policies.ts'
 import { identify, issuersOf } from './tokens.ts'
 import { objectId } from './wire.ts'
 
@@ -106,6 +107,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
       log: openLog({ graph, clock, settleMs: config.settle, self }),
     },
     ...(hooks ? { hooks } : {}),
+    accessPolicies: openPolicies({ graph, clock, random }),
     check: (signal) => check({ config, graph, credential }, signal),
     async close() {
       closed.abort()

@@ -38,6 +38,7 @@ export const purposes = {
     permissions: ['GroupMember.Read.All', 'Group.Read.All', 'Directory.Read.All'],
   },
   readLog: { what: 'reading the audit log', permissions: ['AuditLog.Read.All'] },
+  readPolicies: { what: 'reading Conditional Access policies', permissions: ['Policy.Read.All'] },
   readAny: { what: 'reading accounts', permissions: [] },
   writeAgents: {
     what: 'switching agent identities',

@@ -35,6 +35,9 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
     '@odata.deltaLink': z.string().min(1).optional(),
   })
 
+/** A Conditional Access policy, as far as it is told whether it is there and on. */
+export const policy = z.object({ id: objectId, displayName: z.string().nullish(), state: z.string() })
+
 export const batchAnswer = z.object({
   responses: z.array(
     z.object({

@@ -44,6 +44,7 @@ export const settingsOf = ({ company, entra, folder, hookKey, okta, port, tokens
       capabilities: ['read:catalogue'],
       requireSponsor: true,
       maxDelegationDepth: 2,
+      accessPolicy: { adapter: 'contoso', id: company.entra.policy },
     },
   },
   adapters: {

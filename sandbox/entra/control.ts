@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { applyOutages, controlled, orderedFault, orderedOutages, own } from '../controlling.ts'
 import type { Incoming } from '../incoming.ts'
 import { split } from './batch.ts'
+import { policyStates } from './conditionalaccess.ts'
 import type { EntraTenant } from './tenant.ts'
 import type { Answer } from './wire.ts'
 import type { World } from './world.ts'
@@ -35,6 +36,10 @@ const app = z.strictObject({
   certificate: z.string().exactOptional(),
   managedIdentity: z.boolean().exactOptional(),
 })
+const state = z.enum(policyStates)
+const policy = z.strictObject({ id: id.exactOptional(), displayName: z.string(), state: state.exactOptional() })
+const policyState = z.strictObject({ id, state })
+const policyId = z.strictObject({ id })
 const token = z.strictObject({
   kind: z.enum(['app', 'agent', 'obo', 'agentUser', 'human']),
   version: z.enum(['v1', 'v2']).exactOptional(),
@@ -95,6 +100,12 @@ const posts: Readonly<Record<string, Handler>> = {
   users: (tenant, body) => ({ id: tenant.addUser(user.parse(body)) }),
   agentUsers: (tenant, body) => ({ id: tenant.addAgentUser(agentUser.parse(body)) }),
   groups: (tenant, body) => ({ id: tenant.addGroup(group.parse(body)) }),
+  policies: (tenant, body) => ({ id: tenant.addPolicy(policy.parse(body)) }),
+  policyState: (tenant, body) => {
+    const { id, state } = policyState.parse(body)
+    tenant.setPolicyState(id, state)
+  },
+  removePolicy: (tenant, body) => tenant.removePolicy(policyId.parse(body).id),
   tokens: (tenant, body) => ({ token: tenant.issueToken(token.parse(body)) }),
   settle: (tenant) => tenant.settle(),
   rotateKeys: (tenant, body) => tenant.rotateKeys(rotation.parse(body)),
@@ -137,7 +148,7 @@ const gets: Readonly<Record<string, Handler>> = {
  *   `enable-by-microsoft`, `is-disabled`, `is-not-disabled`), optionally `{"by": "<user object id or app id>"}`
  * - `POST /_sandbox/groups/{id}/members` (`removeMember`) `{"memberId": "…"}`
  * - `POST /_sandbox/apps` · `servicePrincipals` · `blueprintPrincipals` · `agentIdentities` · `users` · `agentUsers` ·
- *   `groups` · `tokens` · `settle` · `rotateKeys` · `expireDelta` · `replayDelta` · `throttle` · `faults` · `clearFaults` ·
+ *   `groups` · `policies` · `policyState` · `removePolicy` · `tokens` · `settle` · `rotateKeys` · `expireDelta` · `replayDelta` · `throttle` · `faults` · `clearFaults` ·
  *   `outages` · `eventGridSubscriptions` · `customEvents`, with the fields of the methods of `EntraTenant`
  *
  * `curl -X POST http://127.0.0.1:PORT/_sandbox/objects/ID/disable`

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { StatusFault, Target } from '../faults.ts'
 import { readAudit } from './audit.ts'
+import { readPolicies } from './conditionalaccess.ts'
 import { readDelta } from './delta.ts'
 import { checkMemberGroups, getMemberGroups, listRelation, listSponsors, type Relation } from './memberships.ts'
 import { baseKind, type Collection, castKind, type Kind, models } from './model.ts'
@@ -57,6 +58,7 @@ function route(world: World, call: Call): Answer {
   if (head === 'auditLogs' && rest.length === 1 && rest[0] === 'directoryAudits') {
     return get(call, () => readAudit(world, call))
   }
+  if (head === 'identity') return get(call, () => readPolicies(world, call))
   if (head === 'directoryObjects' && rest.length === 2)
     return memberAction(world, call, rest[0] ?? '', undefined, rest[1])
   const keyed = /^(servicePrincipals|users|groups)(?:\(appId='([^']*)'\))?$/.exec(head)

@@ -8,6 +8,7 @@ import { seeded } from '../random.ts'
 import { RequestLog } from '../requests.ts'
 import { Apps } from './apps.ts'
 import { AuditLog } from './audit.ts'
+import { Policies } from './conditionalaccess.ts'
 import { serveControl } from './control.ts'
 import { Directory } from './directory.ts'
 import { EventGrid } from './eventgrid.ts'
@@ -108,6 +109,7 @@ function createWorld(options: EntraTenantOptions, origin: string, workloadIssuer
     deltaHidesAgents: options.deltaHidesAgents ?? false,
     directory,
     audit: new AuditLog({ now, steady, delayMs: options.auditDelayMs ?? 0 }),
+    policies: new Policies(now),
     apps: new Apps(directory, workloadIssuer),
     keys,
     tokens,

@@ -26,6 +26,7 @@ export const permissions = {
   sponsors: readApplications,
   revokeSessions: ['User.RevokeSessions.All'],
   auditLogs: ['AuditLog.Read.All'],
+  conditionalAccess: ['Policy.Read.All'],
 } as const satisfies Record<string, readonly string[]>
 
 /** Graph's app roles, as its own service principal lists them. */

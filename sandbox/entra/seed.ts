@@ -17,6 +17,8 @@ export const bridgeRoles: readonly string[] = [
 export interface Contoso {
   readonly bridge: { readonly appId: string; readonly servicePrincipalId: string; readonly secret: string }
   readonly blueprint: { readonly id: string; readonly appId: string }
+  /** The Conditional Access policy that the blueprint of the analyst names. */
+  readonly policy: string
   /** Object ids; an agent identity's app id is the same. */
   readonly agents: {
     readonly analyst: string
@@ -44,7 +46,8 @@ export function seedContoso(tenant: EntraTenant): Contoso {
   const bridge = tenant.registerApp({
     appId: guid('b', 1),
     name: 'AgentMesh IdP Bridge',
-    roles: bridgeRoles,
+    // Only to check that a policy exists, so not among the least.
+    roles: [...bridgeRoles, 'Policy.Read.All'],
     secret: 'contoso-sandbox-only',
   })
   const alice = tenant.addUser({
@@ -62,6 +65,7 @@ export function seedContoso(tenant: EntraTenant): Contoso {
     appId: guid('e', 2),
     displayName: 'Data Analyst Agent',
   })
+  const policy = tenant.addPolicy({ id: guid('e', 3), displayName: 'Block agents at risk' })
   const agent = (number: number, displayName: string, sponsor: string) =>
     tenant.addAgentIdentity({
       id: guid('d', number),
@@ -103,6 +107,7 @@ export function seedContoso(tenant: EntraTenant): Contoso {
   return {
     bridge,
     blueprint,
+    policy,
     agents,
     agentUser,
     classicAgent: { id: classicId, appId: guid('c', 2) },

@@ -2,6 +2,7 @@ import type { Match } from '../faults.ts'
 import type { Listener } from '../listener.ts'
 import type { EventDisturbance } from '../webhook.ts'
 import type { FederatedCredential } from './apps.ts'
+import type { NewPolicy, PolicyState } from './conditionalaccess.ts'
 import type { CustomEvent, Delivery, SubscribeEventGrid } from './eventgrid.ts'
 import { Population } from './population.ts'
 import type { TokenRequest } from './tokens.ts'
@@ -56,6 +57,19 @@ export class EntraTenant extends Population implements AsyncDisposable {
     if ('certificate' in credential) app.certificates.push(credential.certificate)
     else if ('secret' in credential) app.secrets.add(credential.secret)
     else app.federated.push(credential)
+  }
+
+  /** A Conditional Access policy. It is only told of: this tenant enforces none. */
+  addPolicy(policy: NewPolicy): string {
+    return this.#world.policies.add(policy)
+  }
+
+  setPolicyState(id: string, state: PolicyState): void {
+    this.#world.policies.setState(id, state)
+  }
+
+  removePolicy(id: string): void {
+    this.#world.policies.remove(id)
   }
 
   removeSecret(appId: string, secret: string): void {

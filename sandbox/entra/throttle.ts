@@ -10,6 +10,8 @@ export interface ThrottleLimits {
   readonly tenantWritesPer300s?: number
   /** Requests to the audit log per 10 s and app. */
   readonly reportsPer10s?: number
+  /** Requests to Conditional Access per second, all apps together. A 429 of it has no `Retry-After`. */
+  readonly protectionPerSecond?: number
 }
 
 interface Bucket {
@@ -74,12 +76,17 @@ export class Throttle {
       )
       return {}
     }
+    if (call.segments[0] === 'identity') {
+      const perSecond = this.#limits.protectionPerSecond ?? 1
+      this.#take('protection', 1, perSecond, 1000, 'Tenant/Read', 'ResourceUnitLimitExceeded', appId)
+      return {}
+    }
     const units = unitsOf(call)
     if (isWrite(call)) {
       const writes = this.#limits.writesPer150s ?? 3000
       this.#take(`writes ${appId}`, 1, writes, 150_000, 'Write', 'WriteLimitExceeded', appId)
       const all = this.#limits.tenantWritesPer300s ?? 18_000
-      this.#take('writes', 1, all, 300_000, 'Write', 'WriteLimitExceeded', appId)
+      this.#take('writes', 1, all, 300_000, 'Tenant/Write', 'WriteLimitExceeded', appId)
     }
     const capacity = this.#limits.unitsPer10s ?? unitsBySize(this.#userCount())
     const used = this.#take(`units ${appId}`, units, capacity, 10_000, 'ReadWrite', 'ResourceUnitLimitExceeded', appId)
@@ -95,7 +102,7 @@ export class Throttle {
     scope = 'ReadWrite',
     why = 'ResourceUnitLimitExceeded',
   ): Refusal {
-    const kind = scope === 'Tenant' ? 'Tenant/Write' : `Tenant_Application/${scope}`
+    const kind = scope.startsWith('Tenant/') ? scope : `Tenant_Application/${scope}`
     return new Refusal(429, 'TooManyRequests', 'Too many requests.', {
       ...(retryAfter === undefined ? {} : { 'Retry-After': retryAfter }),
       'x-ms-throttle-scope': `${kind}/${appId}/${this.#tenantId}`,
@@ -120,7 +127,8 @@ export class Throttle {
     this.#buckets.set(name, { tokens, at: now })
     if (tokens < 0) {
       const waitMs = ((cost - tokens) * windowMs) / capacity
-      throw this.refusal(appId, String(Math.ceil(waitMs / 1000)), name === 'writes' ? 'Tenant' : scope, why)
+      const retryAfter = name === 'protection' ? undefined : String(Math.ceil(waitMs / 1000))
+      throw this.refusal(appId, retryAfter, scope, why)
     }
     return 1 - tokens / capacity
   }

@@ -4,6 +4,7 @@ import type { Opaque } from '../opaque.ts'
 import type { RequestLog } from '../requests.ts'
 import type { Apps } from './apps.ts'
 import type { AuditLog } from './audit.ts'
+import type { Policies } from './conditionalaccess.ts'
 import type { Directory } from './directory.ts'
 import type { EventGrid } from './eventgrid.ts'
 import type { Keys } from './keys.ts'
@@ -24,6 +25,7 @@ export interface World {
   readonly deltaHidesAgents: boolean
   readonly directory: Directory
   readonly audit: AuditLog
+  readonly policies: Policies
   readonly apps: Apps
   readonly keys: Keys
   readonly tokens: Tokens
