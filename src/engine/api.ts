@@ -126,6 +126,7 @@ export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Bluep
     filter: {
       status?: string | undefined
       sponsor?: string | undefined
+      blueprint?: string | undefined
       adapter?: string | undefined
       label?: string | undefined
       q?: string | undefined

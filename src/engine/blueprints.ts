@@ -193,7 +193,7 @@ export const createBlueprints = (deps: Deps): Blueprints => {
         checkRevision(before, ifRevision)
         if (await c.tx.isCarried(name)) {
           throw new BridgeError('E_BLUEPRINT_USED', `Agents carry the blueprint ${name}.`, {
-            hint: 'Give them another one first: PATCH blueprint.',
+            hint: 'Find them with GET /v1/agents?blueprint=…, and PATCH their blueprint first.',
           })
         }
         await undefine(c, before)

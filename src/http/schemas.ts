@@ -169,6 +169,7 @@ export const sharedSchema = z
 export const agentQuery = z.strictObject({
   status: z.enum(['active', 'suspended', 'decommissioned']).optional(),
   sponsor: text(320).optional().describe('E-mail address or object id'),
+  blueprint: text(200).optional(),
   adapter: text(64).optional(),
   label: text(320).optional().describe('name=value'),
   q: text(200).optional().describe('Part of the DID or name, whatever the case'),

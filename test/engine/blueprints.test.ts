@@ -243,6 +243,10 @@ test('a blueprint that an agent carries is not removed; that of a tombstone is',
   const a = await world.agent('a', { blueprint: 'Analyst' }, [])
   const remove = (revision?: number) => world.bridge.removeBlueprint('Analyst', registrar, revision)
   await assert.rejects(remove(), code('E_BLUEPRINT_USED'))
+  await world.agent('b', {}, [])
+  const carriers = async (blueprint: string) =>
+    (await world.bridge.agents({ blueprint, limit: 9 }, registrar)).items.map(({ did }) => did)
+  assert.deepEqual([await carriers('Analyst'), await carriers('Other')], [[a], []])
   await world.bridge.decommission(a, 'replaced', alice)
   await assert.rejects(remove(2), code('E_REVISION'))
   assert.equal((await remove(1)).name, 'Analyst')
