@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from agentmesh import AgentIdentity
@@ -167,6 +168,41 @@ def test_blueprints_give_defaults_and_demand_a_sponsor(world: World, make: Make)
         registered(registry, world, sponsor_email='', blueprint_name='Analyst')
     with pytest.raises(ValueError, match='not registered'):
         registered(registry, world, blueprint_name='Unheard of')
+
+
+def test_blueprints_are_defined_at_the_bridge_once_and_an_operators_stays(world: World, make: Make) -> None:
+    registry = make()
+    name, other = (f'Blueprint/{uuid.uuid4().hex[:8]} é' for _ in range(2))
+    path = f'/v1/blueprints/{quote(name, safe="")}'
+    policy = str(world.tenant('policies', {'displayName': 'Block agents at risk'})['id'])
+    registry.register_blueprint(
+        EntraAgentBlueprint(
+            display_name=name, description='x', max_delegation_depth=3, conditional_access_policy=policy.upper()
+        )
+    )
+    defined = world.as_client('alice').get(path).body
+    assert isinstance(defined, dict)
+    assert [defined[member] for member in ('origin', 'description', 'requireSponsor', 'maxDelegationDepth')] == [
+        'api',
+        'x',
+        True,
+        3,
+    ]
+    assert defined['accessPolicy']['id'] == policy.upper()
+    world.as_client('alice').ask('PUT', path, {'capabilities': ['read:x'], 'requireSponsor': True})
+    registry.register_blueprint(EntraAgentBlueprint(display_name=name, require_sponsor=False))
+    agent = registered(registry, world, blueprint_name=name)
+    assert agent.capabilities == ['read:x', 'write:notes']
+    with pytest.raises(BridgeError, match='E_SPONSOR'):
+        registered(registry, world, sponsor_email='', blueprint_name=name)
+    # One that only the bridge knows will do.
+    assert registered(make(), world, blueprint_name=name).blueprint_name == name
+    with pytest.raises(BridgeError, match='E_ACCESS_POLICY'):
+        registry.register_blueprint(
+            EntraAgentBlueprint(display_name=other, conditional_access_policy=str(uuid.uuid4()))
+        )
+    with pytest.raises(ValueError, match='not registered'):
+        registered(registry, world, blueprint_name=other)
 
 
 def test_lists_by_status_and_by_sponsor(world: World, make: Make) -> None:

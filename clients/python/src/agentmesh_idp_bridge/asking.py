@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import ssl
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from . import fields
 from .errors import BridgeError
-from .models import EntraAgentStatus
+from .models import EntraAgentBlueprint, EntraAgentStatus
 from .transport import Bridge, Token, did_path
 
 _PAGE = '1000'
+_OBJECT_ID = re.compile(r'[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}')
+_MAX_DEPTH = 10
+
+log = logging.getLogger('agentmesh_idp_bridge')
 
 
 def open_bridge(url: str | None, token: Token | None, context: ssl.SSLContext | None) -> Bridge:
@@ -81,6 +88,29 @@ class Asking:
         answer = fields.as_members(self._bridge.post('/v1/decisions', question).body)
         codes = fields.texts(answer, 'codes')
         return [] if fields.flag(answer, 'allow') else codes or ['R_REFUSED']
+
+    def define_blueprint(self, blueprint: EntraAgentBlueprint) -> None:
+        """Puts it where there is none of its name; what is there may be an operator's, and others rely on it."""
+        path = f'/v1/blueprints/{quote(blueprint.display_name, safe="")}'
+        policy = blueprint.conditional_access_policy
+        checked = policy is not None and _OBJECT_ID.fullmatch(policy) is not None
+        if policy is not None and not checked:
+            log.warning('%r is no object id: whether that access policy exists is not checked', policy)
+        try:
+            self._bridge.get(path)
+        except BridgeError as error:
+            if error.code != 'E_NOT_FOUND':
+                raise
+        else:
+            log.info('the bridge has the blueprint %r already, and goes by that one', blueprint.display_name)
+            return
+        body: dict[str, object] = {
+            'requireSponsor': blueprint.require_sponsor,
+            'maxDelegationDepth': min(blueprint.max_delegation_depth, _MAX_DEPTH),
+            **({'description': blueprint.description} if blueprint.description else {}),
+            **({'accessPolicy': {'adapter': self.adapter, 'id': policy}} if checked else {}),
+        }
+        self._bridge.ask('PUT', path, body)
 
     def held_status(self, did: str) -> EntraAgentStatus:
         try:

@@ -69,7 +69,13 @@ class EntraAgentRegistry:
         return self._asking.adapter
 
     def register_blueprint(self, blueprint: EntraAgentBlueprint) -> None:
-        """Kept in this registry: the bridge records an agent's blueprint by name only."""
+        """Defines it at the bridge, unless one of the name is there already: that one stays as it is, and counts.
+
+        ``default_capabilities`` stay in this registry, for agents registered without any, as in AGT; those of a
+        definition at the bridge are added to whatever an agent has. An access policy that does not exist is refused
+        (``E_ACCESS_POLICY``); a ``conditional_access_policy`` that is no object id cannot be checked and is left away.
+        """
+        self._asking.define_blueprint(blueprint)
         self._blueprints[blueprint.display_name] = blueprint
 
     def register(
@@ -91,8 +97,6 @@ class EntraAgentRegistry:
         (``E_EXISTS``), and an account that another DID has (``E_PRINCIPAL_TAKEN``), are refused.
         """
         blueprint = self._blueprints.get(blueprint_name) if blueprint_name else None
-        if blueprint_name and blueprint is None:
-            raise ValueError(f'Blueprint {blueprint_name!r} is not registered')
         if blueprint is not None and blueprint.require_sponsor and not sponsor_email:
             raise ValueError(f"Blueprint '{blueprint_name}' requires a sponsor email")
         default = blueprint.default_capabilities if blueprint is not None else []
@@ -111,7 +115,13 @@ class EntraAgentRegistry:
             **({'sponsor': {'email': sponsor_email}} if sponsor_email else {}),
             **({'blueprint': blueprint_name} if blueprint_name else {}),
         }
-        return self._known(self._bridge.post('/v1/agents', body).body, entra_object_id)
+        try:
+            answer = self._bridge.post('/v1/agents', body)
+        except BridgeError as error:
+            if error.code != 'E_BLUEPRINT_UNKNOWN':
+                raise
+            raise ValueError(f'Blueprint {blueprint_name!r} is not registered') from error
+        return self._known(answer.body, entra_object_id)
 
     def get_by_did(self, agent_did: str) -> EntraAgentIdentity | None:
         """None when the bridge does not know the DID, or no account of it in this tenant."""
