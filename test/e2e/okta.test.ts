@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type OktaOrg, startOktaOrg } from '../../sandbox/okta/index.ts'
-import { HOOK_SECRET, pair, permissions, scopes } from '../adapters/org.ts'
+import type { OktaOrg } from '../../sandbox/okta/index.ts'
+import { HOOK_SECRET } from '../adapters/org.ts'
+import { audience, logoutClient, startAcme } from './acme.ts'
 import { assertAllowed, assertDenied, isAllowed, kill, path, principal, register } from './agents.ts'
 import { at, textAt } from './json.ts'
 import { until } from './until.ts'
-import { type Daemon, type Overrides, settleMs, startWorld, type World } from './world.ts'
+import { type Daemon, type Overrides, startWorld, type World } from './world.ts'
 
 const did = 'did:agentmesh:okta:1b2c3d4e5f607182'
-const audience = 'https://bridge.contoso.com/hooks/acme'
-const logoutClient = '0oa000000000000000L1'
 const never = '0 0 1 1 *'
 const noPolling = { sync: { accounts: never, groups: never } }
 
@@ -22,26 +21,12 @@ interface Both extends AsyncDisposable {
 }
 
 /** One agent with an account in each of two directories, both read once. */
-async function both(acme: Overrides = {}): Promise<Both> {
+async function both(more: Overrides = {}): Promise<Both> {
   await using stack = new AsyncDisposableStack()
-  const org = stack.use(await startOktaOrg({ limits: false, hookTimeoutMs: 20_000 }))
-  const clientId = org.addApp({ keys: [pair.publicJwk], scopes, permissions, roles: ['REPORT_ADMIN'] })
+  const { org, acme } = await startAcme(more)
+  stack.use(org)
   const user = org.addUser({ email: 'agent@contoso.example' })
-  const world = stack.use(
-    await startWorld({
-      adapters: {
-        acme: {
-          kind: 'okta',
-          orgUrl: org.origin,
-          credential: { type: 'privateKey', clientId, key: JSON.stringify(pair.privateJwk) },
-          settle: `${settleMs}ms`,
-          sync: { accounts: '* * * * * *' },
-          hooks: { eventHook: { secret: HOOK_SECRET }, universalLogout: { audience, clientIds: [logoutClient] } },
-          ...acme,
-        },
-      },
-    }),
-  )
+  const world = stack.use(await startWorld({ adapters: { acme } }))
   const daemon = stack.use(await world.daemon())
   const principals = [{ adapter: 'acme', id: user, kind: 'user' }, principal(world.contoso.agents.scout)]
   await register(daemon.as('registrar'), { did, name: 'okta-agent', principals })

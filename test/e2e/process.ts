@@ -27,6 +27,8 @@ export interface Process extends AsyncDisposable {
 export interface Start {
   readonly env?: Readonly<Record<string, string>>
   readonly program?: string
+  /** What runs the program: this Node unless another is named. */
+  readonly interpreter?: string
   readonly cwd?: string
   /** A command that starts the process, such as one that enters a namespace; it must keep its process id. */
   readonly within?: readonly string[]
@@ -34,10 +36,10 @@ export interface Start {
 
 export const startProcess = (
   args: readonly string[],
-  { env = {}, program = main, cwd = root, within = [] }: Start = {},
+  { env = {}, program = main, interpreter = execPath, cwd = root, within = [] }: Start = {},
 ): Process => {
   const path = environment.PATH === undefined ? {} : { PATH: environment.PATH }
-  const [command = execPath, ...rest] = [...within, execPath, program, ...args]
+  const [command = interpreter, ...rest] = [...within, interpreter, program, ...args]
   const child: ChildProcess = spawn(command, rest, {
     cwd,
     env: { ...path, ...env },
