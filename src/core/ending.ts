@@ -16,6 +16,9 @@ export interface CascadeEnd {
 /** Most derived holds that one transaction ends or changes after a release: whoever writes meanwhile gets a turn after it. */
 export const endsATime = 50
 
+/** Most derived holds that one walk down from an ancestor finds: each walk begins at the top, past all that ended already. */
+export const endsAhead = 1_000
+
 export interface EndReads {
   /** Open holds that descendants have for this ancestor, nearest first; with `unlike` only those that differ from it. */
   cascadeHolds(ancestor: Did, limit: number, unlike?: Pick<Hold, 'severity' | 'guarded'>): Promise<Hold[]>

@@ -52,6 +52,14 @@ export const bulkFrom = 100
 /** One of many holds placed at once (DESIGN §3 rule 9: per principal, not first in first out). */
 export const isBulk = (hold: Pick<Hold, 'evidence'>): boolean => hold.evidence.bulk === true
 
+export interface AccountRow {
+  readonly key: PrincipalKey
+  readonly account: Account
+  readonly schedule: Schedule
+  /** The account as this transaction read it: what a reading said and did not change since is not written again. */
+  readonly before?: Account | undefined
+}
+
 /** Reads and writes by the set: what a thousand rows need costs a few statements. */
 export interface BulkReads {
   /** Every descendant of each of the DIDs, nearest first within each, without itself; a cycle is gone round once. */
@@ -71,7 +79,7 @@ export interface BulkReads {
 
 export interface BulkWrites {
   insertHolds(holds: readonly Hold[]): Promise<void>
-  saveAccounts(rows: readonly { key: PrincipalKey; account: Account; schedule: Schedule }[]): Promise<void>
+  saveAccounts(rows: readonly AccountRow[]): Promise<void>
   /** In the order given. */
   appendSignals(signals: readonly Omit<Signal, 'seq'>[]): Promise<void>
   /** In the order given, one entry each. */

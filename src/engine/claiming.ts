@@ -15,7 +15,7 @@ export const openOf = async ({ tx }: Change, list: readonly { did: Did }[]): Pro
 
 /** Claims every account of the DID that a driving hold now wants off. */
 export const claimAll = async (change: Change, did: Did): Promise<PrincipalKey[]> =>
-  (await claimMany(change, [did], await openOf(change, [{ did }]))).get(did) ?? []
+  (await claimMany(change, await change.tx.principalsByDid([did]), await openOf(change, [{ did }]))).get(did) ?? []
 
 /** Claims one account, if a driving hold now wants it off. */
 export const claimOne = async (change: Change, principal: ScheduledPrincipal): Promise<PrincipalKey[]> => {
@@ -26,16 +26,16 @@ export const claimOne = async (change: Change, principal: ScheduledPrincipal): P
   return looked.claims ? [key] : []
 }
 
-/** The same for many DIDs, with their open holds as they are now. */
+/** The same for all accounts of many DIDs, with their open holds as they are now. */
 export const claimMany = async (
   change: Change,
-  dids: readonly Did[],
+  accounts: readonly ScheduledPrincipal[],
   open: Open,
 ): Promise<Map<Did, PrincipalKey[]>> => {
   const { tx } = change
   const claims = new Map<Did, PrincipalKey[]>()
   const rows = new Map<string, AccountRow>()
-  for (const principal of await tx.principalsByDid(dids)) {
+  for (const principal of accounts) {
     const { adapter, id, did } = principal
     const name = `${adapter}/${id}`
     // A shared one is in the set once for each of its DIDs.
@@ -67,5 +67,8 @@ const look = async (
     : keptSchedule(deps, principal.schedule, account, context)
   change.wakeSuspend(adapter)
   change.wakeWork(adapter)
-  return { row: { key: { adapter, id }, account: claims ? claimed(account, now) : account, schedule }, claims }
+  return {
+    row: { key: { adapter, id }, account: claims ? claimed(account, now) : account, schedule, before: account },
+    claims,
+  }
 }

@@ -1,4 +1,6 @@
+import { endsAhead, endsATime } from '../core/ending.ts'
 import { derivedFrom, isOwn } from '../core/holds.ts'
+import type { StoreReads } from '../core/store.ts'
 import type { Did, Hold } from '../core/types.ts'
 import { breathe } from '../lib/breathe.ts'
 import { topics } from './bus.ts'
@@ -43,7 +45,8 @@ export const endHolds = async (
     holds.filter(({ did }) => !isHeld(did)),
   )
   // Others may now want an account off that these kept us from writing.
-  await auditClaims(change, await claimMany(change, dids.filter(isHeld), open))
+  const stillHeld = accounts.filter(({ did }) => isHeld(did))
+  await auditClaims(change, await claimMany(change, stillHeld, open))
   for (const adapter of new Set(accounts.map((principal) => principal.adapter))) {
     change.wakeWork(adapter)
     change.wakeSuspend(adapter)
@@ -79,22 +82,39 @@ const resumed = async (change: Change, holds: readonly Hold[]): Promise<void> =>
  */
 export const lessenCascade = async (c: Change, ancestor: Did): Promise<void> => {
   const { tx, now, actor, requestId, room } = c
-  const derived = derivedFrom((await tx.openHolds(ancestor)).filter(isOwn))
+  const derived = await derivedOf(tx, ancestor)
   const found = await tx.cascadeHolds(ancestor, room.left + 1, derived)
   const part = found.slice(0, room.left)
   room.left -= part.length
-  if (derived === undefined) await endHolds(c, part, { derived: true })
-  else
-    await changeHolds(
-      c,
-      part.map((hold) => ({ ...hold, ...derived })),
-    )
+  await lessen(c, part, derived)
   if (part.length === found.length) {
     await tx.dropCascadeEnd(ancestor)
     return
   }
   await tx.putCascadeEnd({ ancestor, at: now, actor, requestId })
   c.after(() => c.deps.bus.wake(topics.cascades))
+}
+
+type Derived = ReturnType<typeof derivedFrom>
+
+const derivedOf = async (reads: StoreReads, ancestor: Did): Promise<Derived> =>
+  derivedFrom((await reads.openHolds(ancestor)).filter(isOwn))
+
+const lessen = async (c: Change, holds: readonly Hold[], derived: Derived): Promise<void> => {
+  if (derived === undefined) return endHolds(c, holds, { derived: true })
+  await changeHolds(
+    c,
+    holds.map((hold) => ({ ...hold, ...derived })),
+  )
+}
+
+/** Of holds found before this transaction, those that are open still and are to end or to become less. */
+const lessenSome = async (c: Change, ancestor: Did, found: readonly Hold[]): Promise<void> => {
+  const derived = await derivedOf(c.tx, ancestor)
+  const open = await openOf(c, found)
+  const isLike = ({ severity, guarded }: Hold) => severity === derived?.severity && guarded === derived.guarded
+  const present = found.flatMap(({ id, did }) => open.get(did)?.filter((hold) => hold.id === id && !isLike(hold)) ?? [])
+  await lessen(c, present, derived)
 }
 
 /** One run at a time a process: several would keep a kill waiting for as many transactions. */
@@ -114,10 +134,17 @@ export const endCascades = (deps: Deps): Promise<void> => {
 const endAll = async (deps: Deps): Promise<void> => {
   for (let ends = await deps.store.cascadeEnds(); ends.length > 0; ends = await deps.store.cascadeEnds()) {
     for (const { ancestor, actor, requestId } of ends) {
-      await change(deps, { actor, requestId }, (c) => lessenCascade(c, ancestor))
-      deps.probe?.('cascade.ended')
-      // Asked for at once, the next would share its commit with a kill that waits, and keep it waiting.
-      await breathe()
+      const step = async (work: (c: Change) => Promise<void>): Promise<void> => {
+        await change(deps, { actor, requestId }, work)
+        deps.probe?.('cascade.ended')
+        // Asked for at once, the next would share its commit with a kill that waits, and keep it waiting.
+        await breathe()
+      }
+      const found = await deps.store.cascadeHolds(ancestor, endsAhead, await derivedOf(deps.store, ancestor))
+      for (let at = 0; at < found.length - endsATime; at += endsATime) {
+        await step((c) => lessenSome(c, ancestor, found.slice(at, at + endsATime)))
+      }
+      await step((c) => lessenCascade(c, ancestor))
     }
   }
 }

@@ -1,8 +1,9 @@
 import { cascadeOrigin, derivedFrom, isOwn } from '../core/holds.ts'
 import { bulkFrom, isBulk } from '../core/masskill.ts'
 import type { Agent, Did, Hold, Origin, Severity } from '../core/types.ts'
+import { breathe } from '../lib/breathe.ts'
 import type { Change } from './change.ts'
-import { claimAll, distinctDids, openOf } from './claiming.ts'
+import { claimAll, distinctDids, type Open, openOf } from './claiming.ts'
 import { endHolds, lessenCascade } from './ending.ts'
 import { auditHold, signalOf } from './holdaudit.ts'
 import { changeHolds, record } from './recording.ts'
@@ -34,8 +35,17 @@ export const placeHold = async (change: Change, input: NewHold): Promise<Hold> =
 
 /** The same for many at once, with statements by the set: each input's hold, in their order. */
 export const placeHolds = async (change: Change, inputs: readonly NewHold[]): Promise<Hold[]> => {
-  const { tx } = change
-  const open = await openOf(change, inputs)
+  const { holds, placed } = await insert(change, inputs, await openOf(change, inputs))
+  await cascadeAll(change, distinctDids(placed.filter(isOwn)))
+  return holds
+}
+
+/** `open`: the open holds of every DID among the inputs; those that are placed come to it. */
+const insert = async (
+  change: Change,
+  inputs: readonly NewHold[],
+  open: Open,
+): Promise<{ holds: Hold[]; placed: readonly Hold[] }> => {
   const placed: Hold[] = []
   const holds = inputs.map((input) => {
     const beside = open.get(input.did) ?? []
@@ -46,10 +56,9 @@ export const placeHolds = async (change: Change, inputs: readonly NewHold[]): Pr
     placed.push(hold)
     return hold
   })
-  await tx.insertHolds(placed)
+  await change.tx.insertHolds(placed)
   await record(change, 'hold.placed', placed, open, {})
-  await cascadeAll(change, distinctDids(placed.filter(isOwn)))
-  return holds
+  return { holds, placed }
 }
 
 const newHold = ({ deps, actor, onBehalfOf, now }: Change, input: NewHold): Hold => ({
@@ -112,38 +121,63 @@ export const inheritCascade = async (change: Change, agent: Agent): Promise<void
   }
 }
 
+/** Of so many DIDs at a time: an ancestor may have thousands, and whoever only reads gets a turn in between. */
+const atATime = 200
+
 /** What the ancestor's own holds ask of these DIDs: a hold, another one, or none any more. */
 const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids: readonly Did[]): Promise<void> => {
+  const derived = derivedFrom(own)
+  const many = dids.length > bulkFrom || own.every(isBulk)
+  for (let at = 0; at < dids.length; at += atATime) {
+    const some = dids.slice(at, at + atATime)
+    if (derived === undefined) await free(change, ancestor, some)
+    else await hold(change, ancestor, { ...derived, many }, some)
+    if (at + atATime < dids.length) await breathe()
+  }
+}
+
+const presentOf = (open: Open, ancestor: Did) => {
   const origin = cascadeOrigin(ancestor)
-  const open = await openOf(
+  return (did: Did): Hold | undefined => open.get(did)?.find((one) => one.origin === origin)
+}
+
+const openAmong = (change: Change, dids: readonly Did[]): Promise<Open> =>
+  openOf(
     change,
     dids.map((did) => ({ did })),
   )
-  const presentOf = (did: Did) => open.get(did)?.find((hold) => hold.origin === origin)
-  const derived = derivedFrom(own)
-  if (derived === undefined) {
-    await endHolds(
-      change,
-      dids.map(presentOf).filter((hold) => hold !== undefined),
-      { derived: true },
-    )
-    return
-  }
-  const { severity, guarded } = derived
-  const reason = `An ancestor is held: ${ancestor}`
-  const many = dids.length > bulkFrom || own.every(isBulk)
+
+const free = async (change: Change, ancestor: Did, dids: readonly Did[]): Promise<void> => {
+  const present = dids.map(presentOf(await openAmong(change, dids), ancestor))
+  await endHolds(
+    change,
+    present.filter((one) => one !== undefined),
+    { derived: true },
+  )
+}
+
+const hold = async (
+  change: Change,
+  ancestor: Did,
+  { severity, guarded, many }: Pick<Hold, 'severity' | 'guarded'> & { readonly many: boolean },
+  dids: readonly Did[],
+): Promise<void> => {
+  const open = await openAmong(change, dids)
+  const of = presentOf(open, ancestor)
+  const [origin, reason] = [cascadeOrigin(ancestor), `An ancestor is held: ${ancestor}`]
   const evidence = { ancestor, ...(many && { bulk: true }) }
-  const missing = dids.filter((did) => presentOf(did) === undefined)
-  await placeHolds(
+  const missing = dids.filter((did) => of(did) === undefined)
+  const changed = dids
+    .map(of)
+    .filter((one) => one !== undefined)
+    // One of many no more once a single hold asks for it as well: its accounts leave the lane of the many.
+    .filter((one) => one.severity !== severity || one.guarded !== guarded || (isBulk(one) && !many))
+    .map((one): Hold => ({ ...one, severity, guarded, evidence: many ? one.evidence : evidence }))
+  await insert(
     change,
     missing.map((did) => ({ did, origin, severity, reason, guarded, evidence })),
+    open,
   )
-  const changed = dids
-    .map(presentOf)
-    .filter((hold) => hold !== undefined)
-    // One of many no more once a single hold asks for it as well: its accounts leave the lane of the many.
-    .filter((hold) => hold.severity !== severity || hold.guarded !== guarded || (isBulk(hold) && !many))
-    .map((hold): Hold => ({ ...hold, severity, guarded, evidence: many ? hold.evidence : evidence }))
   await changeHolds(change, changed)
 }
 

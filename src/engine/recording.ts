@@ -11,11 +11,13 @@ export const record = async (
   open: Open,
   details: Readonly<Record<string, unknown>>,
 ): Promise<void> => {
+  if (holds.length === 0) return
   const { tx } = change
   const dids = distinctDids(holds)
-  const claims = await claimMany(change, dids, open)
+  const accounts = await tx.principalsByDid(dids)
+  const claims = await claimMany(change, accounts, open)
   const agents = new Map((await tx.agentsByDid(dids)).map((agent) => [agent.did, agent]))
-  const principals = Map.groupBy(await tx.principalsByDid(dids), ({ did }) => did)
+  const principals = Map.groupBy(accounts, ({ did }) => did)
   // Of several holds of one DID, the first that drives made the claims.
   const claiming = new Map(
     holds

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { MassKill } from '../../src/core/masskill.ts'
+import type { Account } from '../../src/core/types.ts'
 import { verifyAudit } from '../../src/engine/auditing.ts'
 import type { StoreTest } from './contract.ts'
 import { account, agent, hold, idle, place, principal, register } from './fixture.ts'
@@ -108,6 +109,27 @@ export const bulkContract = (test: StoreTest): void => {
     )
     assert.equal(entries.length, 452)
     assert.equal((await verifyAudit(store)).ok, true)
+  })
+
+  test('an account of which only the reading stays is written as any other', async (store) => {
+    const read = account({ observed: 'enabled', observedAt: 5, readDueAt: 6, switches: [] })
+    const claimed = { ...read, mark: 'claimed', claimedAt: 7, contested: false, attempts: 2, lastError: 'E_X' } as const
+    const seen = { ...claimed, observed: 'disabled', observedAt: 8 } as const
+    const schedule = { nextAt: 7, lane: 4 } as const
+    await store.write(async (tx) => {
+      await tx.insertAgent(agent('a'))
+      for (const id of ['a', 'b', 'c']) await tx.insertPrincipal(principal('a', id, { account: read }), idle)
+      const row = (id: string, after: Account, before?: Account) => {
+        return { key: { adapter: 'contoso', id }, account: after, schedule, before }
+      }
+      await tx.saveAccounts([row('a', claimed, read), row('b', seen, read), row('c', claimed)])
+    })
+    const rows = await store.principalsOf('a')
+    assert.deepEqual(
+      rows.map(({ account: stored }) => stored),
+      [claimed, seen, claimed],
+    )
+    assert.ok(rows.every((row) => row.schedule.nextAt === 7 && row.schedule.lane === 4))
   })
 
   test('a set that breaks a rule leaves nothing of its transaction', async (store) => {

@@ -156,6 +156,12 @@ const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
       ended: undefined,
     }),
   saveAccounts: (tx) => tx.saveAccounts([{ key, account: account(), schedule: { nextAt: 1, lane: 4 } }]),
+  'saveAccounts of what was read': (tx) => {
+    const read = account()
+    return tx.saveAccounts([
+      { key, account: { ...read, mark: 'claimed' }, schedule: { nextAt: 1, lane: 4 }, before: read },
+    ])
+  },
   advanceKill: (tx) => tx.advanceKill('k', 1, undefined),
   grantFrom: (tx) => tx.grantFrom('blueprint:b', ['d', 'e'], ['read:x'], 1),
   voidReleases: (tx) => tx.voidReleases(['h', 'i']),
