@@ -103,8 +103,10 @@ const cascadeAll = async (change: Change, dids: readonly Did[]): Promise<void> =
   const parents = [...families.keys()].map((did) => ({ did }))
   if (parents.length === 0) return
   const own = await openOf(change, parents)
-  for (const [ancestor, family] of families)
-    await derive(change, ancestor, (own.get(ancestor) ?? []).filter(isOwn), distinctDids(family))
+  const wanted = [...families].flatMap(([ancestor, family]) =>
+    wantedOf(ancestor, (own.get(ancestor) ?? []).filter(isOwn), distinctDids(family)),
+  )
+  await derive(change, wanted)
 }
 
 /** The holds of every ancestor, applied to one DID: for a registration or a new parent. */
@@ -116,68 +118,59 @@ export const inheritCascade = async (change: Change, agent: Agent): Promise<void
     seen.add(parent)
     const ancestor = parent
     const own = (await change.tx.openHolds(ancestor)).filter(isOwn)
-    await derive(change, ancestor, own, family)
+    await derive(change, wantedOf(ancestor, own, family))
     parent = (await change.tx.agent(ancestor))?.parentDid
   }
 }
 
-/** Of so many DIDs at a time: an ancestor may have thousands, and whoever only reads gets a turn in between. */
-const atATime = 200
+/** What the own holds of an ancestor ask of one DID: a hold, or, with nothing derived, none any more. */
+interface Wanted {
+  readonly did: Did
+  readonly ancestor: Did
+  readonly derived: ReturnType<typeof derivedFrom>
+  readonly many: boolean
+}
 
-/** What the ancestor's own holds ask of these DIDs: a hold, another one, or none any more. */
-const derive = async (change: Change, ancestor: Did, own: readonly Hold[], dids: readonly Did[]): Promise<void> => {
+const wantedOf = (ancestor: Did, own: readonly Hold[], dids: readonly Did[]): Wanted[] => {
   const derived = derivedFrom(own)
   const many = dids.length > bulkFrom || own.every(isBulk)
-  for (let at = 0; at < dids.length; at += atATime) {
-    const some = dids.slice(at, at + atATime)
-    if (derived === undefined) await free(change, ancestor, some)
-    else await hold(change, ancestor, { ...derived, many }, some)
-    if (at + atATime < dids.length) await breathe()
+  return dids.map((did) => ({ did, ancestor, derived, many }))
+}
+
+/** So many at a time: an ancestor may have thousands below it, and whoever only reads gets a turn in between. */
+const atATime = 200
+
+const derive = async (change: Change, wanted: readonly Wanted[]): Promise<void> => {
+  for (let at = 0; at < wanted.length; at += atATime) {
+    await deriveSome(change, wanted.slice(at, at + atATime))
+    if (at + atATime < wanted.length) await breathe()
   }
 }
 
-const presentOf = (open: Open, ancestor: Did) => {
-  const origin = cascadeOrigin(ancestor)
-  return (did: Did): Hold | undefined => open.get(did)?.find((one) => one.origin === origin)
-}
-
-const openAmong = (change: Change, dids: readonly Did[]): Promise<Open> =>
-  openOf(
-    change,
-    dids.map((did) => ({ did })),
-  )
-
-const free = async (change: Change, ancestor: Did, dids: readonly Did[]): Promise<void> => {
-  const present = dids.map(presentOf(await openAmong(change, dids), ancestor))
-  await endHolds(
-    change,
-    present.filter((one) => one !== undefined),
-    { derived: true },
-  )
-}
-
-const hold = async (
-  change: Change,
-  ancestor: Did,
-  { severity, guarded, many }: Pick<Hold, 'severity' | 'guarded'> & { readonly many: boolean },
-  dids: readonly Did[],
-): Promise<void> => {
-  const open = await openAmong(change, dids)
-  const of = presentOf(open, ancestor)
-  const [origin, reason] = [cascadeOrigin(ancestor), `An ancestor is held: ${ancestor}`]
-  const evidence = { ancestor, ...(many && { bulk: true }) }
-  const missing = dids.filter((did) => of(did) === undefined)
-  const changed = dids
-    .map(of)
-    .filter((one) => one !== undefined)
+const deriveSome = async (change: Change, wanted: readonly Wanted[]): Promise<void> => {
+  const open = await openOf(change, wanted)
+  const missing: NewHold[] = []
+  const changed: Hold[] = []
+  const over: Hold[] = []
+  for (const { did, ancestor, derived, many } of wanted) {
+    const origin = cascadeOrigin(ancestor)
+    const present = open.get(did)?.find((hold) => hold.origin === origin)
+    if (derived === undefined) {
+      if (present !== undefined) over.push(present)
+      continue
+    }
+    const { severity, guarded } = derived
+    const evidence = { ancestor, ...(many && { bulk: true }) }
+    if (present === undefined) {
+      missing.push({ did, origin, severity, reason: `An ancestor is held: ${ancestor}`, guarded, evidence })
+      continue
+    }
     // One of many no more once a single hold asks for it as well: its accounts leave the lane of the many.
-    .filter((one) => one.severity !== severity || one.guarded !== guarded || (isBulk(one) && !many))
-    .map((one): Hold => ({ ...one, severity, guarded, evidence: many ? one.evidence : evidence }))
-  await insert(
-    change,
-    missing.map((did) => ({ did, origin, severity, reason, guarded, evidence })),
-    open,
-  )
+    const isLike = present.severity === severity && present.guarded === guarded && (many || !isBulk(present))
+    if (!isLike) changed.push({ ...present, severity, guarded, evidence: many ? present.evidence : evidence })
+  }
+  await endHolds(change, over, { derived: true })
+  await insert(change, missing, over.length === 0 ? open : await openOf(change, wanted))
   await changeHolds(change, changed)
 }
 
