@@ -27,7 +27,7 @@ export interface FleetSize {
 
 /** Fills the tenant with agents, spread over groups, and registers them in the store before a daemon opens it. */
 export const createFleet = async (world: World, size: FleetSize): Promise<Fleet> => {
-  const { tenant, contoso, databaseFile } = world
+  const { tenant, contoso } = world
   const identities = Array.from({ length: size.identities }, (_, n) => ({
     did: `did:agentmesh:fleet:${n}`,
     id: tenant.addAgentIdentity({ displayName: `fleet-${n}`, blueprintAppId: contoso.blueprint.appId }),
@@ -43,25 +43,34 @@ export const createFleet = async (world: World, size: FleetSize): Promise<Fleet>
   )
   tenant.settle()
 
-  const store = await openStore({ url: `sqlite:${databaseFile}`, now: Date.now })
   const { parent } = size
   const orphans = new Set(identities.slice(identities.length - (size.orphans ?? 0)))
-  if (parent !== undefined) await store.write((tx) => tx.insertAgent(agent(parent)))
-  const kinds = [
-    ['agentIdentity', identities],
-    ['agentUser', users],
-  ] as const
-  for (const [kind, members] of kinds) {
-    for (let at = 0; at < members.length; at += 500) {
-      await store.write(async (tx) => {
-        for (const member of members.slice(at, at + 500)) {
-          const { did, id } = member
-          await tx.insertAgent(agent(did, { parentDid: orphans.has(member) ? undefined : parent }))
-          await tx.insertPrincipal(principal(did, id, { kind, appId: id }), idle)
-        }
-      })
-    }
+  await enrol(world, [
+    ...(parent === undefined ? [] : [{ did: parent }]),
+    ...identities.map((member) => ({ ...member, parentDid: orphans.has(member) ? undefined : parent })),
+    ...users.map((member) => ({ ...member, kind: 'agentUser', parentDid: parent })),
+  ])
+  return { identities, users, groups }
+}
+
+/** An agent of a directory to be: with an account when it has an `id`, of kind `agentIdentity` unless said otherwise. */
+export interface Recruit {
+  readonly did: string
+  readonly id?: string
+  readonly kind?: string
+  readonly parentDid?: string | undefined
+}
+
+/** Registers agents in the store before a daemon opens it, parents before their children. */
+export const enrol = async ({ databaseFile }: World, recruits: readonly Recruit[]): Promise<void> => {
+  const store = await openStore({ url: `sqlite:${databaseFile}`, now: Date.now })
+  for (let at = 0; at < recruits.length; at += 500) {
+    await store.write(async (tx) => {
+      for (const { did, id, kind = 'agentIdentity', parentDid } of recruits.slice(at, at + 500)) {
+        await tx.insertAgent(agent(did, { parentDid }))
+        if (id !== undefined) await tx.insertPrincipal(principal(did, id, { kind, appId: id }), idle)
+      }
+    })
   }
   await store.close()
-  return { identities, users, groups }
 }

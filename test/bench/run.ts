@@ -2,6 +2,7 @@
 import { argv, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
 import { benchInProcess } from './agt.ts'
+import { benchChains, type ChainTimes } from './chains.ts'
 import { machine, ms, type Row, spreadText, table, whole } from './figures.ts'
 import { benchHttp } from './http.ts'
 import { benchMassKill } from './masskill.ts'
@@ -30,6 +31,22 @@ const inProcess = await benchInProcess({ samples: quick ? 20 : 200 })
 const many = quick ? 300 : 5_000
 print(`mass kill: ${whole(many)} agents in one call …`)
 const mass = await benchMassKill(many, quick ? 5 : 60)
+print('chains: hop three, killed at hop one …')
+const { sizes, ...chains } = await benchChains({
+  sizes: [
+    { leaves: 1, samples: quick ? 5 : 50 },
+    { leaves: 10, samples: quick ? 5 : 20 },
+    { leaves: quick ? 100 : 1_000, samples: quick ? 1 : 5 },
+  ],
+  many: quick ? 50 : 1_000,
+})
+const chainRows = ({ answer, denied, written, stopped }: ChainTimes): readonly Row[] => [
+  ['… answered', spreadText(answer)],
+  ['… the last of hop three is denied, as a decision tells', spreadText(denied)],
+  ['… its last write has reached the directory', spreadText(written)],
+  ['… the last handler of the kill switch ran', spreadText(stopped)],
+]
+
 const seconds = (value: number) => `${value.toFixed(1)} s`
 
 const perBare = (perSecond: number) => `${(perSecond / store.holds.barePerSecond).toFixed(2)} × bare`
@@ -52,6 +69,17 @@ const rows: readonly Row[] = [
     [mass.cascade.release.parent, mass.cascade.release.last].map(seconds).join(', '),
   ],
   ['… single kill meanwhile → answer', spreadText(mass.cascade.singles)],
+  [
+    'a bare request to the daemon; a bare write to the directory',
+    `${spreadText(chains.bare.request)}; ${spreadText(chains.bare.write)}`,
+  ],
+  ...sizes.flatMap(({ leaves, times, freed, undone }): readonly Row[] => [
+    [`root of a chain with ${whole(leaves)} at hop three killed`, ''],
+    ...chainRows(times),
+    ['… released: all allowed and gates open; all accounts on', `${ms(freed)}; ${ms(undone)}`],
+  ]),
+  [`roots of ${whole(chains.many.chains)} chains of three killed in one call`, ''],
+  ...chainRows(chains.many.times),
   ['full passes completed meanwhile', whole(busy.passes)],
   [
     `Graph requests, full sync of ${whole(sync.agents)}`,
