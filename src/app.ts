@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import type { AddressInfo } from 'node:net'
 import type { AdapterDeps } from '../adapters/deps.ts'
 import type { AdapterBase, Config } from './config.ts'
 import { diffReload } from './config.ts'
@@ -18,6 +17,8 @@ import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
 import { watchStore } from './engine/storewatch.ts'
 import { createVerifier } from './engine/verify.ts'
+import { listenForPolicy, listenOn } from './http/listening.ts'
+import { observeRequests } from './http/requests.ts'
 import { createServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createKeySource, type KeySource } from './lib/jwks.ts'
@@ -183,6 +184,9 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
 
+    const requests = observeRequests()
+    const { policySocket } = config.server
+    if (policySocket !== undefined) stack.use(await listenForPolicy(policySocket, { bridge, metrics, log, requests }))
     const server = await createServer({
       bridge,
       clients: () => clients,
@@ -192,10 +196,10 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       version,
       publicUrl: config.server.publicUrl,
       trustProxy: config.server.trustProxy,
+      requests,
     })
     stack.defer(() => server.close())
-    await server.listen({ host: config.server.host, port: config.server.port }).catch(cannotListen)
-    const origin = originOf(config.server.host, server.server.address())
+    const origin = await listenOn(server, config.server.host, config.server.port)
     log.info({ origin, adapters: [...mounts.keys()] }, 'listening')
 
     const held = stack.move()
@@ -273,18 +277,4 @@ const prune = async (deps: Deps, { retention, policy }: Config): Promise<void> =
       }),
     )
   }
-}
-
-const cannotListen = (cause: unknown): never => {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  if (!['EADDRINUSE', 'EADDRNOTAVAIL', 'EACCES'].includes(code)) throw cause
-  const text = cause instanceof Error ? cause.message : code
-  const hint = 'Choose another server.host or server.port, or stop what listens there.'
-  throw new BridgeError('E_CONFIG', `The daemon cannot listen: ${text}.`, { cause, hint })
-}
-
-const originOf = (host: string, address: AddressInfo | string | null): string => {
-  const port = address !== null && typeof address === 'object' ? address.port : 0
-  const shown = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host
-  return `http://${shown.includes(':') ? `[${shown}]` : shown}:${port}`
 }

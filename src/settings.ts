@@ -10,6 +10,7 @@ export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
   resume: policy.resume,
   drift: policy.drift,
   maxStaleness: { warnMs: policy.maxStaleness.warn, denyMs: policy.maxStaleness.deny },
+  unknownActors: policy.unknownActors,
   guard: {
     windowMs: policy.guard.window,
     minAgents: policy.guard.minAgents,

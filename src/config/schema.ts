@@ -5,6 +5,7 @@ import {
   duration,
   httpsUrl,
   int,
+  localListener,
   oneOrMany,
   proxyException,
   proxyUrl,
@@ -111,6 +112,7 @@ const server = z.strictObject({
   port: int(0, 65_535).prefault(8480).describe('0 takes a free one'),
   publicUrl: httpsUrl.optional().describe('Where callers reach the bridge'),
   trustProxy: z.array(cidr).prefault([]).describe('Proxies whose X-Forwarded-For is logged; it never authorises'),
+  policySocket: localListener.optional().describe('For policy engines on this machine, which are asked for no token'),
 })
 
 const limit = (max: number, percent: number) =>
@@ -146,6 +148,10 @@ const policy = z.strictObject({
     .prefault('reassert')
     .describe('What to do when somebody turns on an account the bridge turned off'),
   maxStaleness: maxStaleness.prefault({}).describe('Age of the last reading of an account'),
+  unknownActors: z
+    .enum(['deny', 'allow'])
+    .prefault('deny')
+    .describe("Whether an actor in a token's act chain that is no agent known here denies"),
   guard: z
     .strictObject({
       window: duration({ minMs: 1000 }).prefault('10m'),

@@ -1,3 +1,4 @@
+import type { Actor } from './actors.ts'
 import { covers } from './covers.ts'
 import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
 
@@ -29,16 +30,19 @@ export const refusals = {
   R_EXPIRED: 'The token has expired.',
   R_NOT_YET_VALID: 'The token is not valid yet.',
   R_CNF: 'The token is bound to a key, and no proof of that key was checked.',
+  R_ACT: 'The chain of actors in the token is malformed, too long, or not one that its directory writes.',
 
-  R_NOT_AGENT: 'The token does not speak for an agent.',
+  R_NOT_AGENT: 'The token, or the subject asked about, is not an agent.',
   R_UNMAPPED: 'The directory account is not mapped to an agent.',
   R_AMBIGUOUS: 'The accounts belong to more than one agent, or one is shared and nothing proves which agent is meant.',
   R_UNKNOWN_DID: 'The agent is not registered.',
   R_MISMATCH: 'The token speaks for another agent than the one asked about.',
+  R_ACTOR_UNKNOWN: 'The token names an actor, before or beside the agent, that is nobody known here.',
 
   R_SUSPENDED: 'The agent is suspended.',
   R_DECOMMISSIONED: 'The agent was decommissioned.',
-  R_BEFORE_RESUME: "The token was issued before the agent's latest release.",
+  R_ACTOR_SUSPENDED: 'The token names an actor, before or beside the agent, that is suspended.',
+  R_BEFORE_RESUME: 'The token was issued before the latest release of the agent, or of an actor it names.',
   R_UNOBSERVED: 'An account of the agent has never been read in its directory.',
   R_STALE: 'An account of the agent has not been read in its directory for too long.',
 
@@ -67,6 +71,10 @@ export interface Question {
   readonly accounts: readonly Principal[]
   /** What a verified token says. */
   readonly token: { readonly issuedAt: number; readonly scopes: readonly string[] } | undefined
+  /** Its `act` chain, every hop of it. */
+  readonly actors?: readonly Actor[]
+  /** `policy.unknownActors`: whether an actor that nobody knows denies. */
+  readonly unknownActors?: 'deny' | 'allow'
   readonly capability: string | undefined
   readonly scope: string | undefined
   /** Effective capabilities of the agent. */
@@ -116,6 +124,13 @@ export function decide(question: Question): Decision {
   if (agent?.decommissioned || holds.some((hold) => hold.severity === 'decommission')) failed.add('R_DECOMMISSIONED')
   if (token && agent?.resumedAt !== undefined && !issuedAfter(token.issuedAt, agent.resumedAt)) {
     failed.add('R_BEFORE_RESUME')
+  }
+  for (const actor of question.actors ?? []) {
+    if (actor.dids.length === 0 && question.unknownActors !== 'allow') failed.add('R_ACTOR_UNKNOWN')
+    if (actor.held) failed.add('R_ACTOR_SUSPENDED')
+    if (token && actor.resumedAt !== undefined && !issuedAfter(token.issuedAt, actor.resumedAt)) {
+      failed.add('R_BEFORE_RESUME')
+    }
   }
   for (const { account } of question.accounts) {
     if (account.observedAt === undefined) failed.add('R_UNOBSERVED')

@@ -24,3 +24,13 @@ export const parseDid = (text: unknown): Did => {
   if (!printable.test(text)) throw fault('it contains white space, control or unpaired surrogate characters')
   return text
 }
+
+/** Whether `parseDid` takes it. */
+export const isDid = (text: string): boolean => {
+  try {
+    parseDid(text)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -4,6 +4,7 @@ import type { Doubt } from '../core/guard.ts'
 import type { AuditFilter } from '../core/store.ts'
 import type { Did, Hold, Release, Severity } from '../core/types.ts'
 import type { AgentInput, AgentView, Caller, Registered, SharedView } from './agentapi.ts'
+import type { Basis } from './basis.ts'
 import type { Blueprints } from './blueprintapi.ts'
 import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
@@ -43,9 +44,13 @@ export interface DecisionInput {
   readonly principal?: { readonly adapter: string; readonly id: string } | undefined
   readonly capability?: string | undefined
   readonly scope?: string | undefined
+  /** Instead of did, token and principal: whoever is meant cannot be an agent. */
+  readonly nobody?: boolean | undefined
+  /** The answer says what the agent is, too. */
+  readonly describe?: boolean | undefined
 }
 
-export interface DecisionView {
+export interface DecisionView extends Basis {
   readonly allow: boolean
   readonly did: Did | undefined
   readonly codes: readonly string[]

@@ -4,7 +4,9 @@ import { BridgeError } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Agent, Did, Hold } from '../core/types.ts'
 import type { Activity } from './activity.ts'
+import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
+import { agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
 import type { Deps } from './deps.ts'
 import { effectiveOf } from './granting.ts'
 import { mappingsOf } from './sharing.ts'
@@ -21,14 +23,36 @@ interface Asked {
   readonly unproven?: boolean
 }
 
-const refuse = (codes: readonly RefusalCode[]): DecisionView => ({ allow: false, did: undefined, codes, holds: [] })
+/** One that was decided, or a token that was refused before there was anything to decide on. */
+interface Outcome {
+  readonly decision: Decision
+  readonly agent: Agent | undefined
+  readonly open: readonly Hold[]
+  readonly chain: Chain
+  /** Every account of the DID. */
+  readonly accounts: readonly ScheduledPrincipal[]
+  /** Effective ones, where they were asked about. */
+  readonly capabilities: readonly string[]
+}
+
+const noChain: Chain = { actors: [], accounts: [] }
+
+const refuse = (codes: readonly RefusalCode[]): Outcome => ({
+  decision: { allow: false, did: undefined, codes, holds: [] },
+  agent: undefined,
+  open: [],
+  chain: noChain,
+  accounts: [],
+  capabilities: [],
+})
 
 /** May this agent act now? Reads committed state at every call: a hold denies from its commit on (rule 1). */
 export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity) => {
   const sampled = new Map<string, number>()
+  const epochNow = epochReader(deps.store)
 
   /** Refusals are counted by whoever serves them; of each kind one in a while is logged, so that a person sees what it is about. */
-  const sample = ({ did, codes }: DecisionView): void => {
+  const sample = ({ did, codes }: Pick<DecisionView, 'did' | 'codes'>): void => {
     const [code] = codes
     const now = deps.clock.mono()
     if (code === undefined || now - (sampled.get(code) ?? Number.NEGATIVE_INFINITY) < sampleMs) return
@@ -36,10 +60,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     deps.log.info({ did, codes }, 'a decision was refused')
   }
 
-  const ask = async (
-    asked: Asked,
-    input: DecisionInput,
-  ): Promise<{ decision: Decision; agent: Agent | undefined; open: readonly Hold[] }> => {
+  const ask = async (asked: Asked, input: DecisionInput): Promise<Outcome> => {
     const dids = new Set(asked.principals.map(({ did }) => did))
     if (asked.did !== undefined) dids.add(asked.did)
     const [first] = dids
@@ -49,24 +70,58 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     // After the holds: of one that is released in between, the agent then says when.
     const agent = did === undefined ? undefined : await deps.store.agent(did)
     const { token } = asked
+    const chain = token && token.act.length > 0 ? await followChain(deps, token.adapter, token.act) : noChain
+    const accounts = did === undefined ? [] : await deps.store.principalsOf(did)
+    const wanted = input.capability !== undefined || input.describe === true
+    const capabilities = wanted && did !== undefined ? await effectiveOf(deps.store, did) : []
     const decision = decide({
       did: asked.did,
       agent,
       holds: open,
       principals: asked.principals,
       ...(asked.unproven && { unproven: true }),
-      accounts: did === undefined ? [] : await deps.store.principalsOf(did),
+      accounts: [...accounts, ...chain.accounts],
       token: token && { issuedAt: token.issuedAt, scopes: token.scopes },
+      actors: chain.actors,
+      unknownActors: deps.policy().unknownActors,
       capability: input.capability,
       scope: input.scope,
-      capabilities: input.capability === undefined || did === undefined ? [] : await effectiveOf(deps.store, did),
+      capabilities,
       now: deps.clock.now(),
       denyAfterMs: deps.policy().maxStaleness.denyMs,
     })
-    return { decision, agent, open }
+    return { decision, agent, open, chain, accounts, capabilities }
   }
 
-  const askedBy = async (input: DecisionInput): Promise<Asked | DecisionView> => {
+  const basisOf = async (
+    { decision, agent, open, chain, accounts, capabilities }: Outcome,
+    asked: Asked | undefined,
+    input: DecisionInput,
+  ): Promise<Omit<Basis, 'epoch'>> => {
+    const { capability } = input
+    const { did, codes } = decision
+    const token = asked?.token
+    // Of several agents that may be meant nothing is told.
+    const single = did === undefined ? undefined : agent
+    const granted = capability !== undefined && single && !codes.includes('R_CAPABILITY')
+    return {
+      actor: token?.actor ?? (single && { did: single.did, principal: input.principal }),
+      onBehalfOf: token?.onBehalfOf,
+      actors: chain.actors,
+      grants: granted ? await grantsOf(deps.store, single.did, capability, deps.clock.now()) : [],
+      token: token && {
+        issuer: token.issuer,
+        adapter: token.adapter,
+        issuedAt: token.issuedAt,
+        expiresAt: token.expiresAt,
+        scopes: token.scopes,
+      },
+      agent: input.describe === true && single ? agentFacts(single, open, accounts, capabilities) : undefined,
+    }
+  }
+
+  const askedBy = async (input: DecisionInput): Promise<Asked | Outcome> => {
+    if (input.nobody === true) return refuse(['R_NOT_AGENT'])
     const given = [input.did, input.token, input.principal].filter((one) => one !== undefined).length
     if (given === 0) {
       throw new BridgeError('E_VALIDATION', 'Nothing says which agent is meant.', {
@@ -102,12 +157,20 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
 
   return {
     decide: async (input: DecisionInput): Promise<DecisionView> => {
+      const epoch = await epochNow()
       const asked = await askedBy(input)
-      const view = 'allow' in asked ? asked : (await ask(asked, input)).decision
-      const holds = view.holds.map(({ origin, publicReason }) => ({ origin, publicReason }))
-      if (view.allow && view.did !== undefined) activity.note(view.did)
-      sample({ ...view, holds })
-      return { allow: view.allow, did: view.did, codes: view.codes, holds }
+      const outcome = 'decision' in asked ? asked : await ask(asked, input)
+      const { allow, did, codes, holds } = outcome.decision
+      if (allow && did !== undefined) activity.note(did)
+      sample({ did, codes })
+      return {
+        allow,
+        did,
+        codes,
+        holds: holds.map(({ origin, publicReason }) => ({ origin, publicReason })),
+        epoch,
+        ...(await basisOf(outcome, 'decision' in asked ? undefined : asked, input)),
+      }
     },
 
     verify: async (token: string): Promise<TokenView | { valid: false; codes: readonly string[] }> => {

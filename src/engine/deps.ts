@@ -20,6 +20,8 @@ export interface Policy {
   readonly resume: 'approval' | 'automatic'
   readonly drift: 'reassert' | 'accept'
   readonly maxStaleness: { readonly warnMs: number; readonly denyMs: number }
+  /** Whether an actor in a token's `act` chain that nobody knows denies. */
+  readonly unknownActors: 'deny' | 'allow'
   readonly guard: GuardSettings
   readonly capabilitiesMaxAgeMs: number
   readonly killBudget: { readonly max: number; readonly perMs: number }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { chainLength } from '../core/actors.ts'
 import type { Adapter, Claims, Issuer, TokenSubject } from '../core/adapter.ts'
 import { isRefusalCode, type RefusalCode } from '../core/decide.ts'
 import { BridgeError } from '../core/errors.ts'
@@ -113,6 +114,8 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     const subject = adapter.identify(jwt.claims)
     if (!subject) return rejected('R_NOT_AGENT')
     if ('refused' in subject) return rejected(subject.refused)
+    // An actor that the adapter did not follow the chain to would go unchecked.
+    if (chainLength(jwt.claims.act) !== subject.act.length) return rejected('R_ACT')
     const { signedBy, issuedAt, expiresAt } = jwt
     return { ...selected, signedBy, subject, issuedAt, expiresAt }
   }

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import type { Labels } from '../core/types.ts'
 import type { Caller } from '../engine/agentapi.ts'
+import { basicCredentials, type Credentials, tokenForm } from './basic.ts'
 
 export type Role = 'reader' | 'gateway' | 'runtime' | 'registrar' | 'responder' | 'approver' | 'operator'
 
@@ -39,16 +40,20 @@ const holders: Readonly<Record<Role, readonly Role[]>> = {
 
 const has = (client: Client, role: Role): boolean => holders[role].some((holder) => client.roles.includes(holder))
 
-const bearer = /^Bearer +([A-Za-z0-9._~+/-]{1,4096}=*) *$/i
+const bearer = new RegExp(`^Bearer +(${tokenForm}) *$`, 'i')
+
+const bearerCredentials = (header: string | undefined): Credentials | undefined => {
+  const token = header === undefined ? undefined : bearer.exec(header)?.[1]
+  return token === undefined ? undefined : { name: undefined, token }
+}
 
 /**
  * The client whose token the request carries.
  * Every hash of every client is compared, in constant time, so that the answer's time tells nothing about any of them.
  */
-const identify = (header: string | undefined, clients: readonly Client[]): Client | undefined => {
-  const token = header === undefined ? undefined : bearer.exec(header)?.[1]
-  if (token === undefined) return undefined
-  const presented = createHash('sha256').update(token).digest()
+const identify = (given: Credentials | undefined, clients: readonly Client[]): Client | undefined => {
+  if (given === undefined) return undefined
+  const presented = createHash('sha256').update(given.token).digest()
   let found: Client | undefined
   for (const client of clients) {
     for (const hex of client.tokenSha256) {
@@ -56,18 +61,21 @@ const identify = (header: string | undefined, clients: readonly Client[]): Clien
       if (known.length === presented.length && timingSafeEqual(known, presented)) found = client
     }
   }
-  return found
+  // The token alone says who is calling: under another's name it is a mistake or an attack.
+  return given.name === undefined || given.name === found?.name ? found : undefined
 }
 
 /** The hook that authenticates; runs before a body is read. @throws BridgeError E_UNAUTHENTICATED, E_FORBIDDEN */
 export const authenticator =
   (clients: () => readonly Client[]) =>
   async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const access = request.routeOptions.config.access
+    const { access, oauth } = request.routeOptions.config
     if (access === 'public') return
-    const client = identify(request.headers.authorization, clients())
+    const { authorization } = request.headers
+    const given = bearerCredentials(authorization) ?? (oauth === true ? basicCredentials(authorization) : undefined)
+    const client = identify(given, clients())
     if (client === undefined) {
-      reply.header('www-authenticate', 'Bearer')
+      reply.header('www-authenticate', oauth === true ? ['Basic realm="idp-bridge"', 'Bearer'] : 'Bearer')
       throw new BridgeError('E_UNAUTHENTICATED', 'The request carries no bearer token of a configured client.', {
         hint: 'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients.',
       })
@@ -91,7 +99,7 @@ export const entitlement = (request: FastifyRequest, clients: () => readonly Cli
   return () => {
     const present = clients()
     if (present === checked) return true
-    const client = identify(request.headers.authorization, present)
+    const client = identify(bearerCredentials(request.headers.authorization), present)
     if (!isDeepStrictEqual([client?.name, client?.roles, client?.labels], [name, roles, labels])) return false
     checked = present
     return true
@@ -103,6 +111,9 @@ export const clientOf = (request: FastifyRequest): Client => {
   if (request.client === null) throw new BridgeError('E_BUG', 'A public route asked who is calling.')
   return request.client
 }
+
+/** False on a listener that asks for no token. */
+export const hasClient = (request: FastifyRequest): boolean => request.client !== null
 
 /** The authenticated caller, with the roles that `operator` stands for spelled out. */
 export const callerOf = (request: FastifyRequest): Caller => {

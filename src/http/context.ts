@@ -20,6 +20,8 @@ declare module 'fastify' {
     access?: Access
     /** Broken characters in a body are replaced, where refusing it would do more harm. */
     mendText?: boolean
+    /** An endpoint of OAuth: takes HTTP Basic as well, and its failures carry `error` (RFC 6749 section 5.2). */
+    oauth?: boolean
     /** Codes the route may answer besides those every route may: for the documentation. */
     errors?: readonly ErrorCode[]
   }
@@ -39,6 +41,8 @@ export interface Context {
   readonly metrics: Pick<Metrics, 'inc' | 'set' | 'observe' | 'text' | 'contentType'>
   readonly clock: { now(): number }
   readonly version: string
+  /** Where callers reach the bridge, when that is configured. */
+  readonly publicUrl: string | undefined
   readonly once: Once
   readonly streams: Streams
   /** As configured now. */

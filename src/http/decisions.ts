@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import type { DecisionView, TokenView } from '../engine/api.ts'
+import type { TokenView } from '../engine/api.ts'
 import { type App, answers, type Context } from './context.ts'
+import { answerOnce, asker, basisBody, basisShape } from './faces.ts'
 import { did, exampleDid } from './shapes.ts'
 import { time } from './views.ts'
 
@@ -25,24 +26,23 @@ const question = z
     examples: [{ did: exampleDid, capability: 'read:reports' }],
   })
 
-const decision = z
-  .object({
-    allow: z.boolean(),
-    did: z.string().nullable(),
-    codes,
-    holds: z.array(z.object({ origin: z.string(), publicReason: z.string().nullable() })),
-  })
-  .meta({
-    id: 'Decision',
-    examples: [
-      {
-        allow: false,
-        did: exampleDid,
-        codes: ['R_SUSPENDED'],
-        holds: [{ origin: 'operator:soc', publicReason: 'under investigation' }],
-      },
-    ],
-  })
+const decision = z.object({ allow: z.boolean(), ...basisShape }).meta({
+  id: 'Decision',
+  examples: [
+    {
+      allow: false,
+      did: exampleDid,
+      codes: ['R_SUSPENDED'],
+      holds: [{ origin: 'operator:soc', publicReason: 'under investigation' }],
+      actor: { did: exampleDid, principal: null },
+      onBehalfOf: null,
+      act: [],
+      grants: [],
+      epoch: 41,
+      generation: '96f05d75ca44',
+    },
+  ],
+})
 
 const tokenQuestion = z.strictObject({ token }).meta({ id: 'Token', examples: [{ token: 'eyJhbGciOi…' }] })
 
@@ -61,13 +61,6 @@ const verified = z
   .meta({ id: 'VerifiedToken' })
 const refused = z.object({ valid: z.literal(false), codes }).meta({ id: 'RefusedToken' })
 
-const decisionBody = ({ allow, did: asked, codes: refusals, holds }: DecisionView) => ({
-  allow,
-  did: asked ?? null,
-  codes: [...refusals],
-  holds: holds.map(({ origin, publicReason }) => ({ origin, publicReason: publicReason ?? null })),
-})
-
 const tokenBody = (view: TokenView) => ({
   valid: view.valid,
   issuer: view.issuer,
@@ -84,7 +77,9 @@ const tokenBody = (view: TokenView) => ({
 })
 
 /** What gateways ask (DESIGN §5, §7). A correct "no" is an answer with codes, never a problem. */
-export const decisionRoutes = (app: App, { bridge, once, metrics }: Context): void => {
+export const decisionRoutes = (app: App, context: Context): void => {
+  const { bridge } = context
+  const ask = asker(context, 'decisions')
   app.route({
     method: 'POST',
     url: '/v1/decisions',
@@ -96,16 +91,11 @@ export const decisionRoutes = (app: App, { bridge, once, metrics }: Context): vo
       body: question,
       response: { 200: answers('Allow or deny, with the codes of every refusal', decision) },
     },
-    handler: async (request, reply) => {
-      const decide = async () => {
-        const view = await bridge.decide(request.body)
-        metrics.inc('decisions_total', { allow: String(view.allow) })
-        for (const code of view.codes) metrics.inc('decision_refusals_total', { code })
-        metrics.observe('decision_seconds', {}, reply.elapsedTime / 1000)
-        return { status: 200, body: decisionBody(view), ref: '' }
-      }
-      return (await once(request, { run: decide, repeat: decide })).body
-    },
+    handler: async (request, reply) =>
+      answerOnce(context, request, async () => {
+        const view = await ask(request.body, reply)
+        return { allow: view.allow, ...basisBody(view) }
+      }),
   })
 
   app.route({
@@ -119,13 +109,10 @@ export const decisionRoutes = (app: App, { bridge, once, metrics }: Context): vo
       body: tokenQuestion,
       response: { 200: answers('The actor, or why the token is refused', z.union([verified, refused])) },
     },
-    handler: async (request) => {
-      const verify = async () => {
+    handler: async (request) =>
+      answerOnce(context, request, async () => {
         const view = await bridge.verify(request.body.token)
-        const body = view.valid ? tokenBody(view) : { valid: view.valid, codes: [...view.codes] }
-        return { status: 200, body, ref: '' }
-      }
-      return (await once(request, { run: verify, repeat: verify })).body
-    },
+        return view.valid ? tokenBody(view) : { valid: view.valid, codes: [...view.codes] }
+      }),
   })
 }

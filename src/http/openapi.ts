@@ -46,7 +46,8 @@ export const documentRoute = (route: RouteOptions): void => {
   if (schema.params !== undefined || schema.querystring !== undefined) codes.push('E_VALIDATION')
   if (keyed) codes.push('E_IDEMPOTENCY_BODY', 'E_BUDGET')
   const own = typeof schema.response === 'object' ? schema.response : {}
-  route.schema = { ...schema, security: open ? [] : [{ bearer: [] }], response: { ...problems(codes), ...own } }
+  const security = open ? [] : [{ bearer: [] }, ...(config.oauth === true ? [{ basic: [] }] : [])]
+  route.schema = { ...schema, security, response: { ...problems(codes), ...own } }
 }
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
@@ -159,6 +160,7 @@ export const describeApi = (app: FastifyInstance, version: string, publicUrl: st
       components: {
         securitySchemes: {
           bearer: { type: 'http', scheme: 'bearer', description: 'Token of a client under auth.clients' },
+          basic: { type: 'http', scheme: 'basic', description: 'Name of such a client, and its token as password' },
         },
       },
     },

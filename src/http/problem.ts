@@ -20,6 +20,8 @@ export const problemSchema = z
     hint: z.string().nullable().describe('What to do next'),
     requestId: z.string(),
     errors: pointers.describe('The members at fault, by JSON Pointer (RFC 6901)'),
+    error: z.string().optional().describe('On endpoints of OAuth: the code of RFC 6749 section 5.2'),
+    error_description: z.string().optional().describe('With error: as detail'),
   })
   .meta({
     id: 'Problem',
@@ -121,8 +123,22 @@ export const sendProblem = (thrown: FastifyError | Error, request: FastifyReques
   else if (error.status >= 500) request.log.warn({ err: error }, 'request failed')
   if (error.code === 'E_HOOK_UNVERIFIED') reply.header('www-authenticate', 'Bearer')
   if (error.retryAfterMs !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
-  const body = JSON.stringify(problemOf(error, request.id))
+  const oauth = request.routeOptions.config.oauth === true
+  const body = JSON.stringify({ ...problemOf(error, request.id), ...(oauth && oauthError(error)) })
   reply.code(error.status).header('content-type', problemType).serializer(String).send(body)
+}
+
+/** RFC 6749 section 5.2, for clients of OAuth that read nothing else. */
+const oauthError = ({ status, code, message }: BridgeError): { error: string; error_description: string } => {
+  const error =
+    code === 'E_UNAUTHENTICATED'
+      ? 'invalid_client'
+      : code === 'E_FORBIDDEN'
+        ? 'unauthorized_client'
+        : status < 500
+          ? 'invalid_request'
+          : 'temporarily_unavailable'
+  return { error, error_description: message.replaceAll(/["\\]|[^\x20-\x7e]/g, "'") }
 }
 
 const isCode = (text: string): text is ErrorCode => Object.hasOwn(errorTable, text)

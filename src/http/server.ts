@@ -1,30 +1,31 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController, type RouteOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, RouteOptions } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import { BridgeError } from '../core/errors.ts'
 import type { Bridge } from '../engine/api.ts'
 import { agentRoutes } from './agents.ts'
+import { annotatorRoutes } from './annotate.ts'
 import { auditRoutes } from './auditlog.ts'
 import { authenticator, type Client } from './auth.ts'
+import { authzenRoutes } from './authzen.ts'
 import { blueprintRoutes } from './blueprints.ts'
-import { acceptJson, bodyLimit } from './body.ts'
-import { refuseConnection } from './clienterror.ts'
+import { acceptJson } from './body.ts'
 import type { App, Context } from './context.ts'
 import { decisionRoutes } from './decisions.ts'
 import { healthRoutes } from './health.ts'
 import { holdRoutes } from './holds.ts'
 import { hookRoutes } from './hooks.ts'
 import { createOnce } from './idempotency.ts'
+import { introspectionRoutes } from './introspection.ts'
 import { killRoutes } from './kill.ts'
+import { createListener } from './listener.ts'
 import { methodRoutes } from './methods.ts'
+import { opaRoutes } from './opa.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
-import { answerProblem, sendProblem } from './problem.ts'
 import { receiptRoutes } from './receipts.ts'
-import { observeRequests, requestId } from './requests.ts'
+import { observeRequests, type RequestObserver } from './requests.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
 import { trustRoutes } from './trust.ts'
-import { validatorCompiler } from './validation.ts'
 import { whoamiRoute } from './whoami.ts'
 
 export interface ServerOptions {
@@ -42,19 +43,9 @@ export interface ServerOptions {
   /** How long a close waits for requests in progress before it cuts them; 10 s when left out. */
   readonly graceMs?: number | undefined
   readonly streams?: Partial<StreamSettings> | undefined
+  /** Counts the requests of every listener; one of its own when left out. */
+  readonly requests?: RequestObserver | undefined
 }
-
-const answerHeaders = {
-  'x-content-type-options': 'nosniff',
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-} as const
-
-const GRACE_MS = 10_000
-const MAX_CONNECTIONS = 10_000
-// A DID of 512 characters, each of up to nine bytes when percent-encoded, and the id of a hold.
-const MAX_PARAM = 5_000
 
 /** Routes by path, as registered: what 405 answers say in `Allow`. */
 const collectMethods = (app: FastifyInstance): Map<string, Set<string>> => {
@@ -73,59 +64,11 @@ const collectMethods = (app: FastifyInstance): Map<string, Set<string>> => {
  */
 export const createServer = (options: ServerOptions): FastifyInstance => {
   const { bridge, clients, log, metrics, clock, version, publicUrl, trustProxy = [] } = options
-  const requests = observeRequests()
-  const app = Fastify({
-    loggerInstance: log,
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
-    genReqId: requestId,
-    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
-    bodyLimit,
-    // Under the usual idle timeouts of balancers it would be us who close first, and requests would be lost.
-    keepAliveTimeout: 75_000,
-    requestTimeout: 30_000,
-    http: { headersTimeout: 15_000, connectionsCheckingInterval: 5_000 },
-    return503OnClosing: false,
-    routerOptions: { maxParamLength: MAX_PARAM },
-    clientErrorHandler: refuseConnection,
-    frameworkErrors: (error, request, reply) => {
-      reply.headers({ ...answerHeaders, 'x-request-id': request.id })
-      // Such a request meets no hook.
-      requests.watch(request, reply)
-      sendProblem(error, request, reply)
-    },
-  })
-  app.server.maxConnections = MAX_CONNECTIONS
-
-  let stopping = false
+  const requests = options.requests ?? observeRequests()
   const streams = createStreams({ ...streamSettings, ...options.streams }, (open) =>
     metrics.set('signals_clients', {}, open),
   )
-  app.addHook('preClose', async () => {
-    stopping = true
-    streams.close()
-    // A connection that sends nothing, or too slowly, is nobody's request: it must not keep the process.
-    setTimeout(() => app.server.closeAllConnections(), options.graceMs ?? GRACE_MS).unref()
-  })
-  // Or the connection would stay open, and hold up the close, until its idle timeout.
-  app.addHook('onSend', async (_request, reply) => {
-    if (stopping) reply.header('connection', 'close')
-  })
-
-  app.decorateRequest('client', null)
-  app.setValidatorCompiler(validatorCompiler)
-  // Answers are built member by member as views: a schema has nothing left to strip.
-  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
-  app.setErrorHandler(answerProblem)
-  app.setNotFoundHandler((_request, _reply) => {
-    throw new BridgeError('E_NOT_FOUND', 'There is no such route.', { hint: 'The routes are listed at /docs.' })
-  })
-  app.addHook('onRequest', async (request, reply) => {
-    requests.watch(request, reply)
-    reply.headers({ ...answerHeaders, 'x-request-id': request.id })
-    if (stopping && request.routeOptions.url !== '/healthz') {
-      throw new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.', { retryAfterMs: 1000 })
-    }
-  })
+  const app = createListener({ log, requests, trustProxy, graceMs: options.graceMs, onStop: () => streams.close() })
   const methods = collectMethods(app)
 
   acceptJson(app)
@@ -137,6 +80,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     version,
     streams,
     clients,
+    publicUrl,
     requestMetrics: requests.text,
     once: createOnce(bridge.idempotency),
   }
@@ -159,7 +103,12 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     api.addHook('onRequest', authenticator(clients))
     api.addHook('onRoute', documentRoute)
     for (const family of families) family(api, context)
-    api.register(async (hooks) => hookRoutes(hooks.withTypeProvider<ZodTypeProvider>(), context))
+    opaRoutes(api, context, ['gateway'])
+    annotatorRoutes(api, context, ['gateway'])
+    // Each takes other bodies, or answers other types of them otherwise.
+    for (const own of [hookRoutes, introspectionRoutes, authzenRoutes]) {
+      api.register(async (inner) => own(inner.withTypeProvider<ZodTypeProvider>(), context))
+    }
   })
   app.register(async (scope) => methodRoutes(scope, methods))
   return app

@@ -20,7 +20,8 @@ const at = (value: unknown, path: readonly PropertyKey[]): unknown =>
     value,
   )
 
-const faultsOf = (error: z.ZodError, input: unknown): Fault[] =>
+/** What is wrong with a value, each fault by its place in it. */
+export const faultsOf = (error: z.ZodError, input: unknown): Fault[] =>
   error.issues.flatMap((issue): Fault[] => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => ({ pointer: pointerOf([...issue.path, key]), code: 'unknown_member' }))

@@ -66,6 +66,25 @@ export function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
 }
 
+const localForm = /^(?:unix:(\/.{1,100})|(127\.\d{1,3}\.\d{1,3}\.\d{1,3}|\[::1\]):(\d{1,5}))$/
+
+/** A Unix socket, or a port of a loopback address that is written out: a name could lead elsewhere. */
+export const localListener = z
+  .string()
+  .refine(
+    (text) => {
+      const [, path, host, port] = localForm.exec(text) ?? []
+      if (path !== undefined) return true
+      return host !== undefined && isIP(host.replace(/[[\]]/g, '')) !== 0 && Number(port) <= 65_535
+    },
+    says('is not a place on this machine', 'write unix:/run/idp-bridge/policy.sock, 127.0.0.1:8181 or "[::1]:8181"'),
+  )
+  .meta({ examples: ['unix:/run/idp-bridge/policy.sock'] })
+  .transform((text): { path: string } | { host: string; port: number } => {
+    const [, path, host = '', port] = localForm.exec(text) ?? []
+    return path === undefined ? { host: host.replace(/[[\]]/g, ''), port: Number(port) } : { path }
+  })
+
 function parsedUrl(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined
 }

@@ -21,7 +21,7 @@ export const metricTable = {
     labels: ['from', 'to'],
     buckets: PROPAGATION_SECONDS,
   },
-  decisions_total: { type: 'counter', help: 'Decisions asked for', labels: ['allow'] },
+  decisions_total: { type: 'counter', help: 'Decisions asked for', labels: ['face', 'allow'] },
   decision_refusals_total: { type: 'counter', help: 'Refusal codes in decisions', labels: ['code'] },
   decision_seconds: { type: 'histogram', help: 'Time to decide', labels: [], buckets: STORE_SECONDS },
   token_verifications_total: { type: 'counter', help: 'Tokens verified', labels: ['adapter', 'outcome'] },

@@ -18,10 +18,13 @@ import { createRunner, type Runner } from '../../src/engine/runner.ts'
 import { begin } from '../../src/engine/start.ts'
 import { createVerifier } from '../../src/engine/verify.ts'
 import { type Clock, type ManualClock, manualClock } from '../../src/lib/clock.ts'
+import { createKeySource, type KeySource } from '../../src/lib/jwks.ts'
 import { createLogger } from '../../src/lib/log.ts'
 import { createMetrics, type Metrics } from '../../src/lib/metrics.ts'
 import { type FileStore, openStore } from '../../src/store/index.ts'
 
+/** Of the tokens that the directories in memory issue. */
+export const audience = 'api://agents'
 export const second = 1_000
 export const minute = 60_000
 export const settleMs = 10 * second
@@ -32,6 +35,7 @@ export const policyOf = (part: Partial<Policy> = {}): Policy => ({
   resume: 'approval',
   drift: 'reassert',
   maxStaleness: { warnMs: 15 * minute, denyMs: 24 * 60 * minute },
+  unknownActors: 'deny',
   guard: {
     windowMs: 10 * minute,
     minAgents: 50,
@@ -209,9 +213,14 @@ export class World implements AsyncDisposable {
     this.runners = new Map(
       [...mounts].map(([name, mount]) => [name, createRunner(deps, mount, 'UTC', doubted.has(name))]),
     )
+    const sources = new Map<string, KeySource>()
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
-      keys: () => ({ key: async () => Promise.reject(new Error('no keys')) }),
+      keys: ({ jwksUri, fetch }) => {
+        const known = sources.get(jwksUri) ?? createKeySource({ uri: jwksUri, fetch, clock: this.#ticking })
+        sources.set(jwksUri, known)
+        return known
+      },
       clock: this.#ticking,
       store,
     })
@@ -230,7 +239,7 @@ export class World implements AsyncDisposable {
 
   #mount(name: Name): Mount {
     const { adapter: given, logless, never } = this.#options.adapters?.[name] ?? {}
-    const config = memoryConfig.parse({ kind: 'memory', never: never ?? [] })
+    const config = memoryConfig.parse({ kind: 'memory', never: never ?? [], tokens: { audiences: [audience] } })
     const adapter = given?.(this.#ticking) ?? open(name, config, { clock: this.#ticking }, this.directories[name])
     const { settings } = this
     const { accounts } = adapter

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { z } from 'zod'
 import type { Role } from '../../src/http/auth.ts'
 import { type Ask, hashOf, listen, roles } from './listen.ts'
 
@@ -9,8 +10,16 @@ const registrars: readonly Role[] = ['registrar', 'operator']
 const responders: readonly Role[] = ['responder', 'operator']
 const approvers: readonly Role[] = ['approver', 'operator']
 
+const form = { 'content-type': 'application/x-www-form-urlencoded' }
+const evaluation = {
+  subject: { type: 'agent', id: did },
+  action: { name: 'read' },
+  resource: { type: 'capability', id: 'reports' },
+}
+
 interface Row extends Ask {
   readonly path: string
+  readonly challenges?: string
   readonly who: readonly Role[]
 }
 
@@ -43,6 +52,18 @@ const table: readonly Row[] = [
   { path: '/v1/signals/1/ack', method: 'POST', who: ['runtime'] },
   { path: '/v1/decisions', body: { did }, who: ['gateway'] },
   { path: '/v1/tokens/verify', body: { token: 'good' }, who: ['gateway'] },
+  {
+    path: '/oauth2/introspect',
+    body: 'token=t',
+    headers: form,
+    challenges: 'Basic realm="idp-bridge", Bearer',
+    who: ['gateway'],
+  },
+  { path: '/access/v1/evaluation', body: evaluation, who: ['gateway'] },
+  { path: '/access/v1/evaluations', body: evaluation, who: ['gateway'] },
+  { path: '/v1/data/agentmesh/allow', body: { input: { did } }, who: ['gateway'] },
+  { path: '/v1/data/agentgovernance/allow', body: { input: { did } }, who: ['gateway'] },
+  { path: '/annotate', body: { input: did }, who: ['gateway'] },
   { path: '/v1/audit', who: readers },
   { path: '/v1/audit/verify', who: readers },
   { path: '/v1/status', who: readers },
@@ -57,11 +78,11 @@ test('each route is for its roles and nobody else', async () => {
   await server.ask('/v1/agents', { as: 'registrar', body: { did, name: 'a' } })
   await server.ask(`/v1/agents/${did}/holds`, { as: 'responder', body: { severity: 'suspend', reason: 'r' } })
   await server.ask('/v1/kill', { as: 'responder', body: { agentIds: [did], reason: 'r' } })
-  for (const { path, who, ...ask } of table) {
+  for (const { path, who, challenges = 'Bearer', ...ask } of table) {
     const label = `${ask.method ?? (ask.body === undefined ? 'GET' : 'POST')} ${path}`
     const none = await server.ask(path, ask)
     assert.equal(none.status, 401, label)
-    assert.equal(none.headers['www-authenticate'], 'Bearer', label)
+    assert.equal(none.headers['www-authenticate'], challenges, label)
     assert.equal(none.json?.code, 'E_UNAUTHENTICATED', label)
     for (const as of roles) {
       const { status, text } = await server.ask(path, { ...ask, as })
@@ -74,8 +95,8 @@ test('each route is for its roles and nobody else', async () => {
 test('the table of roles names every route of the API', async () => {
   await using server = await listen()
   const { json } = await server.ask('/openapi.json')
-  const paths: unknown = json?.paths
-  assert.ok(typeof paths === 'object' && paths !== null)
+  const operation = z.object({ security: z.array(z.unknown()) })
+  const paths = z.record(z.string(), z.record(z.string(), operation)).parse(json?.paths)
   const known = table.map(({ path, method, body }) => {
     const template = path
       .replace(/\?.*/, '')
@@ -89,7 +110,8 @@ test('the table of roles names every route of the API', async () => {
     return `${(method ?? (body === undefined ? 'GET' : 'POST')).toLowerCase()} ${template}`
   })
   const asked = Object.entries(paths)
-    .filter(([path]) => path.startsWith('/v1/') && path !== '/v1/signals')
+    .filter(([, item]) => Object.values(item).some(({ security }) => security.length > 0))
+    .filter(([path]) => path !== '/v1/signals')
     .flatMap(([path, item]) => Object.keys(item).map((method) => `${method} ${path}`))
   assert.deepEqual(asked.sort(), known.sort())
 })

@@ -233,7 +233,19 @@ export const createDouble = (): Double => {
       const did = input.did === undefined ? undefined : parseDid(input.did)
       const holds = did === undefined ? [] : openHolds(did)
       const allow = did !== undefined && holds.length === 0
-      return { allow, did, codes: allow ? [] : ['R_SUSPENDED'], holds }
+      return {
+        allow,
+        did,
+        codes: allow ? [] : ['R_SUSPENDED'],
+        holds,
+        epoch: { generation: 'first', seq: 7 },
+        actor: did === undefined ? undefined : { did, principal: undefined },
+        onBehalfOf: undefined,
+        actors: [],
+        grants: [],
+        token: undefined,
+        agent: undefined,
+      }
     },
     async verify(token) {
       if (token !== 'good') return { valid: false, codes: ['R_SIGNATURE'] }

@@ -83,12 +83,9 @@ test('reason, actor and evidence are for those who may read', async () => {
   assert.equal(released.status, 200)
   assert.ok(!released.text.includes('case 4711'))
   const decision = await server.ask('/v1/decisions', { as: 'gateway', body: { did } })
-  assert.deepEqual(decision.json, {
-    allow: false,
-    did,
-    codes: ['R_SUSPENDED'],
-    holds: [{ origin: 'operator:responder', publicReason: 'under investigation' }],
-  })
+  assert.deepEqual(decision.json?.codes, ['R_SUSPENDED'])
+  assert.deepEqual(decision.json?.holds, [{ origin: 'operator:responder', publicReason: 'under investigation' }])
+  assert.ok(!decision.text.includes('case 4711'))
 })
 
 test('a decommission is no hold that can be placed', async () => {

@@ -116,8 +116,9 @@ test('the document is OpenAPI 3.1, and says who may call what', async () => {
         [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name),
         label,
       )
-      const secured = path.startsWith('/v1/')
-      assert.deepEqual(found.security, secured ? [{ bearer: [] }] : [], label)
+      const secured = /^\/(v1|access|oauth2|annotate)/.test(path)
+      const basic = path.startsWith('/oauth2/') ? [{ basic: [] }] : []
+      assert.deepEqual(found.security, secured ? [{ bearer: [] }, ...basic] : [], label)
       assert.ok(
         Object.keys(found.responses).some((status) => status.startsWith('2')),
         label,
@@ -160,6 +161,11 @@ test('answers are as documented', async () => {
   const did = 'did:agentmesh:a'
   const agent = { did, name: 'a', capabilities: ['read:x'], sponsor: { email: 'a@b.example' } }
   const body = { severity: 'kill', reason: 'r' }
+  const evaluation = {
+    subject: { type: 'agent', id: did },
+    action: { name: 'read' },
+    resource: { type: 'capability', id: 'x' },
+  }
   const rows = [
     ['Agent', await server.ask('/v1/agents', { as: 'registrar', body: agent })],
     ['Hold', await server.ask(`/v1/agents/${did}/holds`, { as: 'responder', body })],
@@ -167,6 +173,9 @@ test('answers are as documented', async () => {
     ['Release', await server.ask(`/v1/agents/${did}/holds/hold-1/release`, { as: 'responder', body: { reason: 'r' } })],
     ['Killed', await server.ask('/v1/kill', { as: 'runtime', body: { did } })],
     ['Decision', await server.ask('/v1/decisions', { as: 'gateway', body: { did } })],
+    ['PolicyResult', await server.ask('/v1/data/agentmesh/allow', { as: 'gateway', body: { input: { did } } })],
+    ['Annotation', await server.ask('/annotate', { as: 'gateway', body: { input: did } })],
+    ['EvaluationDecision', await server.ask('/access/v1/evaluation', { as: 'gateway', body: evaluation })],
     ['VerifiedToken', await server.ask('/v1/tokens/verify', { as: 'gateway', body: { token: 'good' } })],
     ['RefusedToken', await server.ask('/v1/tokens/verify', { as: 'gateway', body: { token: 'bad' } })],
     ['Guard', await server.ask('/v1/guard/contoso', { as: 'reader' })],

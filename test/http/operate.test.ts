@@ -32,7 +32,7 @@ test('requests are counted by route template, method and status class', async ()
   await eventually(metric, /http_requests_total\{route="\/v1\/agents\/:did",method="GET",status="4xx"\} 2/)
   await eventually(metric, /http_requests_total\{route="none",method="GET",status="4xx"\} 1/)
   const text = await eventually(metric, /http_request_seconds_count\{route="\/v1\/decisions",method="POST"\} 1/)
-  assert.match(text, /decisions_total\{allow="true"\} 1/)
+  assert.match(text, /decisions_total\{face="decisions",allow="true"\} 1/)
   assert.doesNotMatch(text, /made\/up|nobody/)
 })
 

@@ -51,6 +51,21 @@ const table: Row[] = [
   ['a number for text', `${minimal}server: { host: 1 }`, 'server.host wrong_type', /quotes/],
   ['a port out of range', `${minimal}server: { port: 99999 }`, 'server.port bad_value', /0 to 65535/],
   ['a port that is no number', `${minimal}server: { port: abc }`, 'server.port bad_value', /whole number/],
+  ...[
+    '0.0.0.0:8181',
+    'localhost:8181',
+    '10.0.0.1:8181',
+    '127.0.0.1',
+    '127.0.0.1:99999',
+    '127.0.0.999:1',
+    '[::]:1',
+    'unix:run/x',
+  ].map((place): [string, string, string, RegExp] => [
+    `a policy socket at ${place}`,
+    `${minimal}server: { policySocket: "${place}" }`,
+    'server.policySocket bad_value',
+    /unix:/,
+  ]),
   ['plain http', `${minimal}server: { publicUrl: "http://b.example" }`, 'server.publicUrl bad_value', /loopback/],
   [
     'a password in a URL',

@@ -11,8 +11,17 @@ describe('a good configuration', () => {
       resume: 'approval',
       drift: 'reassert',
       maxStaleness: { warn: 900_000, deny: 86_400_000 },
+      unknownActors: 'deny',
       guard: { window: 600_000, minAgents: 50, suspend: { max: 50, percent: 20 }, resume: { max: 10, percent: 5 } },
     })
+    assert.equal(config.server.policySocket, undefined)
+    for (const [place, wanted] of [
+      ['unix:/run/policy.sock', { path: '/run/policy.sock' }],
+      ['127.0.0.1:8181', { host: '127.0.0.1', port: 8181 }],
+      ['[::1]:0', { host: '::1', port: 0 }],
+    ] as const) {
+      assert.deepEqual(parse(`${minimal}server: { policySocket: "${place}" }`).server.policySocket, wanted)
+    }
     assert.deepEqual(config.auth.killBudget, { max: 100, per: 600_000 })
     assert.equal(config.retention.receipts, 400 * 86_400_000)
     assert.deepEqual(config.auth.clients[0]?.role, ['operator'])

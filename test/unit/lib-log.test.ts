@@ -103,7 +103,7 @@ describe('metrics', () => {
 
   it('counts, sets, observes, forgets', async () => {
     const metrics = createMetrics()
-    metrics.inc('decisions_total', { allow: 'true' })
+    metrics.inc('decisions_total', { face: 'opa', allow: 'true' })
     metrics.inc('audit_entries_total', {}, 3)
     metrics.set('mirror_lane_depth', { adapter: 'a', lane: 'suspend' }, 2)
     metrics.set('guard_tripped', { adapter: 'gone', direction: 'resume' }, 1)
@@ -112,7 +112,7 @@ describe('metrics', () => {
     metrics.outbound('https://a.example', '2xx', 0.2)
     const text = await metrics.text()
     const lines = [
-      'idp_bridge_decisions_total{allow="true"} 1',
+      'idp_bridge_decisions_total{face="opa",allow="true"} 1',
       'idp_bridge_audit_entries_total 3',
       'idp_bridge_mirror_lane_depth{adapter="a",lane="suspend"} 2',
       'idp_bridge_suspension_propagation_seconds_count{from="runtime",to="a"} 1',

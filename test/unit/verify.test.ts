@@ -39,10 +39,10 @@ const unused = () => {
 function directory(
   name: string,
   issuers: readonly Issuer[],
-  identify: Adapter['identify'] = ({ oid, azp, obo, scp }) => ({
+  identify: Adapter['identify'] = ({ oid, azp, obo, scp, act }) => ({
     principals: [oid, azp].filter((id) => typeof id === 'string'),
     onBehalfOf: typeof obo === 'string' ? { id: obo, kind: 'person' } : undefined,
-    act: [{ sub: 'earlier' }],
+    act: typeof act === 'object' && act !== null ? [{ ...act }] : [],
     scopes: typeof scp === 'string' ? scp.split(' ') : [],
   }),
 ): Adapter {
@@ -100,7 +100,8 @@ async function rig(over: Partial<VerifierOptions> & { identify?: Adapter['identi
 describe('a verified token', () => {
   it('separates the actor, the one it acts for, and the chain', async () => {
     await using r = await rig()
-    const verified = await r.accepted(r.token({ obo: 'alice', scp: 'Reports.Read Mail.Send' }))
+    const act = { sub: 'earlier' }
+    const verified = await r.accepted(r.token({ obo: 'alice', scp: 'Reports.Read Mail.Send', act }))
     const issuedAt = Math.floor(r.clock.now() / 1000) * 1000
     assert.deepEqual(verified, {
       valid: true,
@@ -114,6 +115,15 @@ describe('a verified token', () => {
       act: [{ sub: 'earlier' }],
       scopes: ['Reports.Read', 'Mail.Send'],
     })
+  })
+
+  it('is refused when its chain is malformed, or goes on beyond what the adapter followed', async () => {
+    await using r = await rig()
+    const longer = { sub: 'a', act: { sub: 'b' } }
+    for (const act of ['text', null, 1, [], [{ sub: 'a' }], { sub: 'a', act: 'b' }, longer]) {
+      await r.refused(r.token({ act }), 'R_ACT')
+    }
+    await r.accepted(r.token({ act: { sub: 'a' } }))
   })
 
   it('does not act for an account of its own', async () => {

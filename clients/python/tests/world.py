@@ -48,6 +48,11 @@ class World:
     def origin(self) -> str:
         return str(self.facts['origin'])
 
+    @property
+    def policy(self) -> str:
+        """Where policy engines ask without a token."""
+        return str(self.facts['policy'])
+
     def token(self, name: str) -> str:
         return str(self.facts['tokens'][name])
 
@@ -66,7 +71,7 @@ class World:
         self.command('kill')
 
     def start_daemon(self) -> None:
-        self.facts['origin'] = self.command('start')['origin']
+        self.facts.update(self.command('start'))
         for relay in self.relays:
             relay.target = self.origin
 

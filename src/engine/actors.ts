@@ -1,0 +1,63 @@
+import { type Actor, namesOf } from '../core/actors.ts'
+import type { Claims } from '../core/adapter.ts'
+import { isDid } from '../core/did.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
+import type { Did } from '../core/types.ts'
+import type { Deps } from './deps.ts'
+import { mappingsOf } from './sharing.ts'
+
+/** The chain of a token as the bridge knows it, with every account of the agents in it. */
+export interface Chain {
+  readonly actors: readonly Actor[]
+  readonly accounts: readonly ScheduledPrincipal[]
+}
+
+type Parts = Pick<Deps, 'store' | 'mounts'>
+
+/** The adapter whose ids a hop uses: of the issuer it names, or else of the token's own. */
+const adapterOf = ({ mounts }: Parts, issuer: string | undefined, own: string): string | undefined => {
+  if (issuer === undefined) return own
+  for (const [name, { adapter }] of mounts()) if (adapter.issuers.some((one) => one.issuer === issuer)) return name
+  return undefined
+}
+
+const nobody: Actor = { names: [], dids: [], held: false, resumedAt: undefined }
+
+/**
+ * Looks up every hop of an `act` chain: RFC 8693 calls prior actors informational, so nobody but the bridge would notice
+ * that one of them was stopped. A name is a DID, or the id of an account of the directory that the hop or the token is of.
+ *
+ * @param adapter the one the token is of
+ */
+export const followChain = async (parts: Parts, adapter: string, act: readonly Claims[]): Promise<Chain> => {
+  const { store } = parts
+  const actors: Actor[] = []
+  const accounts: ScheduledPrincipal[] = []
+  for (const hop of act) {
+    const named = namesOf(hop)
+    if (named === undefined) {
+      actors.push(nobody)
+      continue
+    }
+    const { names, issuer } = named
+    const dids = new Set<Did>(names.filter(isDid))
+    const home = adapterOf(parts, issuer, adapter)
+    const mapped = home === undefined ? [] : await store.principalsById(home, names)
+    for (const one of mapped) for (const { did } of await mappingsOf(store, one)) dids.add(did)
+    const known: Did[] = []
+    let held = false
+    let resumedAt: number | undefined
+    for (const did of dids) {
+      const open = await store.openHolds(did)
+      // After the holds: of one that is released in between, the agent then says when.
+      const agent = await store.agent(did)
+      if (agent === undefined && open.length === 0) continue
+      known.push(did)
+      held ||= open.length > 0 || agent?.decommissioned === true
+      if (agent?.resumedAt !== undefined) resumedAt = Math.max(resumedAt ?? 0, agent.resumedAt)
+      accounts.push(...(await store.principalsOf(did)))
+    }
+    actors.push({ names, dids: known, held, resumedAt })
+  }
+  return { actors, accounts }
+}

@@ -1,0 +1,102 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { DecisionInput, DecisionView } from '../engine/api.ts'
+import { hasClient } from './auth.ts'
+import type { Context } from './context.ts'
+import { time } from './views.ts'
+
+/** The spellings in which decisions are asked for. Each translates to and from the one function that decides. */
+export type Face = 'decisions' | 'introspection' | 'authzen' | 'opa' | 'annotator' | 'ext_authz'
+
+/** What a face needs; a listener without clients has no more. */
+export type FaceContext = Pick<Context, 'bridge' | 'metrics' | 'once'>
+
+export type Ask = (input: DecisionInput, reply: FastifyReply) => Promise<DecisionView>
+
+/** Asks, and counts what was asked and answered. */
+export const asker =
+  ({ bridge, metrics }: FaceContext, face: Face): Ask =>
+  async (input, reply) => {
+    const begun = reply.elapsedTime
+    const view = await bridge.decide(input)
+    metrics.inc('decisions_total', { face, allow: String(view.allow) })
+    for (const code of view.codes) metrics.inc('decision_refusals_total', { code })
+    metrics.observe('decision_seconds', {}, (reply.elapsedTime - begun) / 1000)
+    return view
+  }
+
+/** Every POST takes `Idempotency-Key`; a question changes nothing, so a repeat is asked anew. Keys are kept for clients only. */
+export const answerOnce = async <T>(
+  { once }: FaceContext,
+  request: FastifyRequest,
+  answer: () => Promise<T>,
+): Promise<T> => {
+  const run = async () => ({ status: 200, body: await answer(), ref: '' })
+  return (hasClient(request) ? await once(request, { run, repeat: run }) : await run()).body
+}
+
+const account = z.object({ adapter: z.string(), id: z.string() })
+const count = z.int().min(0)
+
+/** What every spelled-out answer tells beside its verdict. */
+export const basisShape = {
+  did: z.string().nullable(),
+  codes: z.array(z.string()).describe('R_* refusal codes'),
+  holds: z.array(z.object({ origin: z.string(), publicReason: z.string().nullable() })),
+  actor: z
+    .object({ did: z.string(), principal: account.nullable() })
+    .nullable()
+    .describe('Who acts. Null when no single registered agent is meant'),
+  onBehalfOf: z
+    .object({ id: z.string(), kind: z.string() })
+    .nullable()
+    .describe('For whom it acts, when the token says so; never the agent'),
+  act: z
+    .array(
+      z.object({
+        names: z.array(z.string()),
+        dids: z.array(z.string()),
+        status: z.enum(['active', 'suspended', 'unknown']),
+      }),
+    )
+    .describe("The token's chain of actors, outermost first"),
+  grants: z
+    .array(
+      z.object({
+        did: z.string().describe('The agent, or the ancestor whose capabilities narrow it'),
+        capability: z.string(),
+        source: z.string(),
+        confirmedAt: z.string().meta({ format: 'date-time' }),
+        ageSeconds: count,
+      }),
+    )
+    .describe('Why the capability asked for is granted'),
+  epoch: count.describe('Head of the audit chain when the decision was begun; everything up to it is in the answer'),
+  generation: z.string().describe('Epochs of one generation can be compared; a restored store starts another'),
+}
+
+/** @see basisShape */
+export const basisBody = (view: DecisionView) => ({
+  did: view.did ?? null,
+  codes: [...view.codes],
+  holds: view.holds.map(({ origin, publicReason }) => ({ origin, publicReason: publicReason ?? null })),
+  actor: view.actor === undefined ? null : { did: view.actor.did, principal: accountBody(view.actor.principal) },
+  onBehalfOf: view.onBehalfOf === undefined ? null : { id: view.onBehalfOf.id, kind: view.onBehalfOf.kind },
+  act: view.actors.map(({ names, dids, held }) => ({
+    names: [...names],
+    dids: [...dids],
+    status: held ? ('suspended' as const) : dids.length > 0 ? ('active' as const) : ('unknown' as const),
+  })),
+  grants: view.grants.map(({ did, capability, source, confirmedAt, ageMs }) => ({
+    did,
+    capability,
+    source,
+    confirmedAt: time(confirmedAt),
+    ageSeconds: Math.floor(ageMs / 1000),
+  })),
+  epoch: view.epoch.seq,
+  generation: view.epoch.generation,
+})
+
+const accountBody = (principal: { adapter: string; id: string } | undefined) =>
+  principal === undefined ? null : { adapter: principal.adapter, id: principal.id }

@@ -1,0 +1,83 @@
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import { BridgeError } from '../core/errors.ts'
+import { bodyLimit } from './body.ts'
+import { refuseConnection } from './clienterror.ts'
+import { answerProblem, sendProblem } from './problem.ts'
+import { type RequestObserver, requestId } from './requests.ts'
+import { validatorCompiler } from './validation.ts'
+
+export interface ListenerOptions {
+  readonly log: FastifyBaseLogger
+  readonly requests: RequestObserver
+  readonly trustProxy: readonly string[]
+  /** How long a close waits for requests in progress before it cuts them; 10 s when left out. */
+  readonly graceMs: number | undefined
+  /** Before anything else when it closes. */
+  readonly onStop?: () => void
+}
+
+const answerHeaders = {
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'referrer-policy': 'no-referrer',
+} as const
+
+const GRACE_MS = 10_000
+const MAX_CONNECTIONS = 10_000
+// A DID of 512 characters, each of up to nine bytes when percent-encoded, and the id of a hold.
+const MAX_PARAM = 5_000
+
+/** What every listener of the daemon does alike: limits, headers, ids, counters, problems, and how it stops. No routes yet. */
+export const createListener = ({ log, requests, trustProxy, graceMs, onStop }: ListenerOptions): FastifyInstance => {
+  const app = Fastify({
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    genReqId: requestId,
+    trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
+    bodyLimit,
+    // Under the usual idle timeouts of balancers it would be us who close first, and requests would be lost.
+    keepAliveTimeout: 75_000,
+    requestTimeout: 30_000,
+    http: { headersTimeout: 15_000, connectionsCheckingInterval: 5_000 },
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: MAX_PARAM },
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: (error, request, reply) => {
+      reply.headers({ ...answerHeaders, 'x-request-id': request.id })
+      // Such a request meets no hook.
+      requests.watch(request, reply)
+      sendProblem(error, request, reply)
+    },
+  })
+  app.server.maxConnections = MAX_CONNECTIONS
+
+  let stopping = false
+  app.addHook('preClose', async () => {
+    stopping = true
+    onStop?.()
+    // A connection that sends nothing, or too slowly, is nobody's request: it must not keep the process.
+    setTimeout(() => app.server.closeAllConnections(), graceMs ?? GRACE_MS).unref()
+  })
+  // Or the connection would stay open, and hold up the close, until its idle timeout.
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping) reply.header('connection', 'close')
+  })
+
+  app.decorateRequest('client', null)
+  app.setValidatorCompiler(validatorCompiler)
+  // Answers are built member by member as views: a schema has nothing left to strip.
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  app.setErrorHandler(answerProblem)
+  app.setNotFoundHandler((_request, _reply) => {
+    throw new BridgeError('E_NOT_FOUND', 'There is no such route.', { hint: 'The routes are listed at /docs.' })
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    requests.watch(request, reply)
+    reply.headers({ ...answerHeaders, 'x-request-id': request.id })
+    if (stopping && request.routeOptions.url !== '/healthz') {
+      throw new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.', { retryAfterMs: 1000 })
+    }
+  })
+  return app
+}
