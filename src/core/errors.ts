@@ -51,6 +51,7 @@ export const errorTable = {
   E_SPONSOR: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_ACCESS_POLICY: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_CAPABILITY: { act: 'caller', retry: false, status: 422, exit: 64 },
+  E_KEY: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_HELD: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_DECOMMISSIONED: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_EXISTS: { act: 'caller', retry: false, status: 409, exit: 64 },

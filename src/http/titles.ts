@@ -46,6 +46,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_SPONSOR: 'The agent needs a sponsor',
   E_ACCESS_POLICY: 'The access policy does not exist',
   E_CAPABILITY: 'The capability is not valid',
+  E_KEY: 'The key is not usable',
   E_HELD: 'A hold or a claim stands against this change',
   E_DECOMMISSIONED: 'The agent is decommissioned',
   E_EXISTS: 'The agent exists and differs',
