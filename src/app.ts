@@ -10,6 +10,7 @@ import { createBus } from './engine/bus.ts'
 import { change, bridge as derived } from './engine/change.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { tendCascades } from './engine/ending.ts'
+import { tendDelegations } from './engine/expiring.ts'
 import { headSigner } from './engine/heads.ts'
 import { finishKills } from './engine/masskill.ts'
 import { defineConfigured, tendBlueprints } from './engine/regranting.ts'
@@ -181,6 +182,8 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     void every(clock, minuteMs, stopping.signal, log, () => activity.flush())
     void tendCascades(deps, stopping.signal)
     void tendBlueprints(deps, stopping.signal)
+    const isDoubted = () => [...runners.values()].some(({ mirror }) => mirror.recall.doubted)
+    void tendDelegations(deps, isDoubted, stopping.signal)
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
 

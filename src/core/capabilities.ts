@@ -33,20 +33,11 @@ export const bySource = (sources: readonly CapabilitySource[]): { name: string; 
   return [...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, list]) => ({ name, sources: list }))
 }
 
-/** The intersection of two grants, wildcards expanded towards the narrower one. */
-const narrowed = (own: readonly string[], parent: readonly string[]): string[] => {
+/** The intersection of two grants, wildcards expanded towards the narrower one; in whatever order several are taken. */
+export const narrowed = (own: readonly string[], parent: readonly string[]): string[] => {
   const kept = own.filter((name) => parent.some((given) => covers(given, name)))
   const within = parent.filter((given) => own.some((name) => covers(name, given)))
   return [...new Set([...kept, ...within])].sort()
-}
-
-/** Effective capabilities: own sources, narrowed by every ancestor's (rule 10: always a subset of the parent's). */
-export const effective = (
-  own: readonly CapabilitySource[],
-  ancestors: readonly (readonly CapabilitySource[])[],
-): string[] => {
-  const names = (sources: readonly CapabilitySource[]) => [...new Set(sources.map((source) => source.capability))]
-  return ancestors.reduce<string[]>((granted, sources) => narrowed(granted, names(sources)), names(own).sort())
 }
 
 export interface GroupChange {

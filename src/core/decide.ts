@@ -1,5 +1,6 @@
 import type { Actor } from './actors.ts'
 import { covers } from './covers.ts'
+import type { ChainFaults } from './delegation.ts'
 import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
 
 /**
@@ -11,7 +12,7 @@ import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
  * | token | before anything in the token is believed, up to its signature |
  * | claims | in a token whose signature holds |
  * | actor | between the token's ids, the mappings and the DID asked about |
- * | state | from holds, releases and what was seen in the directories |
+ * | state | from holds, releases, what was seen in the directories and the delegation chain |
  * | grant | from the capability or scope asked for |
  */
 export const refusals = {
@@ -46,6 +47,9 @@ export const refusals = {
   R_UNOBSERVED: 'An account of the agent has never been read in its directory.',
   R_STALE: 'An account of the agent has not been read in its directory for too long.',
 
+  R_DELEGATION: 'A delegation that the agent depends on has ended.',
+  R_DEPTH: 'The agent is further from its root than a blueprint above it allows.',
+
   R_SCOPE: 'The agent was not granted this scope.',
   R_CAPABILITY: 'The agent does not have this capability.',
 } as const
@@ -77,6 +81,8 @@ export interface Question {
   readonly unknownActors?: 'deny' | 'allow'
   readonly capability: string | undefined
   readonly scope: string | undefined
+  /** What its delegation chain says against it. */
+  readonly chain: ChainFaults
   /** Effective capabilities of the agent. */
   readonly capabilities: readonly string[]
   readonly now: number
@@ -136,6 +142,8 @@ export function decide(question: Question): Decision {
     if (account.observedAt === undefined) failed.add('R_UNOBSERVED')
     else if (!(now - account.observedAt <= question.denyAfterMs)) failed.add('R_STALE')
   }
+  if (question.chain.over) failed.add('R_DELEGATION')
+  if (question.chain.tooDeep) failed.add('R_DEPTH')
 
   if (scope !== undefined) {
     const granted = token ? token.scopes : principals.flatMap((principal) => principal.scopes)

@@ -1,5 +1,6 @@
 import type { AuditEntry, AuditEvent } from './audit.ts'
 import type { BlueprintReads, BlueprintWrites } from './blueprints.ts'
+import type { DelegationReads, DelegationWrites } from './delegation.ts'
 import type { EndReads, EndWrites } from './ending.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegVerdict } from './receipts.ts'
@@ -99,7 +100,7 @@ export interface Absence {
 }
 
 /** Reads, always of committed state. */
-export interface StoreReads extends BulkReads, EndReads, TrustReads, BlueprintReads {
+export interface StoreReads extends BulkReads, EndReads, TrustReads, BlueprintReads, DelegationReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -186,7 +187,7 @@ export interface StoreReads extends BulkReads, EndReads, TrustReads, BlueprintRe
 export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
 
 /** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
-export interface StoreTx extends StoreReads, BulkWrites, EndWrites, TrustWrites, BlueprintWrites {
+export interface StoreTx extends StoreReads, BulkWrites, EndWrites, TrustWrites, BlueprintWrites, DelegationWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>

@@ -10,6 +10,7 @@ import type {
   Sponsor,
   Switch,
 } from '../core/types.ts'
+import type { DelegationInput, DelegationView } from './delegationapi.ts'
 import type { TrustView } from './trustapi.ts'
 
 /** Agents as callers give and see them. */
@@ -28,6 +29,8 @@ export interface AgentInput {
   readonly sponsor?: Sponsor | null | undefined
   readonly blueprint?: string | null | undefined
   readonly parentDid?: string | null | undefined
+  /** What the parent grants it; only with `parentDid`. */
+  readonly delegation?: DelegationInput | null | undefined
   readonly labels?: Labels | undefined
   /** Capabilities of source `manual`. */
   readonly capabilities?: readonly string[] | undefined
@@ -68,6 +71,10 @@ export interface AgentView {
   readonly sponsor: Sponsor | undefined
   readonly blueprint: string | undefined
   readonly parentDid: Did | undefined
+  /** What its parent granted it. */
+  readonly delegation: DelegationView | undefined
+  /** Hops from its root. */
+  readonly depth: number
   readonly labels: Labels
   readonly capabilities: readonly { name: string; sources: readonly CapabilitySource[] }[]
   /** After narrowing by every ancestor. */

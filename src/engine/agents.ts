@@ -6,8 +6,10 @@ import type { AgentInput, AgentView, Caller, Registered } from './agentapi.ts'
 import { grantBlueprint, vetBlueprint } from './blueprints.ts'
 import { type Change, change } from './change.ts'
 import { claimAll } from './claiming.ts'
+import { checkDelegation, delegate } from './delegating.ts'
+import type { DelegationInput } from './delegationapi.ts'
 import type { Deps } from './deps.ts'
-import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
+import { capabilitiesBefore, capabilitiesChanged, tellEndsAbove } from './granting.ts'
 import { auditClaims } from './holdaudit.ts'
 import { describe, unmap } from './joining.ts'
 import type { Keep } from './keeping.ts'
@@ -26,6 +28,7 @@ const who = (caller: Caller) => ({ actor: caller.name, requestId: caller.request
 const checked = (input: AgentInput): AgentInput => {
   parseDid(input.did)
   for (const name of input.capabilities ?? []) parseCapability(name)
+  checkDelegation(input)
   return input
 }
 
@@ -77,9 +80,11 @@ const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings
     resumedAt: await lastRelease(c, input.did),
   }
   await checkParent(c, agent.did, agent.parentDid)
+  if (agent.parentDid !== undefined) await tellEndsAbove(c, agent.parentDid)
   await tx.insertAgent(agent)
   await audit(c, 'agent.registered', agent, input)
   await inheritCascade(c, agent)
+  const delegated = await delegate(c, undefined, agent, input)
   for (const principal of input.principals ?? []) await mapPrincipal(c, agent.did, principal, readings, recallOf)
   // Kills that came before the agent did (rule 13), and what it inherits, reach its accounts now.
   await auditClaims(c, [[agent.did, await claimAll(c, agent.did)]])
@@ -88,7 +93,7 @@ const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings
     await tx.putSource({ did: agent.did, capability, source: 'manual', confirmedAt: now })
   }
   await grantBlueprint(c, agent, undefined)
-  await capabilitiesChanged(c, before, 'manual')
+  await capabilitiesChanged(c, before, causeOf(delegated))
   return agentView(c.deps, tx, await requireAgent(tx, agent.did))
 }
 
@@ -102,7 +107,9 @@ const lastRelease = async (c: Change, did: Did): Promise<number | undefined> => 
   return released.length === 0 ? undefined : Math.max(...released)
 }
 
-const audit = async (c: Change, type: string, agent: Agent, input: Pick<AgentInput, 'principals'>): Promise<void> => {
+type Audited = Pick<AgentInput, 'principals' | 'delegation'>
+
+const audit = async (c: Change, type: string, agent: Agent, input: Audited): Promise<void> => {
   const principals = (input.principals ?? []).map(({ adapter, id }) => {
     const realm = c.deps.mounts().get(adapter)?.adapter.realm
     return { adapter, id, ...(realm !== undefined && { realm }) }
@@ -116,10 +123,21 @@ const audit = async (c: Change, type: string, agent: Agent, input: Pick<AgentInp
     scopes: (input.principals ?? []).flatMap(({ scopes }) => scopes ?? []),
     actor: c.actor,
     requestId: c.requestId,
-    details: { revision: agent.revision, parentDid: agent.parentDid ?? null, labels: agent.labels },
+    details: {
+      revision: agent.revision,
+      parentDid: agent.parentDid ?? null,
+      labels: agent.labels,
+      ...(input.delegation && { delegation: auditedDelegation(input.delegation) }),
+    },
     text: { name: agent.name, ...(agent.sponsor?.email !== undefined && { sponsorEmail: agent.sponsor.email }) },
   })
 }
+
+const auditedDelegation = ({ capabilities, expiresAt, proof }: DelegationInput) => ({
+  capabilities: [...new Set(capabilities)].sort(),
+  expiresAt: expiresAt ? Date.parse(expiresAt) : null,
+  signed: Boolean(proof),
+})
 
 const decommissioned = () =>
   new BridgeError('E_DECOMMISSIONED', 'The agent was decommissioned; its DID is not used again.', {
@@ -154,11 +172,14 @@ export const update = async (
     const had = await capabilitiesBefore(c, [agent.did])
     const next: Agent = { ...agent, ...fields(input), updatedAt: c.now, revision: agent.revision + 1 }
     await reparent(c, agent, next)
+    if (next.parentDid !== undefined) await tellEndsAbove(c, next.parentDid)
     await c.tx.saveAgent(next)
+    const delegated = await delegate(c, agent, next, input)
     await audit(c, 'agent.changed', next, input)
     await remap(c, agent.did, before, input, readings, recallOf)
     await grantBlueprint(c, next, agent)
-    await regrant(c, before, input, had)
+    await regrant(c, before, input)
+    await capabilitiesChanged(c, had, causeOf(delegated))
     // Runtimes bounded by labels may come to see the agent only now (I11).
     if (!sameLabels(agent, next)) for (const hold of before.holds) await signalHold(c, hold)
     return agentView(deps, c.tx, await requireAgent(c.tx, agent.did))
@@ -210,19 +231,16 @@ const remap = async (
   await auditClaims(c, [[did, await claimAll(c, did)]])
 }
 
-const regrant = async (
-  c: Change,
-  before: AgentView,
-  input: AgentInput,
-  had: ReadonlyMap<Did, string[]>,
-): Promise<void> => {
+/** What a registration changes of the effective capabilities, it changes by what it says of the agent or of its parent. */
+const causeOf = (delegated: boolean): string => (delegated ? 'delegation' : 'manual')
+
+const regrant = async (c: Change, before: AgentView, input: AgentInput): Promise<void> => {
   const { did } = before
   const manual = new Set(input.capabilities ?? [])
   for (const name of inputOf(before).capabilities ?? []) {
     if (!manual.has(name)) await c.tx.deleteSource(did, name, 'manual')
   }
   for (const capability of manual) await c.tx.putSource({ did, capability, source: 'manual', confirmedAt: c.now })
-  await capabilitiesChanged(c, had, 'manual')
 }
 
 /** The end of an agent: held for ever, its DID a tombstone, its accounts switched off and kept from others. */

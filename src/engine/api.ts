@@ -6,6 +6,7 @@ import type { Did, Hold, Release, Severity } from '../core/types.ts'
 import type { AgentInput, AgentView, Caller, Registered, SharedView } from './agentapi.ts'
 import type { Basis } from './basis.ts'
 import type { Blueprints } from './blueprintapi.ts'
+import type { HopView } from './delegationapi.ts'
 import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
@@ -118,7 +119,7 @@ export interface SignalFrame {
 export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Blueprints {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
-  /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, labels, capabilities, principals. */
+  /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, delegation, labels, capabilities, principals. */
   patch(
     did: string,
     patch: Readonly<Record<string, unknown>>,
@@ -127,6 +128,8 @@ export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Bluep
   ): Promise<AgentView>
   decommission(did: string, reason: string, caller: Caller): Promise<AgentView>
   agent(did: string, caller: Caller): Promise<AgentView>
+  /** Its chain, from the root to itself. */
+  delegation(did: string): Promise<HopView[]>
   agents(
     filter: {
       status?: string | undefined

@@ -7,6 +7,7 @@ import type { Bridge } from './api.ts'
 import { verifyAudit } from './auditing.ts'
 import { createBlueprints } from './blueprints.ts'
 import { createKillBudget } from './budget.ts'
+import { chainView } from './chain.ts'
 import { change, bridge as derived } from './change.ts'
 import { createDecider } from './deciding.ts'
 import type { Alert, Deps } from './deps.ts'
@@ -76,6 +77,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     },
     decommission: (did, reason, caller) => agents.decommission(deps, parseDid(did), reason, caller),
     agent: (did) => seen(did),
+    delegation: (did) => chainView(store, parseDid(did), deps.clock.now()),
     agents: async ({ status, cursor, label, limit, ...filter }, _caller) => {
       if (status !== undefined && status !== 'active' && status !== 'suspended' && status !== 'decommissioned') {
         throw new BridgeError('E_VALIDATION', 'There is no such status.', {

@@ -44,4 +44,5 @@ export const topics = {
   cascades: 'cascades',
   blueprints: 'blueprints',
   policies: 'policies',
+  delegations: 'delegations',
 } as const

@@ -8,7 +8,8 @@ import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
 import { agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
 import type { Deps } from './deps.ts'
-import { effectiveOf } from './granting.ts'
+import { effectiveIn, effectiveOf } from './granting.ts'
+import { faultsOf } from './limits.ts'
 import { mappingsOf } from './sharing.ts'
 import type { Verified, Verifier } from './verify.ts'
 import { statusOf } from './views.ts'
@@ -28,7 +29,7 @@ interface Outcome {
   readonly decision: Decision
   readonly agent: Agent | undefined
   readonly open: readonly Hold[]
-  readonly chain: Chain
+  readonly actors: Chain
   /** Every account of the DID. */
   readonly accounts: readonly ScheduledPrincipal[]
   /** Effective ones, where they were asked about. */
@@ -41,7 +42,7 @@ const refuse = (codes: readonly RefusalCode[]): Outcome => ({
   decision: { allow: false, did: undefined, codes, holds: [] },
   agent: undefined,
   open: [],
-  chain: noChain,
+  actors: noChain,
   accounts: [],
   capabilities: [],
 })
@@ -70,31 +71,36 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     // After the holds: of one that is released in between, the agent then says when.
     const agent = did === undefined ? undefined : await deps.store.agent(did)
     const { token } = asked
-    const chain = token && token.act.length > 0 ? await followChain(deps, token.adapter, token.act) : noChain
+    const actors = token && token.act.length > 0 ? await followChain(deps, token.adapter, token.act) : noChain
     const accounts = did === undefined ? [] : await deps.store.principalsOf(did)
     const wanted = input.capability !== undefined || input.describe === true
-    const capabilities = wanted && did !== undefined ? await effectiveOf(deps.store, did) : []
+    // Only a chain, or a question for a capability, needs more of the agent than its row.
+    const chained = agent !== undefined && (agent.parentDid !== undefined || wanted)
+    const chain = chained ? await deps.store.chain(agent.did) : []
+    const now = deps.clock.now()
+    const capabilities = agent === undefined ? [] : effectiveIn(chain, now)(agent.did)
     const decision = decide({
       did: asked.did,
       agent,
       holds: open,
       principals: asked.principals,
       ...(asked.unproven && { unproven: true }),
-      accounts: [...accounts, ...chain.accounts],
+      accounts: [...accounts, ...actors.accounts],
       token: token && { issuedAt: token.issuedAt, scopes: token.scopes },
-      actors: chain.actors,
+      actors: actors.actors,
       unknownActors: deps.policy().unknownActors,
       capability: input.capability,
       scope: input.scope,
+      chain: await faultsOf(deps.store, chain, now),
       capabilities,
-      now: deps.clock.now(),
+      now,
       denyAfterMs: deps.policy().maxStaleness.denyMs,
     })
-    return { decision, agent, open, chain, accounts, capabilities }
+    return { decision, agent, open, actors, accounts, capabilities }
   }
 
   const basisOf = async (
-    { decision, agent, open, chain, accounts, capabilities }: Outcome,
+    { decision, agent, open, actors, accounts, capabilities }: Outcome,
     asked: Asked | undefined,
     input: DecisionInput,
   ): Promise<Omit<Basis, 'epoch'>> => {
@@ -107,7 +113,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     return {
       actor: token?.actor ?? (single && { did: single.did, principal: input.principal }),
       onBehalfOf: token?.onBehalfOf,
-      actors: chain.actors,
+      actors: actors.actors,
       grants: granted ? await grantsOf(deps.store, single.did, capability, deps.clock.now()) : [],
       token: token && {
         issuer: token.issuer,
@@ -198,7 +204,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
         onBehalfOf: verified.onBehalfOf ?? null,
         act: verified.act,
         status: statusOf(agent, open),
-        capabilities: await effectiveOf(deps.store, did),
+        capabilities: await effectiveOf(deps.store, did, deps.clock.now()),
         expiresAt: verified.expiresAt,
       }
     },

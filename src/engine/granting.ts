@@ -1,30 +1,78 @@
-import { effective } from '../core/capabilities.ts'
+import { effectiveAmong, isDue, isOver, type Link } from '../core/delegation.ts'
 import type { StoreReads } from '../core/store.ts'
-import type { CapabilitySource, Did } from '../core/types.ts'
+import type { Did } from '../core/types.ts'
 import type { Change } from './change.ts'
 
-/** Effective capabilities of a DID now: its own, narrowed by every ancestor's. */
-export const effectiveOf = async (reads: StoreReads, did: Did): Promise<string[]> => {
-  const ancestors: CapabilitySource[][] = []
-  const seen = new Set<Did>([did])
-  let parent = (await reads.agent(did))?.parentDid
-  while (parent !== undefined && !seen.has(parent)) {
-    seen.add(parent)
-    ancestors.push(await reads.sourcesOf(parent))
-    parent = (await reads.agent(parent))?.parentDid
-  }
-  return effective(await reads.sourcesOf(did), ancestors)
+/** Effective capabilities of a DID at this moment: its own, narrowed hop by hop from its root. */
+export const effectiveOf = async (reads: StoreReads, did: Did, now: number): Promise<string[]> =>
+  effectiveIn(await reads.chain(did), now)(did)
+
+/** The same for any of these agents; everyone above them must be among them. */
+export const effectiveIn = (links: readonly Link[], now: number) => effectiveAmong(links, (link) => isOver(link, now))
+
+/** As it was told so far: what has ended and was not told yet still gives. */
+const effectiveAsTold = (links: readonly Link[]) => effectiveAmong(links, ({ endedAt }) => endedAt !== undefined)
+
+/**
+ * Before anything changes for these DIDs: tells the end of every delegation around them that is over by now. What a change
+ * takes away is compared with what was told, and there is one signal for it.
+ */
+const tellEnds = async (c: Change, dids: readonly Did[]): Promise<Link[]> => {
+  const links = await c.tx.linksAround(dids)
+  return (await tellDue(c, links)) ? c.tx.linksAround(dids) : links
 }
 
-/** The DIDs with what each had before, so that only real changes are told. */
+/** The same for the chain that an agent is to stand under. Looks only upwards: a parent may have thousands of children. */
+export const tellEndsAbove = async (c: Change, did: Did): Promise<void> => {
+  await tellDue(c, await c.tx.chain(did))
+}
+
+const tellDue = async (c: Change, links: readonly Link[]): Promise<boolean> => {
+  const due = links.filter((link) => isDue(link, c.now)).map(({ did }) => did)
+  await endDelegations(c, due)
+  return due.length > 0
+}
+
+/** These delegations are over: recorded once each, and told to the runtimes of every agent that loses by it. */
+export const endDelegations = async (c: Change, dids: readonly Did[]): Promise<void> => {
+  if (dids.length === 0) return
+  const { actor, now, requestId, tx } = c
+  const links = await tx.linksAround(dids)
+  const ending = new Set(dids)
+  await tx.endDelegations(dids, now)
+  await tx.appendAudits(
+    links
+      .filter(({ did }) => ending.has(did))
+      .map(({ did, expiresAt, parentDid }) => ({
+        time: now,
+        type: 'delegation.expired',
+        did,
+        actor,
+        requestId,
+        details: { parentDid, expiresAt },
+      })),
+  )
+  const had = effectiveAsTold(links)
+  const has = effectiveAsTold(links.map((link) => (ending.has(link.did) ? { ...link, endedAt: now } : link)))
+  const family = await withDescendants(tx, dids)
+  await tellChanged(
+    c,
+    family.map((did) => ({ did, had: had(did), has: has(did) })),
+    'expiry',
+  )
+}
+
+/** Each once, those given before what descends from them. */
+const withDescendants = async (reads: StoreReads, dids: readonly Did[]): Promise<Did[]> => [
+  ...new Set([...dids, ...(await reads.families(dids)).map(({ did }) => did)]),
+]
+
+/** The DIDs and all that descend from them with what each had before, so that only real changes are told. */
 export const capabilitiesBefore = async (c: Change, dids: Iterable<Did>): Promise<Map<Did, string[]>> => {
-  const before = new Map<Did, string[]>()
-  for (const did of dids) {
-    for (const one of [did, ...(await c.tx.descendants(did))]) {
-      if (!before.has(one)) before.set(one, await effectiveOf(c.tx, one))
-    }
-  }
-  return before
+  const roots = [...dids]
+  const links = await tellEnds(c, roots)
+  const had = effectiveIn(links, c.now)
+  return new Map((await withDescendants(c.tx, roots)).map((did) => [did, had(did)]))
 }
 
 /** One audit entry and one signal for each DID whose effective capabilities differ from before. */
@@ -33,31 +81,47 @@ export const capabilitiesChanged = async (
   before: ReadonlyMap<Did, string[]>,
   cause: string,
 ): Promise<Did[]> => {
-  const changed: Did[] = []
-  for (const [did, had] of before) {
-    const capabilities = await effectiveOf(c.tx, did)
-    if (capabilities.join('\n') === had.join('\n')) continue
-    changed.push(did)
-    await c.tx.appendAudit({
-      time: c.now,
+  const has = effectiveIn(await c.tx.linksAround([...before.keys()]), c.now)
+  return tellChanged(
+    c,
+    [...before].map(([did, had]) => ({ did, had, has: has(did) })),
+    cause,
+  )
+}
+
+interface Had {
+  readonly did: Did
+  readonly had: readonly string[]
+  readonly has: readonly string[]
+}
+
+const tellChanged = async (c: Change, all: readonly Had[], cause: string): Promise<Did[]> => {
+  const changed = all.filter(({ had, has }) => had.join('\n') !== has.join('\n'))
+  if (changed.length === 0) return []
+  const { actor, now, requestId, tx } = c
+  await tx.appendAudits(
+    changed.map(({ did, had, has }) => ({
+      time: now,
       type: 'capabilities.changed',
       did,
-      actor: c.actor,
-      requestId: c.requestId,
-      capabilities,
-      details: { cause, removed: had.filter((name) => !capabilities.includes(name)) },
-    })
-    await c.tx.appendSignal({
+      actor,
+      requestId,
+      capabilities: has,
+      details: { cause, removed: had.filter((name) => !has.includes(name)) },
+    })),
+  )
+  await tx.appendSignals(
+    changed.map(({ did, has }) => ({
       type: 'capabilities',
       did,
-      at: c.now,
+      at: now,
       holdId: undefined,
       severity: undefined,
       origin: undefined,
       reason: undefined,
-      capabilities,
-    })
-    c.wakeSignals()
-  }
-  return changed
+      capabilities: has,
+    })),
+  )
+  c.wakeSignals()
+  return changed.map(({ did }) => did)
 }

@@ -1,11 +1,12 @@
 import { BridgeError } from '../core/errors.ts'
 import type { Agent, Did } from '../core/types.ts'
 import type { Change } from './change.ts'
+import { checkDepth } from './delegating.ts'
 import { inheritCascade } from './placing.ts'
 
 /**
- * The parent must be registered and must not descend from the child.
- * @throws BridgeError E_PARENT, E_CYCLE
+ * The parent must be registered, must not descend from the child and not be too far from its root.
+ * @throws BridgeError E_PARENT, E_CYCLE, E_DEPTH
  */
 export const checkParent = async (c: Change, did: Did, parentDid: Did | undefined): Promise<void> => {
   if (parentDid === undefined) return
@@ -19,15 +20,8 @@ export const checkParent = async (c: Change, did: Did, parentDid: Did | undefine
     throw new BridgeError('E_PARENT', 'The parent is not registered.', { hint: 'Register the parent first.' })
   }
   if (parent.decommissioned) throw new BridgeError('E_PARENT', 'The parent was decommissioned.')
-  const seen = new Set<Did>()
-  for (
-    let at: Did | undefined = parent.parentDid;
-    at !== undefined && !seen.has(at);
-    at = (await c.tx.agent(at))?.parentDid
-  ) {
-    if (at === did) throw cycle()
-    seen.add(at)
-  }
+  if ((await c.tx.chain(parentDid)).some((link) => link.did === did)) throw cycle()
+  await checkDepth(c, did, parentDid)
 }
 
 /** @throws BridgeError E_HELD while the agent or either parent is held (rule 10) */

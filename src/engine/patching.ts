@@ -1,7 +1,16 @@
 import { BridgeError } from '../core/errors.ts'
 import type { AgentInput } from './agentapi.ts'
 
-const members = ['name', 'sponsor', 'blueprint', 'parentDid', 'labels', 'capabilities', 'principals'] as const
+const members = [
+  'name',
+  'sponsor',
+  'blueprint',
+  'parentDid',
+  'delegation',
+  'labels',
+  'capabilities',
+  'principals',
+] as const
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -30,5 +39,8 @@ export const mergePatch = (input: AgentInput, patch: Readonly<Record<string, unk
   }
   if (patch['name'] === null)
     throw new BridgeError('E_VALIDATION', 'An agent needs a name.', { hint: 'Give another name.' })
-  return merge(input, patch) as AgentInput
+  // A delegation was granted, and perhaps signed, as a whole and by this parent: it is kept or replaced, never merged.
+  const moved = Object.hasOwn(patch, 'parentDid') && patch['parentDid'] !== (input.parentDid ?? null)
+  const kept = moved || Object.hasOwn(patch, 'delegation') ? null : input.delegation
+  return merge({ ...input, delegation: kept }, patch) as AgentInput
 }

@@ -1,4 +1,5 @@
 import type { AgentInput, AgentView, PrincipalInput } from './agentapi.ts'
+import type { DelegationInput } from './delegationapi.ts'
 
 /** A registration as data: what it says, and whether two say the same. */
 
@@ -13,12 +14,35 @@ export const fields = (input: AgentInput) => ({
 export const principalText = ({ adapter, id, kind, appId, scopes, shared }: PrincipalInput) =>
   JSON.stringify([adapter, id, kind, appId ?? null, [...(scopes ?? [])].sort(), shared === true])
 
+/** The same text for two delegations exactly when they say the same; depth and key say nothing of their own. */
+export const delegatedAs = (given: DelegationInput | null | undefined): string => {
+  if (given === undefined || given === null) return ''
+  const { capabilities, expiresAt, proof } = given
+  const signature = proof ? Buffer.from(proof.signature, 'base64').toString('base64url') : null
+  return JSON.stringify([[...new Set(capabilities)].sort(), expiresAt ? Date.parse(expiresAt) : null, signature])
+}
+
+/** A delegation that is there, as it would be given. */
+export const delegationInput = (of: {
+  readonly capabilities: readonly string[]
+  readonly expiresAt: number | undefined
+  readonly signature: string | undefined
+}): DelegationInput => ({
+  capabilities: of.capabilities,
+  ...(of.expiresAt !== undefined && { expiresAt: new Date(of.expiresAt).toISOString() }),
+  ...(of.signature !== undefined && { proof: { signature: of.signature } }),
+})
+
+const delegationOf = ({ delegation }: AgentView): DelegationInput | null =>
+  delegation === undefined ? null : delegationInput({ ...delegation, signature: delegation.signed?.signature })
+
 export const inputOf = (agent: AgentView): AgentInput => ({
   did: agent.did,
   name: agent.name,
   sponsor: agent.sponsor ?? null,
   blueprint: agent.blueprint ?? null,
   parentDid: agent.parentDid ?? null,
+  delegation: delegationOf(agent),
   labels: agent.labels,
   capabilities: agent.capabilities
     .filter(({ sources }) => sources.some(({ source }) => source === 'manual'))
@@ -40,8 +64,10 @@ export const normal = (input: AgentInput): string =>
       labels: Object.entries(input.labels ?? {}).sort(),
       sponsor: [input.sponsor?.email, input.sponsor?.objectId],
     },
+    delegatedAs(input.delegation),
     [...new Set(input.capabilities ?? [])].sort(),
     (input.principals ?? []).map(principalText).sort(),
   ])
 
-export const sameAs = (agent: AgentView, input: AgentInput): boolean => normal(inputOf(agent)) === normal(input)
+export const sameAs = (agent: AgentView, input: AgentInput): boolean =>
+  normal(inputOf(agent)) === normal(input) && (input.delegation?.depth ?? agent.depth) === agent.depth

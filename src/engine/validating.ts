@@ -1,6 +1,7 @@
 import type { AgentView } from './agentapi.ts'
 import { blueprintIssues } from './blueprints.ts'
 import type { Deps } from './deps.ts'
+import { faultsOf } from './limits.ts'
 
 export interface Issue {
   readonly code: string
@@ -20,6 +21,7 @@ export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok:
       mend: 'See its holds.',
     })
   }
+  issues.push(...(await chainIssues(deps, agent)))
   if (agent.sponsor === undefined)
     issues.push({ code: 'V_NO_SPONSOR', text: 'The agent has no sponsor.', mend: 'PATCH sponsor.' })
   issues.push(...(await blueprintIssues(deps, agent)))
@@ -50,6 +52,20 @@ export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok:
     issues.push(...(await live(deps, principal, name)))
   }
   return { ok: issues.length === 0, issues }
+}
+
+const chainIssues = async ({ clock, store }: Deps, { did }: AgentView): Promise<Issue[]> => {
+  const { over, tooDeep } = await faultsOf(store, await store.chain(did), clock.now())
+  const issues: Issue[] = []
+  if (over) {
+    const text = 'A delegation that the agent depends on has ended.'
+    issues.push({ code: 'V_DELEGATION', text, mend: 'See GET …/delegation, and grant it anew.' })
+  }
+  if (tooDeep) {
+    const text = 'The agent is further from its root than a blueprint above it allows.'
+    issues.push({ code: 'V_DEPTH', text, mend: 'PATCH parentDid, or raise maxDelegationDepth.' })
+  }
+  return issues
 }
 
 const live = async (deps: Deps, principal: AgentView['principals'][number], name: string): Promise<Issue[]> => {

@@ -5,8 +5,9 @@ import type { StoreReads } from '../core/store.ts'
 import type { Agent, Did, Hold, Labels, Principal } from '../core/types.ts'
 import type { AgentView, Caller, PrincipalView } from './agentapi.ts'
 import { contextFor } from './context.ts'
+import { delegationView } from './delegationviews.ts'
 import type { Deps, Mount } from './deps.ts'
-import { effectiveOf } from './granting.ts'
+import { effectiveIn } from './granting.ts'
 import { allHeld } from './sharing.ts'
 import { trustView } from './trustviews.ts'
 
@@ -34,7 +35,9 @@ export const statusOf = (agent: Agent | undefined, open: readonly Hold[]): Agent
 
 /** One agent whole, as the API shows it. */
 export const agentView = async (deps: Deps, reads: StoreReads, agent: Agent): Promise<AgentView> => {
+  const now = deps.clock.now()
   const open = await reads.openHolds(agent.did)
+  const chain = await reads.chain(agent.did)
   const principals: PrincipalView[] = []
   for (const one of await reads.principalsOf(agent.did)) principals.push(await principalView(deps, reads, one, open))
   return {
@@ -45,9 +48,11 @@ export const agentView = async (deps: Deps, reads: StoreReads, agent: Agent): Pr
     sponsor: agent.sponsor,
     blueprint: agent.blueprint,
     parentDid: agent.parentDid,
+    delegation: agent.parentDid === undefined ? undefined : await delegationView(reads, agent.did, now),
+    depth: Math.max(0, chain.length - 1),
     labels: agent.labels,
     capabilities: bySource(await reads.sourcesOf(agent.did)),
-    effective: await effectiveOf(reads, agent.did),
+    effective: effectiveIn(chain, now)(agent.did),
     principals,
     holds: open,
     trust: await trustView(reads, agent.did),

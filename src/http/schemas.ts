@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { trustScales } from '../core/trust.ts'
+import { delegationInput, delegationSchema } from './delegationschemas.ts'
 import { holdSchema, severity } from './holdschemas.ts'
 import { count, did, exampleDid, limit, text, time } from './shapes.ts'
 
@@ -29,6 +30,7 @@ const agentMembers = {
   sponsor: sponsor.nullable().optional().describe('The human answerable for the agent'),
   blueprint: text(200).nullable().optional().describe('Name of a defined blueprint'),
   parentDid: did.nullable().optional(),
+  delegation: delegationInput.nullable().optional(),
   labels: labels.optional(),
   capabilities: z.array(capability).max(1000).optional().describe('Those of source `manual`'),
   principals: z.array(principalBody).max(100).optional(),
@@ -69,6 +71,7 @@ export const agentPatch = z
       .optional(),
     blueprint: text(200).nullable().optional(),
     parentDid: did.nullable().optional(),
+    delegation: delegationInput.nullable().optional(),
     labels: z.record(text(63), z.string().max(256).nullable()).nullable().optional(),
     capabilities: z.array(capability).max(1000).nullable().optional(),
     principals: z.array(principalBody).max(100).nullable().optional(),
@@ -122,6 +125,8 @@ export const agentSchema = z
     sponsor: z.object({ email: z.string().optional(), objectId: z.string().optional() }).nullable(),
     blueprint: z.string().nullable(),
     parentDid: z.string().nullable(),
+    delegation: delegationSchema.nullable().describe('What its parent granted it'),
+    depth: count.describe('Hops from its root'),
     labels: z.record(z.string(), z.string()),
     capabilities: z.array(
       z.object({ name: z.string(), sources: z.array(z.object({ source: z.string(), confirmedAt: time })) }),
@@ -146,6 +151,8 @@ export const agentSchema = z
         sponsor: { email: 'alice@contoso.com' },
         blueprint: 'Data Analyst Agent',
         parentDid: null,
+        delegation: null,
+        depth: 0,
         labels: { unit: 'payments' },
         capabilities: [
           { name: 'read:reports', sources: [{ source: 'manual', confirmedAt: '2026-11-21T09:00:00.000Z' }] },

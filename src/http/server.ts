@@ -10,6 +10,7 @@ import { blueprintRoutes } from './blueprints.ts'
 import { acceptJson } from './body.ts'
 import type { App, Context } from './context.ts'
 import { decisionRoutes } from './decisions.ts'
+import { delegationRoutes } from './delegations.ts'
 import { healthRoutes } from './health.ts'
 import { holdRoutes } from './holds.ts'
 import { hookRoutes } from './hooks.ts'
@@ -87,6 +88,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   const families = [
     agentRoutes,
     blueprintRoutes,
+    delegationRoutes,
     holdRoutes,
     receiptRoutes,
     killRoutes,

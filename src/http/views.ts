@@ -2,7 +2,9 @@ import type { z } from 'zod'
 import type { AuditEntry } from '../core/audit.ts'
 import type { Hold, Release } from '../core/types.ts'
 import type { AgentView, PrincipalView, SharedView } from '../engine/agentapi.ts'
+import type { DelegationView, HopView, SignedView } from '../engine/delegationapi.ts'
 import type { TrustView } from '../engine/trustapi.ts'
+import type { chainSchema } from './delegationschemas.ts'
 import type { awaitingSchema, holdSchema } from './holdschemas.ts'
 import type { agentSchema, sharedSchema } from './schemas.ts'
 
@@ -61,6 +63,30 @@ const trustBody = ({ score, reports }: TrustView) => ({
   reports: reports.map(({ client, score, scale, at, settled }) => ({ client, score, scale, at: time(at), settled })),
 })
 
+const signedBody = (signed: SignedView | undefined) =>
+  signed === undefined ? null : { key: signed.key, binding: signed.binding ?? null, signature: signed.signature }
+
+const delegationBody = (of: DelegationView) => ({
+  capabilities: [...of.capabilities],
+  expiresAt: timeOrNull(of.expiresAt),
+  ended: of.ended,
+  grantedAt: time(of.grantedAt),
+  grantedBy: of.grantedBy,
+  signed: signedBody(of.signed),
+})
+
+export const hopBody = (hop: HopView): z.output<typeof chainSchema>['items'][number] => ({
+  did: hop.did,
+  status: hop.status,
+  parentDid: hop.parentDid ?? null,
+  depth: hop.depth,
+  granted: hop.granted === undefined ? null : [...hop.granted],
+  effective: [...hop.effective],
+  expiresAt: timeOrNull(hop.expiresAt),
+  ended: hop.ended,
+  signed: signedBody(hop.signed),
+})
+
 export const agentBody = (agent: AgentView, all: boolean): AgentBody => ({
   did: agent.did,
   name: agent.name,
@@ -69,6 +95,8 @@ export const agentBody = (agent: AgentView, all: boolean): AgentBody => ({
   sponsor: agent.sponsor === undefined ? null : { email: agent.sponsor.email, objectId: agent.sponsor.objectId },
   blueprint: agent.blueprint ?? null,
   parentDid: agent.parentDid ?? null,
+  delegation: agent.delegation === undefined ? null : delegationBody(agent.delegation),
+  depth: agent.depth,
   labels: { ...agent.labels },
   capabilities: agent.capabilities.map(({ name, sources }) => ({
     name,

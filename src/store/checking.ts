@@ -1,7 +1,17 @@
 import { causeOf, damaged, type Raw, sqliteCode } from './database.ts'
 
 /** What a decision is made of. Their rows and indexes must agree, or a hold that is there might not be found. */
-const decisive = ['meta', 'agents', 'principals', 'sharers', 'holds', 'releases', 'capability_sources', 'blueprints']
+const decisive = [
+  'meta',
+  'agents',
+  'principals',
+  'sharers',
+  'holds',
+  'releases',
+  'capability_sources',
+  'blueprints',
+  'delegations',
+]
 
 /** Kept as JSON. */
 const documents = [

@@ -3,6 +3,7 @@ import { agentReads } from './agents.ts'
 import { auditReads } from './audit.ts'
 import { blueprintReads } from './blueprints.ts'
 import { bulkReads } from './bulk.ts'
+import { delegationReads } from './delegations.ts'
 import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
@@ -29,4 +30,5 @@ export const reads = (run: Run): StoreReads => ({
   ...endReads(run),
   ...trustReads(run),
   ...blueprintReads(run),
+  ...delegationReads(run),
 })

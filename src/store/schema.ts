@@ -18,6 +18,7 @@ export type Schema = {
   capability_sources: { did: string; capability: string; source: string; kind: string; confirmed_at: number }
   blueprints: BlueprintTable
   regrants: { name: string; after: string }
+  delegations: DelegationTable
   holds: HoldTable
   kills: KillTable
   kill_items: { kill_id: string; n: number; did: string; hold_id: string }
@@ -120,6 +121,18 @@ export type BlueprintTable = {
   created_at: number
   updated_at: number
   revision: number
+}
+
+export type DelegationTable = {
+  did: string
+  parent_did: string
+  capabilities: string
+  granted_at: number
+  granted_by: string
+  expires_at: number | null
+  ended_at: number | null
+  key: string | null
+  signature: string | null
 }
 
 export type HoldTable = {

@@ -82,6 +82,12 @@ create table blueprints (
 
 -- Blueprints whose agents after this DID do not have its present capabilities yet.
 create table regrants (name text not null primary key, after text not null) strict, without rowid;
+-- What a parent granted a child. ended_at: its end was told.
+create table delegations (
+  did text not null primary key references agents (did), parent_did text not null, capabilities text not null,
+  granted_at integer not null, granted_by text not null, expires_at integer, ended_at integer, key text, signature text
+) strict, without rowid;
+create index delegations_due on delegations (expires_at, did) where ended_at is null and expires_at is not null;
 
 create table holds (
   id text not null primary key, did text not null, origin text not null, origin_kind text not null,

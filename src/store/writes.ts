@@ -6,6 +6,7 @@ import { append } from './audit.ts'
 import { blueprintWrites } from './blueprints.ts'
 import { bulkWrites } from './bulk.ts'
 import { inserting } from './constraints.ts'
+import { delegationWrites } from './delegations.ts'
 import { endWrites } from './endings.ts'
 import { guardWrites } from './guard.ts'
 import { isMarked } from './principals.ts'
@@ -185,4 +186,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...endWrites(run),
   ...trustWrites(run),
   ...blueprintWrites(run),
+  ...delegationWrites(run),
 })

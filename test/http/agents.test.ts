@@ -27,6 +27,8 @@ test('an agent is answered with every member of the contract, times in RFC 3339 
     sponsor: { email: 'alice@contoso.com' },
     blueprint: null,
     parentDid: null,
+    delegation: null,
+    depth: 0,
     labels: { unit: 'payments' },
     capabilities: [{ name: 'read:reports', sources: [{ source: 'manual', confirmedAt: '2026-11-21T10:00:00.000Z' }] }],
     effective: ['read:reports'],

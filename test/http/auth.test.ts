@@ -32,6 +32,7 @@ const table: readonly Row[] = [
   { path: `/v1/agents/${did}`, method: 'PATCH', body: { name: 'a' }, who: registrars },
   { path: `/v1/agents/${did}`, method: 'DELETE', who: registrars },
   { path: `/v1/agents/${did}/validate`, who: readers },
+  { path: `/v1/agents/${did}/delegation`, who: readers },
   { path: `/v1/principals?adapter=contoso&id=${did}`, who: readers },
   { path: '/v1/blueprints', who: readers },
   { path: '/v1/blueprints/lasting', who: readers },

@@ -54,6 +54,8 @@ export const createDouble = (): Double => {
       sponsor: input.sponsor ?? undefined,
       blueprint: input.blueprint ?? undefined,
       parentDid: input.parentDid ?? undefined,
+      delegation: undefined,
+      depth: 0,
       labels: input.labels ?? {},
       capabilities: (input.capabilities ?? []).map((name) => ({
         name,
@@ -176,6 +178,12 @@ export const createDouble = (): Double => {
       seen(caller)
       calls.dids.push(did)
       return view(did)
+    },
+    async delegation(did) {
+      const { effective, status } = view(did)
+      const granted = undefined
+      const hop = { did, status, parentDid: undefined, depth: 0, granted, effective }
+      return [{ ...hop, expiresAt: undefined, ended: false, signed: undefined }]
     },
     async agents(filter, caller) {
       seen(caller)

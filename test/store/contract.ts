@@ -4,6 +4,7 @@ import { agentContract } from './agents.ts'
 import { auditContract } from './audit.ts'
 import { blueprintContract } from './blueprints.ts'
 import { bulkContract } from './bulk.ts'
+import { delegationContract } from './delegations.ts'
 import { endingContract } from './endings.ts'
 import { guardContract } from './guard.ts'
 import { holdContract } from './holds.ts'
@@ -49,6 +50,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: holds that end as a set`, () => endingContract(storeTest))
   describe(`${name} store: trust scores`, () => trustContract(storeTest))
   describe(`${name} store: blueprints`, () => blueprintContract(storeTest))
+  describe(`${name} store: delegations`, () => delegationContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))
 }

@@ -56,7 +56,7 @@ const plansOf = async (call: (run: Run) => Promise<unknown>): Promise<string[]> 
 /** Tables of which every row would be read. json_each, subqueries, recursions and the index of what is unfinished are no tables. */
 const scans = (plan: readonly string[]): string[] =>
   plan.filter((line) =>
-    /^SCAN (?!\w+ VIRTUAL TABLE|family|below|kills USING INDEX kills_unfinished|\(|CONSTANT|sqlite_sequence|lease)/.test(
+    /^SCAN (?!\w+ VIRTUAL TABLE|family|above|below|kills USING INDEX kills_unfinished|\(|CONSTANT|sqlite_sequence|lease)/.test(
       line,
     ),
   )
@@ -81,6 +81,12 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   killReleased: (s) => s.killReleased('k'),
   recentKills: (s) => s.recentKills(1, 5),
   unfinishedKills: (s) => s.unfinishedKills(),
+  delegation: (s) => s.delegation('d'),
+  chain: (s) => s.chain('d'),
+  linksAround: (s) => s.linksAround(['d', 'e']),
+  heightBelow: (s) => s.heightBelow('d'),
+  dueDelegations: (s) => s.dueDelegations(5, 5),
+  nextDelegationEnd: (s) => s.nextDelegationEnd(),
   children: (s) => s.children('d'),
   principal: (s) => s.principal(key),
   principalsOf: (s) => s.principalsOf('d'),
@@ -166,6 +172,8 @@ const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
   grantFrom: (tx) => tx.grantFrom('blueprint:b', ['d', 'e'], ['read:x'], 1),
   voidReleases: (tx) => tx.voidReleases(['h', 'i']),
   noteResumed: (tx) => tx.noteResumed(['d', 'e'], 1),
+  endDelegations: (tx) => tx.endDelegations(['d'], 1),
+  deleteDelegation: (tx) => tx.deleteDelegation('d'),
   dropCascadeEnd: (tx) => tx.dropCascadeEnd('d'),
   settleTrust: (tx) => tx.settleTrust('d'),
   dropTrust: (tx) => tx.dropTrust('d'),

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { freshAccount } from '../../src/core/account.ts'
 import { covers } from '../../src/core/covers.ts'
 import { decide, isRefusalCode, type Question, refusals } from '../../src/core/decide.ts'
+import { soundChain } from '../../src/core/delegation.ts'
 import type { Account, Agent, Hold, Principal } from '../../src/core/types.ts'
 
 const NOW = Date.UTC(2026, 0, 1, 12)
@@ -71,6 +72,7 @@ const question = (over: Partial<Question> = {}): Question => ({
   principals: [principal()],
   accounts: over.principals ?? [principal()],
   token: undefined,
+  chain: soundChain,
   capability: undefined,
   scope: undefined,
   capabilities: ['read:reports'],
@@ -215,6 +217,7 @@ describe('decide', () => {
           principal({ id: 'p2', did: 'x', account: account({ observedAt: 0 }) }),
         ],
         holds: [hold()],
+        chain: { over: true, tooDeep: true },
         scope: 'S',
         capability: 'c',
       }),
@@ -227,6 +230,8 @@ describe('decide', () => {
       'R_BEFORE_RESUME',
       'R_UNOBSERVED',
       'R_STALE',
+      'R_DELEGATION',
+      'R_DEPTH',
       'R_SCOPE',
       'R_CAPABILITY',
     ])

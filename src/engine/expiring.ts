@@ -1,0 +1,45 @@
+import { topics } from './bus.ts'
+import { bridge, change } from './change.ts'
+import type { Deps } from './deps.ts'
+import { endDelegations } from './granting.ts'
+
+/** Delegations whose end one transaction tells: whoever writes meanwhile gets a turn after it. */
+const endsATime = 20
+const retryMs = 10_000
+const mostMs = 60_000
+
+/**
+ * Tells that delegations are over, some a transaction. Decisions do not wait for it: they deny from the millisecond of the
+ * expiry on. Whatever ends the process in between, the rest is told by the next look.
+ */
+export const tellDelegations = async (deps: Deps): Promise<void> => {
+  for (let told = endsATime; told === endsATime; ) {
+    told = await change(deps, bridge, async (c) => {
+      const due = await c.tx.dueDelegations(c.now, endsATime)
+      await endDelegations(c, due)
+      return due.length
+    })
+    if (told > 0) deps.probe?.('delegations.ended')
+  }
+}
+
+/**
+ * Looks whenever the next delegation ends. Not while the wall clock is in doubt (`isDoubted`): what was told stays ended,
+ * and a clock that was wrong for a moment must not end what is to last for a year.
+ */
+export const tendDelegations = async (deps: Deps, isDoubted: () => boolean, signal: AbortSignal): Promise<void> => {
+  while (!signal.aborted) {
+    const woken = deps.bus.count(topics.delegations)
+    let waitMs = retryMs
+    try {
+      if (!isDoubted()) {
+        await tellDelegations(deps)
+        const next = await deps.store.nextDelegationEnd()
+        waitMs = Math.min(mostMs, Math.max(1, (next ?? Number.POSITIVE_INFINITY) - deps.clock.now()))
+      }
+    } catch (err) {
+      if (!signal.aborted) deps.log.warn({ err }, 'ended delegations were not told yet; it is tried again')
+    }
+    await deps.bus.wait(topics.delegations, woken, waitMs, signal)
+  }
+}

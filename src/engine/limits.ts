@@ -1,0 +1,24 @@
+import { type ChainFaults, chainFaults, type Link, soundChain } from '../core/delegation.ts'
+import type { StoreReads } from '../core/store.ts'
+
+/** How many hops may descend from an agent with this blueprint; undefined: as many as any chain may have. */
+export const depthLimitOf = async (_reads: StoreReads, _agent: Pick<Link, 'blueprint'>): Promise<number | undefined> =>
+  undefined
+
+/** The limits of all agents of a chain, each blueprint looked up once. */
+export const depthLimits = async (
+  reads: StoreReads,
+  chain: readonly Link[],
+): Promise<(link: Link) => number | undefined> => {
+  const limits = new Map<string | undefined, number | undefined>()
+  for (const link of chain) {
+    if (!limits.has(link.blueprint)) limits.set(link.blueprint, await depthLimitOf(reads, link))
+  }
+  return ({ blueprint }) => limits.get(blueprint)
+}
+
+/** What a chain, the agent first, says against it now. */
+export const faultsOf = async (reads: StoreReads, chain: readonly Link[], now: number): Promise<ChainFaults> =>
+  chain.length < 2 && chain[0]?.parentDid === undefined
+    ? soundChain
+    : chainFaults(chain, await depthLimits(reads, chain.slice(1)), now)
