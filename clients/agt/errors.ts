@@ -17,6 +17,7 @@ export const clientErrors = {
   E_HANDLER_SLOW: 'reported',
   E_TARGET: 'reported',
   E_ACK: 'reported',
+  E_DELEGATION: 'thrown by signDelegation',
 } as const
 
 export type ClientErrorCode = keyof typeof clientErrors

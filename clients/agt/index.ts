@@ -1,5 +1,6 @@
 export { type AttachDeps, type Attachment, attach } from './attach.ts'
 export type { ContactState } from './contact.ts'
+export { type DelegationTerms, type SignedDelegation, type SignerLike, signDelegation } from './delegate.ts'
 export { AgtClientError, type ClientErrorCode, clientErrors, type GateCode, gateCodes, type Report } from './errors.ts'
 export type { Gate, GateVerdict } from './gate.ts'
 export type { AttachOptions } from './options.ts'

@@ -1,6 +1,7 @@
 """Client of agentmesh-idp-bridge for Python runtimes of the Agent Governance Toolkit."""
 
 from .attaching import Attachment, Status, attach
+from .delegating import sign_delegation
 from .errors import BridgeError, Unreachable
 from .gate import Denied, Gate, Verdict
 from .held import Hold
@@ -19,4 +20,5 @@ __all__ = [
     'Unreachable',
     'Verdict',
     'attach',
+    'sign_delegation',
 ]

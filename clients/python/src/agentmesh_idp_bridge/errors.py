@@ -5,7 +5,8 @@ class BridgeError(Exception):
     """The bridge refused a request, or could not be asked.
 
     ``code`` is a code of the bridge's table of errors, or one of this client: ``E_UNREACHABLE`` (no answer came),
-    ``E_ANSWER`` (an answer that cannot be understood), ``E_CONFIGURATION`` (this client was set up wrongly).
+    ``E_ANSWER`` (an answer that cannot be understood), ``E_CONFIGURATION`` (this client was set up wrongly),
+    ``E_DELEGATION`` (nothing was signed).
     """
 
     def __init__(
