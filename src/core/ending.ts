@@ -1,4 +1,5 @@
-import type { Lane, LegRecord } from './store.ts'
+import type { LegRecord } from './receipts.ts'
+import type { Lane } from './store.ts'
 import type { Did, Hold } from './types.ts'
 
 /**

@@ -55,6 +55,7 @@ export const errorTable = {
   E_DELEGATION_PROOF: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_CAPABILITY: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_KEY: { act: 'caller', retry: false, status: 422, exit: 64 },
+  E_ALIAS: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_HELD: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_DECOMMISSIONED: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_EXISTS: { act: 'caller', retry: false, status: 409, exit: 64 },

@@ -1,6 +1,6 @@
 import type { AuditEvent } from './audit.ts'
 import type { Schedule } from './store.ts'
-import type { Account, Did, Hold, Origin, PrincipalKey, Signal } from './types.ts'
+import type { Account, Did, Hold, NewSignal, Origin, PrincipalKey } from './types.ts'
 
 /** Which agents a kill is for; every member given must match. At least one is. */
 export interface KillSelector {
@@ -34,6 +34,7 @@ export interface MassKill {
 export interface KillItem {
   /** From 1, without gaps. */
   readonly n: number
+  /** Whose its hold is, once it is placed: that of an agent may have been placed on one of its aliases. */
   readonly did: Did
   readonly holdId: string
 }
@@ -81,7 +82,7 @@ export interface BulkWrites {
   insertHolds(holds: readonly Hold[]): Promise<void>
   saveAccounts(rows: readonly AccountRow[]): Promise<void>
   /** In the order given. */
-  appendSignals(signals: readonly Omit<Signal, 'seq'>[]): Promise<void>
+  appendSignals(signals: readonly NewSignal[]): Promise<void>
   /** In the order given, one entry each. */
   appendAudits(events: readonly AuditEvent[]): Promise<void>
   insertKill(kill: MassKill, items: readonly KillItem[]): Promise<void>

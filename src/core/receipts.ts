@@ -1,5 +1,5 @@
 import { type Context, driving, isOff, provesAfter, rebased } from './account.ts'
-import type { Account, Hold } from './types.ts'
+import type { Account, Hold, PrincipalKey } from './types.ts'
 
 /**
  * Receipts: what a hold must close, and how far each of it is.
@@ -28,6 +28,22 @@ export const legReasons = {
   unsupported: ['adapter-absent', 'read-only', 'mirror', 'refused', 'unmapped'],
 } as const satisfies Record<LegState, readonly string[]>
 export type LegReason = (typeof legReasons)[LegState][number]
+
+/** What is kept of one leg of one hold, for its receipts. A runtime has no adapter, and its name as id. */
+export interface LegRecord extends PrincipalKey {
+  readonly holdId: string
+  readonly type: 'account' | 'runtime'
+  /** When this was recorded. */
+  readonly at: number
+  /** When the directory last acknowledged our disable. */
+  readonly answeredAt: number | undefined
+  /** Begin of the read that closed it; the last time, when it had been on again in between. */
+  readonly closedAt: number | undefined
+  /** Begin of the reading that showed it on after it was closed. */
+  readonly reopenedAt: number | undefined
+  /** What the leg was when the hold was released; undefined while it is open. */
+  readonly ended: LegVerdict | undefined
+}
 
 export interface LegVerdict {
   readonly state: LegState

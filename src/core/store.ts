@@ -1,9 +1,11 @@
+import type { AliasReads, AliasWrites } from './aliases.ts'
 import type { AuditEntry, AuditEvent } from './audit.ts'
 import type { BlueprintReads, BlueprintWrites } from './blueprints.ts'
 import type { DelegationReads, DelegationWrites } from './delegation.ts'
 import type { EndReads, EndWrites } from './ending.ts'
+import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
-import type { LegVerdict } from './receipts.ts'
+import type { LegRecord } from './receipts.ts'
 import type { TrustReads, TrustWrites } from './trust.ts'
 import type {
   Account,
@@ -12,6 +14,7 @@ import type {
   Did,
   Hold,
   Labels,
+  NewSignal,
   Principal,
   PrincipalKey,
   Release,
@@ -49,7 +52,8 @@ export interface AgentFilter {
 
 export interface AuditFilter {
   readonly after?: number | undefined
-  readonly did?: Did | undefined
+  /** Entries about any of these. */
+  readonly dids?: readonly Did[] | undefined
   readonly hold?: string | undefined
   readonly actor?: string | undefined
   readonly from?: number | undefined
@@ -68,22 +72,7 @@ export interface HeldDid {
   readonly did: Did
   readonly labels: Labels | undefined
   readonly holds: readonly Hold[]
-}
-
-/** What is kept of one leg of one hold, for its receipts. A runtime has no adapter, and its name as id. */
-export interface LegRecord extends PrincipalKey {
-  readonly holdId: string
-  readonly type: 'account' | 'runtime'
-  /** When this was recorded. */
-  readonly at: number
-  /** When the directory last acknowledged our disable. */
-  readonly answeredAt: number | undefined
-  /** Begin of the read that closed it; the last time, when it had been on again in between. */
-  readonly closedAt: number | undefined
-  /** Begin of the reading that showed it on after it was closed. */
-  readonly reopenedAt: number | undefined
-  /** What the leg was when the hold was released; undefined while it is open. */
-  readonly ended: LegVerdict | undefined
+  readonly aliases: readonly Did[]
 }
 
 export interface Span {
@@ -100,7 +89,14 @@ export interface Absence {
 }
 
 /** Reads, always of committed state. */
-export interface StoreReads extends BulkReads, EndReads, TrustReads, BlueprintReads, DelegationReads {
+export interface StoreReads
+  extends BulkReads,
+    EndReads,
+    TrustReads,
+    BlueprintReads,
+    DelegationReads,
+    KeyReads,
+    AliasReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -187,7 +183,15 @@ export interface StoreReads extends BulkReads, EndReads, TrustReads, BlueprintRe
 export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
 
 /** One writing transaction. The lease epoch is checked in it; losing the lease throws E_LEASE_LOST. */
-export interface StoreTx extends StoreReads, BulkWrites, EndWrites, TrustWrites, BlueprintWrites, DelegationWrites {
+export interface StoreTx
+  extends StoreReads,
+    BulkWrites,
+    EndWrites,
+    TrustWrites,
+    BlueprintWrites,
+    DelegationWrites,
+    KeyWrites,
+    AliasWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>
@@ -223,7 +227,8 @@ export interface StoreTx extends StoreReads, BulkWrites, EndWrites, TrustWrites,
   /** One statement: every row of this source was confirmed at `at`. */
   confirmSources(source: string, at: number): Promise<void>
 
-  appendSignal(signal: Omit<Signal, 'seq'>): Promise<number>
+  /** It carries the aliases of its DID as they are now. */
+  appendSignal(signal: NewSignal): Promise<number>
   /** Acknowledges the signal and, when it suspends, its hold. False: there is no such signal. */
   ackSignal(seq: number, client: string, at: number): Promise<boolean>
   ackHold(holdId: string, client: string, at: number): Promise<void>

@@ -194,4 +194,8 @@ export interface Signal {
   readonly origin: string | undefined
   readonly reason: string | undefined
   readonly capabilities: readonly string[] | undefined
+  /** Other spellings of the DID, as they were when it was told. */
+  readonly aliases: readonly Did[]
 }
+
+export type NewSignal = Omit<Signal, 'seq' | 'aliases'>

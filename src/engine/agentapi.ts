@@ -1,4 +1,6 @@
 import type { PrincipalRef } from '../core/adapter.ts'
+import type { Vouched } from '../core/aliases.ts'
+import type { Binding } from '../core/keys.ts'
 import type {
   AccountState,
   CapabilitySource,
@@ -35,7 +37,16 @@ export interface AgentInput {
   /** Capabilities of source `manual`. */
   readonly capabilities?: readonly string[] | undefined
   readonly principals?: readonly PrincipalInput[] | undefined
+  /** Public keys, as a JWK or as text; absent leaves those of a registered agent. */
+  readonly keys?: readonly unknown[] | undefined
+  /** Other spellings of the DID; absent leaves those of a registered agent. */
+  readonly aliases?: readonly AliasInput[] | undefined
 }
+
+/** A spelling, and, if it is offered, what a key of the agent signed: `aliasText`. `key` says which one. */
+export type AliasInput =
+  | string
+  | { readonly did: string; readonly signature?: string | undefined; readonly key?: unknown }
 
 export interface PrincipalInput {
   readonly adapter: string
@@ -51,6 +62,8 @@ export interface PrincipalView extends PrincipalRef {
   readonly appId: string | undefined
   readonly scopes: readonly string[]
   readonly shared: boolean
+  /** When the agent itself last showed that the account is its own, and the thumbprint of the key it did so with. */
+  readonly proven: { readonly at: number; readonly thumbprint: string } | undefined
   readonly account: {
     readonly desired: 'enabled' | 'disabled'
     readonly observed: AccountState
@@ -80,6 +93,8 @@ export interface AgentView {
   /** After narrowing by every ancestor. */
   readonly effective: readonly string[]
   readonly principals: readonly PrincipalView[]
+  readonly keys: readonly { readonly key: string; readonly thumbprint: string; readonly binding: Binding }[]
+  readonly aliases: readonly { readonly did: Did; readonly how: Vouched }[]
   readonly holds: readonly Hold[]
   readonly trust: TrustView | undefined
   readonly lastActivity: number | undefined

@@ -1,8 +1,11 @@
 import { parseCapability } from '../core/capabilities.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
+import type { StoreReads } from '../core/store.ts'
 import type { Agent, Did } from '../core/types.ts'
+import { thumbprintOf } from '../lib/agentkey.ts'
 import type { AgentInput, AgentView, Caller, Registered } from './agentapi.ts'
+import { aliasesIn, type Offered, setAliases } from './aliasing.ts'
 import { grantBlueprint, vetBlueprint } from './blueprints.ts'
 import { type Change, change } from './change.ts'
 import { claimAll } from './claiming.ts'
@@ -13,50 +16,72 @@ import { capabilitiesBefore, capabilitiesChanged, tellEndsAbove } from './granti
 import { auditClaims } from './holdaudit.ts'
 import { describe, unmap } from './joining.ts'
 import type { Keep } from './keeping.ts'
+import { keysIn, setKeys } from './keyring.ts'
 import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
+import { named } from './naming.ts'
 import { checkParent, reparent } from './parents.ts'
 import { inheritCascade, placeHold, signalHold } from './placing.ts'
 import type { Recall } from './recall.ts'
-import { fields, inputOf, normal, principalText, sameAs } from './registration.ts'
+import { fields, filled, inputOf, normal, principalText, sameAs } from './registration.ts'
 import { agentView, requireAgent } from './views.ts'
 
 type RecallOf = (adapter: string) => Recall
 const readTimeoutMs = 20_000
 
+const isOperator = (caller: Caller): boolean => caller.roles.includes('operator')
+
 const who = (caller: Caller) => ({ actor: caller.name, requestId: caller.requestId })
 
-const checked = (input: AgentInput): AgentInput => {
+interface Checked extends AgentInput {
+  readonly keys: readonly string[] | undefined
+  readonly aliases: readonly Offered[] | undefined
+}
+
+/** Checked for itself; the parent by the DID it is registered under, so that a chain has one spelling of each. */
+const checked = async (reads: StoreReads, input: AgentInput): Promise<Checked> => {
   parseDid(input.did)
   for (const name of input.capabilities ?? []) parseCapability(name)
   checkDelegation(input)
-  return input
+  const { parentDid } = input
+  const parent = parentDid === undefined || parentDid === null ? parentDid : (await named(reads, parentDid)).did
+  return { ...input, parentDid: parent, keys: keysIn(input), aliases: aliasesIn(input) }
 }
 
 /** Registers an agent. The same registration again changes nothing; a different one is refused. */
 export const register = async (
   deps: Deps,
   recallOf: RecallOf,
-  input: AgentInput,
+  given: AgentInput,
   caller: Caller,
   keep?: Keep<Registered>,
 ): Promise<Registered> => {
-  checked(input)
-  const present = await deps.store.agent(input.did)
-  if (present !== undefined) return repeated(await agentView(deps, deps.store, present), input)
-  await vetBlueprint(deps, fields(input))
-  const readings = await readForMapping(deps, input.principals ?? [], AbortSignal.timeout(readTimeoutMs))
+  const first = await checked(deps.store, given)
+  const present = await unaliased(deps.store, given.did)
+  if (present !== undefined) return repeated(await agentView(deps, deps.store, present), first)
+  await vetBlueprint(deps, fields(first))
+  const readings = await readForMapping(deps, given.principals ?? [], AbortSignal.timeout(readTimeoutMs))
   const answer = await change(
     deps,
     who(caller),
     async (c) => {
-      const rival = await c.tx.agent(input.did)
+      const input = await checked(c.tx, given)
+      const rival = await unaliased(c.tx, input.did)
       if (rival !== undefined) return repeated(await agentView(deps, c.tx, rival), input)
-      return { agent: await create(c, recallOf, input, readings), created: true }
+      return { agent: await create(c, recallOf, input, readings, caller), created: true }
     },
     keep,
   )
   deps.probe?.('agent.registered')
   return answer
+}
+
+/** @throws BridgeError E_EXISTS the DID is another spelling of a registered one */
+const unaliased = async (reads: StoreReads, did: Did): Promise<Agent | undefined> => {
+  const found = await named(reads, did)
+  if (found.did === did) return found.agent
+  throw new BridgeError('E_EXISTS', 'The DID is an alias of a registered agent.', {
+    hint: `It is registered as ${found.did}.`,
+  })
 }
 
 const repeated = (agent: AgentView, input: AgentInput): Registered => {
@@ -67,7 +92,13 @@ const repeated = (agent: AgentView, input: AgentInput): Registered => {
   })
 }
 
-const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings: Readings): Promise<AgentView> => {
+const create = async (
+  c: Change,
+  recallOf: RecallOf,
+  input: Checked,
+  readings: Readings,
+  caller: Caller,
+): Promise<AgentView> => {
   const { now, tx } = c
   const agent: Agent = {
     did: input.did,
@@ -83,6 +114,8 @@ const create = async (c: Change, recallOf: RecallOf, input: AgentInput, readings
   if (agent.parentDid !== undefined) await tellEndsAbove(c, agent.parentDid)
   await tx.insertAgent(agent)
   await audit(c, 'agent.registered', agent, input)
+  await setKeys(c, agent.did, input.keys)
+  await setAliases(c, agent.did, input.aliases, isOperator(caller))
   await inheritCascade(c, agent)
   const delegated = await delegate(c, undefined, agent, input)
   for (const principal of input.principals ?? []) await mapPrincipal(c, agent.did, principal, readings, recallOf)
@@ -107,9 +140,7 @@ const lastRelease = async (c: Change, did: Did): Promise<number | undefined> => 
   return released.length === 0 ? undefined : Math.max(...released)
 }
 
-type Audited = Pick<AgentInput, 'principals' | 'delegation'>
-
-const audit = async (c: Change, type: string, agent: Agent, input: Audited): Promise<void> => {
+const audit = async (c: Change, type: string, agent: Agent, input: Partial<Checked>): Promise<void> => {
   const principals = (input.principals ?? []).map(({ adapter, id }) => {
     const realm = c.deps.mounts().get(adapter)?.adapter.realm
     return { adapter, id, ...(realm !== undefined && { realm }) }
@@ -128,6 +159,8 @@ const audit = async (c: Change, type: string, agent: Agent, input: Audited): Pro
       parentDid: agent.parentDid ?? null,
       labels: agent.labels,
       ...(input.delegation && { delegation: auditedDelegation(input.delegation) }),
+      ...(input.keys !== undefined && { keys: input.keys.map(thumbprintOf) }),
+      ...(input.aliases !== undefined && { aliases: input.aliases.map(({ did }) => did) }),
     },
     text: { name: agent.name, ...(agent.sponsor?.email !== undefined && { sponsorEmail: agent.sponsor.email }) },
   })
@@ -148,18 +181,19 @@ const decommissioned = () =>
 export const update = async (
   deps: Deps,
   recallOf: RecallOf,
-  input: AgentInput,
+  given: AgentInput,
   caller: Caller,
   ifRevision: number | undefined,
 ): Promise<AgentView> => {
-  checked(input)
-  const present = await agentView(deps, deps.store, await requireAgent(deps.store, input.did))
-  if (!sameAs(present, input)) await vetBlueprint(deps, fields(input), present)
+  const first = await checked(deps.store, given)
+  const present = await agentView(deps, deps.store, await requireAgent(deps.store, given.did))
+  if (!sameAs(present, first)) await vetBlueprint(deps, fields(first), present)
   // An account of another kind is read by another call: vetted and read like a new one.
   const known = new Set(present.principals.map(({ adapter, id, kind }) => `${adapter}/${id} ${kind}`))
-  const added = (input.principals ?? []).filter(({ adapter, id, kind }) => !known.has(`${adapter}/${id} ${kind}`))
+  const added = (given.principals ?? []).filter(({ adapter, id, kind }) => !known.has(`${adapter}/${id} ${kind}`))
   const readings = await readForMapping(deps, added, AbortSignal.timeout(readTimeoutMs))
   return change(deps, who(caller), async (c) => {
+    const input = await checked(c.tx, given)
     const agent = await requireAgent(c.tx, input.did)
     if (ifRevision !== undefined && ifRevision !== agent.revision) {
       throw new BridgeError('E_REVISION', `The agent is at revision ${agent.revision}, not ${ifRevision}.`, {
@@ -176,6 +210,8 @@ export const update = async (
     await c.tx.saveAgent(next)
     const delegated = await delegate(c, agent, next, input)
     await audit(c, 'agent.changed', next, input)
+    await setKeys(c, agent.did, input.keys)
+    await setAliases(c, agent.did, input.aliases, isOperator(caller))
     await remap(c, agent.did, before, input, readings, recallOf)
     await grantBlueprint(c, next, agent)
     await regrant(c, before, input)
@@ -193,8 +229,8 @@ const sameLabels = (a: Agent, b: Agent): boolean =>
 const freeOnly = (before: AgentView, input: AgentInput, caller: Caller): void => {
   const kept = new Set((input.principals ?? []).map(principalText))
   const fewer = inputOf(before).principals?.filter((one) => kept.has(principalText(one))) ?? []
-  const rest = normal({ ...inputOf(before), principals: fewer }) === normal(input)
-  if (!rest || !caller.roles.includes('operator')) throw decommissioned()
+  const rest = normal({ ...inputOf(before), principals: fewer }) === normal(filled(before, input))
+  if (!rest || !isOperator(caller)) throw decommissioned()
 }
 
 const remap = async (
@@ -251,7 +287,7 @@ export const decommission = async (deps: Deps, did: Did, reason: string, caller:
     const ended = { ...agent, decommissioned: true, updatedAt: c.now, revision: agent.revision + 1 }
     await c.tx.saveAgent(ended)
     await audit(c, 'agent.decommissioned', ended, {})
-    await c.tx.dropTrust(did)
-    await placeHold(c, { did, origin: `operator:${caller.name}`, severity: 'decommission', reason })
+    await c.tx.dropTrust(agent.did)
+    await placeHold(c, { did: agent.did, origin: `operator:${caller.name}`, severity: 'decommission', reason })
     return agentView(deps, c.tx, ended)
   })

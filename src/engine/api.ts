@@ -176,7 +176,10 @@ export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Bluep
 
   hook(adapter: string, request: HookRequest, signal: AbortSignal): Promise<HookOutcome>
 
-  audit(filter: AuditFilter): Promise<{ items: AuditEntry[]; nextCursor: string | null }>
+  /** `did`: entries under any spelling of it. */
+  audit(
+    filter: Omit<AuditFilter, 'dids'> & { readonly did?: Did | undefined },
+  ): Promise<{ items: AuditEntry[]; nextCursor: string | null }>
   verifyAudit(): Promise<{
     ok: boolean
     entries: number

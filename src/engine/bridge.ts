@@ -16,6 +16,7 @@ import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
 import { killPage } from './killview.ts'
 import { findTargets, finishKill, killMany } from './masskill.ts'
+import { named, spellingsOf } from './naming.ts'
 import { mergePatch } from './patching.ts'
 import { pauseWrites } from './pausing.ts'
 import { createRecall } from './recall.ts'
@@ -57,27 +58,33 @@ export const createBridge = (parts: BridgeParts): Bridge => {
   return {
     register: (input, caller, keep) => agents.register(deps, recallOf, input, caller, keep),
     replace: async (did, input, caller, ifRevision) => {
-      if (input.did !== did) {
+      const meant = await named(store, parseDid(did))
+      if (input.did !== did && input.did !== meant.did) {
         throw new BridgeError('E_VALIDATION', 'The DID in the body is not the one in the path.', {
           hint: 'A DID cannot be changed.',
+          details: [{ pointer: '/did', code: 'conflict' }],
         })
       }
-      if ((await store.agent(did)) === undefined) {
+      if (meant.agent === undefined) {
         if (ifRevision === undefined) return agents.register(deps, recallOf, input, caller)
         throw new BridgeError('E_REVISION', 'No agent is registered under this DID.', {
           hint: 'Leave If-Match away to register it.',
         })
       }
-      return { agent: await agents.update(deps, recallOf, input, caller, ifRevision), created: false }
+      const renamed = { ...input, did: meant.did }
+      return { agent: await agents.update(deps, recallOf, renamed, caller, ifRevision), created: false }
     },
     patch: async (did, patch, caller, ifRevision) => {
       const present = await seen(did)
-      const input = mergePatch(inputOf(present), patch)
+      const { parentDid } = patch
+      // Of the same parent by another spelling the delegation stays.
+      const parent = typeof parentDid === 'string' ? { parentDid: (await named(store, parentDid)).did } : {}
+      const input = mergePatch(inputOf(present), { ...patch, ...parent })
       return agents.update(deps, recallOf, input, caller, ifRevision ?? present.revision)
     },
     decommission: (did, reason, caller) => agents.decommission(deps, parseDid(did), reason, caller),
     agent: (did) => seen(did),
-    delegation: (did) => chainView(store, parseDid(did), deps.clock.now()),
+    delegation: async (did) => chainView(store, (await named(store, parseDid(did))).did, deps.clock.now()),
     agents: async ({ status, cursor, label, limit, ...filter }, _caller) => {
       if (status !== undefined && status !== 'active' && status !== 'suspended' && status !== 'decommissioned') {
         throw new BridgeError('E_VALIDATION', 'There is no such status.', {
@@ -144,7 +151,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     ack: (seq, caller) =>
       change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
         const signal = await c.tx.signal(seq)
-        if (signal !== undefined) checkBounds(await c.tx.agent(signal.did), caller)
+        if (signal !== undefined) checkBounds((await named(c.tx, signal.did)).agent, caller)
         const known = signal !== undefined && (await c.tx.ackSignal(seq, caller.name, c.now))
         if (!known)
           throw new BridgeError('E_NOT_FOUND', 'There is no such signal.', { hint: 'It may be past retention.' })
@@ -153,8 +160,9 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     hook: (adapter, request, signal) =>
       receive(deps, adapter, request, (name, group) => runner(name)?.groups.ask(group), signal),
 
-    audit: async (filter) => {
-      const items = await store.audit({ ...filter, limit: filter.limit + 1 })
+    audit: async ({ did, ...filter }) => {
+      const dids = did === undefined ? undefined : await spellingsOf(store, did)
+      const items = await store.audit({ ...filter, dids, limit: filter.limit + 1 })
       const page = items.slice(0, filter.limit)
       return { items: page, nextCursor: items.length > filter.limit ? String(page.at(-1)?.seq) : null }
     },

@@ -10,6 +10,7 @@ import { agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
 import type { Deps } from './deps.ts'
 import { effectiveIn, effectiveOf } from './granting.ts'
 import { faultsOf } from './limits.ts'
+import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
 import type { Verified, Verifier } from './verify.ts'
 import { statusOf } from './views.ts'
@@ -134,7 +135,9 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
         hint: 'Give did, token or principal.',
       })
     }
-    const did = input.did === undefined ? undefined : parseDid(input.did)
+    const spelled = input.did === undefined ? undefined : parseDid(input.did)
+    if (spelled !== undefined && given === 1) return askedByDid(spelled)
+    const did = spelled === undefined ? undefined : (await named(deps.store, spelled)).did
     if (input.token !== undefined) {
       const verified = await verifier.verify(input.token)
       if (!verified.valid) {
@@ -145,11 +148,16 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       const named = await principalNamed(input, verified.actor.did)
       return { did, token: verified, principals: [...verified.principals, ...named] }
     }
-    if (input.principal !== undefined) {
-      const principals = await principalNamed(input, did)
-      return { did, principals, token: undefined, unproven: did === undefined && principals.some((one) => one.shared) }
-    }
-    return { did, token: undefined, principals: did === undefined ? [] : await deps.store.principalsOf(did) }
+    const principals = await principalNamed(input, did)
+    return { did, principals, token: undefined, unproven: did === undefined && principals.some((one) => one.shared) }
+  }
+
+  /** Who has accounts is registered under this very DID, and costs no look at the aliases. */
+  const askedByDid = async (spelled: Did): Promise<Asked> => {
+    const principals = await deps.store.principalsOf(spelled)
+    if (principals.length > 0) return { did: spelled, token: undefined, principals }
+    const { did } = await named(deps.store, spelled)
+    return { did, token: undefined, principals: did === spelled ? [] : await deps.store.principalsOf(did) }
   }
 
   /** The account asked about, as the given DID has it. A shared one of others, or of nobody in particular: as each has it. */

@@ -17,6 +17,7 @@ import type { Change } from './change.ts'
 import type { DelegationInput } from './delegationapi.ts'
 import { effectiveIn } from './granting.ts'
 import { depthLimits } from './limits.ts'
+import { spellingsOf } from './naming.ts'
 import { keysOf } from './parentkeys.ts'
 import { delegatedAs, delegationInput } from './registration.ts'
 
@@ -118,8 +119,8 @@ const accepted = async (
     })
   }
   const capabilities = [...new Set(given.capabilities)].sort()
-  const text = delegationText({ parent: parentDid, child: did, capabilities, depth, expiresAt })
-  const signed = given.proof ? await signedBy(c.tx, parentDid, text, given.proof) : undefined
+  const granted = { parent: parentDid, child: did, capabilities, depth, expiresAt }
+  const signed = given.proof ? await signedBy(c.tx, granted, given.proof) : undefined
   return {
     did,
     parentDid,
@@ -135,15 +136,18 @@ const accepted = async (
 
 const signedBy = async (
   reads: StoreReads,
-  parentDid: Did,
-  text: string,
+  granted: Parameters<typeof delegationText>[0],
   proof: NonNullable<DelegationInput['proof']>,
 ): Promise<{ key: string; signature: string }> => {
   const offered = proof.key === undefined ? undefined : parseAgentKey(proof.key)
-  const known = await keysOf(reads, parentDid, offered)
+  const known = await keysOf(reads, granted.parent, offered)
   const candidates = offered === undefined ? known : known.filter(({ key }) => key === offered)
-  const bytes = new TextEncoder().encode(text)
-  const by = candidates.find(({ key }) => verifySignature(key, bytes, proof.signature))
+  // A runtime signs the DIDs as it spells them.
+  const children = await spellingsOf(reads, granted.child)
+  const texts = (await spellingsOf(reads, granted.parent)).flatMap((parent) =>
+    children.map((child) => new TextEncoder().encode(delegationText({ ...granted, parent, child }))),
+  )
+  const by = candidates.find(({ key }) => texts.some((text) => verifySignature(key, text, proof.signature)))
   if (by !== undefined) {
     return { key: by.key, signature: Buffer.from(proof.signature, 'base64').toString('base64url') }
   }

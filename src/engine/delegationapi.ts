@@ -1,6 +1,6 @@
+import type { Binding } from '../core/keys.ts'
 import type { Did } from '../core/types.ts'
 import type { AgentView } from './agentapi.ts'
-import type { AgentKey } from './parentkeys.ts'
 
 /** Delegations as callers give and see them. */
 
@@ -18,7 +18,7 @@ export interface SignedView {
   /** Thumbprint of the parent's key. */
   readonly key: string
   /** What says that the key is the parent's; undefined: the parent has it no more. */
-  readonly binding: AgentKey['binding'] | undefined
+  readonly binding: Binding | undefined
   /** Base64url. */
   readonly signature: string
 }

@@ -1,5 +1,5 @@
 import type { AuditEvent } from '../core/audit.ts'
-import type { Agent, Did, Hold, Principal, PrincipalKey, Signal } from '../core/types.ts'
+import type { Agent, Did, Hold, NewSignal, Principal, PrincipalKey } from '../core/types.ts'
 import type { Change } from './change.ts'
 
 const withRealms = ({ deps }: Change, keys: readonly PrincipalKey[]) =>
@@ -73,7 +73,7 @@ export const auditClaims = async (
 }
 
 /** What runtimes are told of a hold; of one that the guard keeps back, nothing. */
-export const signalOf = (change: Change, hold: Hold): Omit<Signal, 'seq'> | undefined => {
+export const signalOf = (change: Change, hold: Hold): NewSignal | undefined => {
   if (hold.guarded) return undefined
   const { id, did, severity, origin, reason } = hold
   return { type: 'suspended', did, at: change.now, holdId: id, severity, origin, reason, capabilities: undefined }

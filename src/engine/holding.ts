@@ -9,6 +9,7 @@ import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { cascadeEnded } from './ending.ts'
 import type { Keep } from './keeping.ts'
+import { named } from './naming.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import { readOnce } from './reading.ts'
 import { ownHolds } from './sharing.ts'
@@ -59,9 +60,10 @@ export const place = async (
     deps,
     who(caller, input.onBehalfOf),
     async (c) => {
-      checkBounds(await requireAgent(c.tx, did), caller)
+      const agent = await requireAgent(c.tx, did)
+      checkBounds(agent, caller)
       return placeHold(c, {
-        did,
+        did: agent.did,
         origin,
         severity: input.severity,
         reason: input.reason,
@@ -84,15 +86,16 @@ export const kill = async (
   spend: Spend,
   keep?: Keep<KillResult>,
 ): Promise<KillResult> => {
-  const did = parseDid(input.did)
+  const given = parseDid(input.did)
   const answers = input.inResponseTo === undefined ? undefined : await deps.store.hold(input.inResponseTo)
-  checkBounds(await deps.store.agent(did), caller)
-  if (answers?.did !== did) spend(caller)
+  const meant = await named(deps.store, given)
+  checkBounds(meant.agent, caller)
+  if (answers?.did !== meant.did) spend(caller)
   const result = await change(
     deps,
     who(caller),
     async (c): Promise<KillResult> => {
-      const agent = await c.tx.agent(did)
+      const { agent, did } = await named(c.tx, given)
       checkBounds(agent, caller)
       const known = agent !== undefined
       const answered = input.inResponseTo === undefined ? undefined : await c.tx.hold(input.inResponseTo)
@@ -140,7 +143,7 @@ const openHold = (hold: Hold | undefined, did: string): Hold => {
 /** Asks for a release: done at once when the caller is the hold's origin, else awaiting a second person (rule 5). */
 export const release = async (
   deps: Deps,
-  did: string,
+  given: string,
   holdId: string,
   reason: string,
   caller: Caller,
@@ -150,8 +153,9 @@ export const release = async (
     deps,
     who(caller),
     async (c): Promise<ReleaseResult> => {
+      const { agent, did } = await named(c.tx, given)
       const hold = openHold(await c.tx.hold(holdId), did)
-      checkBounds(await c.tx.agent(did), caller)
+      checkBounds(agent, caller)
       const rule = releaseRule(hold, caller)
       if (rule.how === 'now') {
         await releaseHold(c, hold, { how: 'origin' })
@@ -186,7 +190,7 @@ export const release = async (
     },
     keep,
   )
-  if (result.done) await cascadeEnded(deps, did)
+  if (result.done) await cascadeEnded(deps, result.did)
   return result
 }
 
@@ -283,7 +287,8 @@ const overridden = async (c: Change, hold: Hold): Promise<void> => {
   await c.tx.saveAccount(principal, account, principal.schedule)
 }
 
-export const holds = async (deps: Deps, did: string, limit: number): Promise<{ items: Hold[] }> => {
+export const holds = async (deps: Deps, given: string, limit: number): Promise<{ items: Hold[] }> => {
+  const { did } = await named(deps.store, given)
   const items = await deps.store.holdsOf(did, limit)
   if (items.length === 0) await requireAgent(deps.store, did)
   return { items }

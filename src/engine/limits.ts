@@ -1,9 +1,12 @@
 import { type ChainFaults, chainFaults, type Link, soundChain } from '../core/delegation.ts'
 import type { StoreReads } from '../core/store.ts'
+import { blueprintOf } from './carrying.ts'
 
 /** How many hops may descend from an agent with this blueprint; undefined: as many as any chain may have. */
-export const depthLimitOf = async (_reads: StoreReads, _agent: Pick<Link, 'blueprint'>): Promise<number | undefined> =>
-  undefined
+const depthLimitOf = async (
+  reads: Pick<StoreReads, 'blueprint'>,
+  agent: Pick<Link, 'blueprint'>,
+): Promise<number | undefined> => (await blueprintOf(reads, agent))?.maxDelegationDepth
 
 /** The limits of all agents of a chain, each blueprint looked up once. */
 export const depthLimits = async (

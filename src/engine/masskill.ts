@@ -8,6 +8,7 @@ import type { Deps } from './deps.ts'
 import { isPerson, originOf } from './holding.ts'
 import type { Keep } from './keeping.ts'
 import { type KillTargets, type MassKillInput, maxTargets } from './killapi.ts'
+import { canonicalOf, named } from './naming.ts'
 import { placeHolds } from './placing.ts'
 import { checkBounds } from './views.ts'
 
@@ -33,8 +34,13 @@ export const findTargets = async (deps: Deps, targets: KillTargets, caller: Call
     for (const agent of agents) checkBounds(agent, caller)
     return { dids: agents.map(({ did }) => did), agents: new Map(agents.map((agent) => [agent.did, agent])) }
   }
-  const dids = [...new Set(targets.dids.map(parseDid))]
-  if (dids.length > maxTargets) throw tooMany()
+  const given = [...new Set(targets.dids.map(parseDid))]
+  if (given.length > maxTargets) throw tooMany()
+  const canonical: Did[] = []
+  for (let at = 0; at < given.length; at += readPage) {
+    canonical.push(...(await canonicalOf(deps.store, given.slice(at, at + readPage))))
+  }
+  const dids = [...new Set(canonical)]
   const agents = new Map<Did, Agent>()
   for (let at = 0; at < dids.length; at += readPage) {
     for (const agent of await deps.store.agentsByDid(dids.slice(at, at + readPage))) agents.set(agent.did, agent)
@@ -51,8 +57,9 @@ const matching = async (deps: Deps, { parent, ...selector }: KillSelector): Prom
     })
   }
   const found: Agent[] = []
+  const parentDid = parent === undefined ? undefined : (await named(deps.store, parent)).did
   for (let after: Did | undefined; ; ) {
-    const page = await deps.store.agents({ ...selector, parentDid: parent, after, limit: readPage })
+    const page = await deps.store.agents({ ...selector, parentDid, after, limit: readPage })
     found.push(...page.filter(({ decommissioned }) => !decommissioned))
     if (found.length > maxTargets) throw tooMany()
     after = page.at(-1)?.did
@@ -152,7 +159,16 @@ export const finishKill = async (deps: Deps, id: string): Promise<void> => {
 const holdSome = async (c: Change, id: string): Promise<boolean> => {
   const kill = await c.tx.kill(id)
   if (kill === undefined || kill.doneAt !== undefined) return true
-  const items = await fitting(c, await c.tx.killItems(id, kill.placed, chunkHolds))
+  const next = await c.tx.killItems(id, kill.placed, chunkHolds)
+  // Since the kill was recorded a target may have become an agent's alias.
+  const dids = await canonicalOf(
+    c.tx,
+    next.map(({ did }) => did),
+  )
+  const items = await fitting(
+    c,
+    next.map((item, at) => ({ ...item, did: dids[at] ?? item.did })),
+  )
   // What else was sent is kept once, with the kill.
   const {
     origin,

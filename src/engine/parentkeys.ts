@@ -1,14 +1,22 @@
+import type { Binding } from '../core/keys.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Did } from '../core/types.ts'
 import { fitOf } from '../lib/agentkey.ts'
 
-/** A public key of an agent, and what says that it is one. */
-export interface AgentKey {
+/** A public key with which an agent may have signed, and what says that it is the agent's. */
+interface SigningKey {
   /** Base64url of the 32 bytes. */
   readonly key: string
-  readonly binding: 'fingerprint' | 'proven' | 'declared'
+  readonly binding: Binding
 }
 
 /** The keys of an agent; with them one that was offered, if the agent's DID is derived from it. */
-export const keysOf = async (_reads: StoreReads, did: Did, offered?: string): Promise<AgentKey[]> =>
-  offered !== undefined && fitOf(did, offered) === 'fits' ? [{ key: offered, binding: 'fingerprint' }] : []
+export const keysOf = async (
+  reads: Pick<StoreReads, 'keysOf'>,
+  did: Did,
+  offered?: string,
+): Promise<readonly SigningKey[]> => {
+  const known = await reads.keysOf(did)
+  if (offered === undefined || known.some(({ key }) => key === offered)) return known
+  return fitOf(did, offered) === 'fits' ? [...known, { key: offered, binding: 'fingerprint' }] : known
+}

@@ -10,6 +10,8 @@ const members = [
   'labels',
   'capabilities',
   'principals',
+  'keys',
+  'aliases',
 ] as const
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
@@ -42,5 +44,9 @@ export const mergePatch = (input: AgentInput, patch: Readonly<Record<string, unk
   // A delegation was granted, and perhaps signed, as a whole and by this parent: it is kept or replaced, never merged.
   const moved = Object.hasOwn(patch, 'parentDid') && patch['parentDid'] !== (input.parentDid ?? null)
   const kept = moved || Object.hasOwn(patch, 'delegation') ? null : input.delegation
-  return merge({ ...input, delegation: kept }, patch) as AgentInput
+  const merged = merge({ ...input, delegation: kept }, patch) as AgentInput
+  // Absent leaves what the agent has when it is written: a key that it proved meanwhile is not taken away again.
+  const said = <T>(name: string, given: T | undefined, none: T) =>
+    Object.hasOwn(patch, name) ? (given ?? none) : undefined
+  return { ...merged, keys: said('keys', merged.keys, []), aliases: said('aliases', merged.aliases, []) }
 }

@@ -98,7 +98,7 @@ export const releaseHold = async (
  * Rule 10: every descendant is held while one of these DIDs has an open hold of its own. Derived anew from the holds, in
  * the transaction that changed them.
  */
-const cascadeAll = async (change: Change, dids: readonly Did[]): Promise<void> => {
+export const cascadeAll = async (change: Change, dids: readonly Did[]): Promise<void> => {
   const families = Map.groupBy(await change.tx.families(dids), ({ ancestor }) => ancestor)
   const parents = [...families.keys()].map((did) => ({ did }))
   if (parents.length === 0) return

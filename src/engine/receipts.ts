@@ -2,13 +2,15 @@ import type { Context } from '../core/account.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import { cascadeOrigin, isOwn } from '../core/holds.ts'
+import type { LegRecord } from '../core/receipts.ts'
 import { isClosed, type LegState, legStates, runtimeVerdict, statusOf, worst } from '../core/receipts.ts'
-import type { LegRecord, ScheduledPrincipal } from '../core/store.ts'
+import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Hold } from '../core/types.ts'
 import { publicJwk, type SigningJwk, signJson } from '../lib/jws.ts'
 import { pausedKey } from './context.ts'
 import type { Deps } from './deps.ts'
 import { accountLeg, contextOrNone, runtimesOf } from './legs.ts'
+import { named } from './naming.ts'
 import type { AccountLeg, DescendantLeg, Leg, Receipt, Receipts, RuntimeLeg, SignedReceipt } from './receiptviews.ts'
 
 export const receiptType = 'receipt+jws'
@@ -235,7 +237,8 @@ const missing = () =>
 export const createReceipts = (deps: Deps, settings: ReceiptSettings): Receipts => ({
   receipt: async (did, holdId): Promise<SignedReceipt> => {
     const hold = await deps.store.hold(holdId)
-    if (hold === undefined || hold.did !== parseDid(did)) throw missing()
+    const meant = await named(deps.store, parseDid(did))
+    if (hold === undefined || hold.did !== meant.did) throw missing()
     if (hold.releasedAt !== undefined && hold.releasedAt < deps.clock.now() - settings.retentionMs()) {
       throw new BridgeError('E_NOT_FOUND', 'The receipt of this hold is past retention.', {
         hint: 'The audit log has the hold: GET /v1/audit?hold=…',

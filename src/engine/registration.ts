@@ -55,6 +55,8 @@ export const inputOf = (agent: AgentView): AgentInput => ({
     scopes,
     shared,
   })),
+  keys: agent.keys.map(({ key }) => key),
+  aliases: agent.aliases.map(({ did }) => did),
 })
 
 export const normal = (input: AgentInput): string =>
@@ -67,7 +69,15 @@ export const normal = (input: AgentInput): string =>
     delegatedAs(input.delegation),
     [...new Set(input.capabilities ?? [])].sort(),
     (input.principals ?? []).map(principalText).sort(),
+    [...new Set(input.keys)].sort(),
+    [...new Set(input.aliases?.map((one) => (typeof one === 'string' ? one : one.did)))].sort(),
   ])
 
+/** With the keys and aliases that the agent has, where the registration says nothing of them. */
+export const filled = (agent: AgentView, input: AgentInput): AgentInput => {
+  const { keys, aliases } = inputOf(agent)
+  return { ...input, keys: input.keys ?? keys, aliases: input.aliases ?? aliases }
+}
+
 export const sameAs = (agent: AgentView, input: AgentInput): boolean =>
-  normal(inputOf(agent)) === normal(input) && (input.delegation?.depth ?? agent.depth) === agent.depth
+  normal(inputOf(agent)) === normal(filled(agent, input)) && (input.delegation?.depth ?? agent.depth) === agent.depth

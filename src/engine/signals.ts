@@ -4,6 +4,7 @@ import type { Caller } from './agentapi.ts'
 import type { SignalFrame } from './api.ts'
 import { topics } from './bus.ts'
 import type { Deps } from './deps.ts'
+import { named } from './naming.ts'
 import { within } from './views.ts'
 
 export const generationKey = 'signals:generation'
@@ -25,6 +26,7 @@ const frameOf = (generation: string, signal: Signal): SignalFrame => ({
     seq: signal.seq,
     type: signal.type,
     did: signal.did,
+    ...(signal.aliases.length > 0 && { aliases: signal.aliases }),
     at: new Date(signal.at).toISOString(),
     ...(signal.holdId !== undefined && { holdId: signal.holdId }),
     ...(signal.severity !== undefined && { severity: signal.severity }),
@@ -77,7 +79,7 @@ export async function* signalStream(
 
 const isFor = async (store: StoreReads, did: Did, bounds: Labels | undefined): Promise<boolean> => {
   if (bounds === undefined) return true
-  const agent = await store.agent(did)
+  const { agent } = await named(store, did)
   return agent === undefined || within(agent.labels, bounds)
 }
 
@@ -92,11 +94,11 @@ const snapshot = async (
   let after: Did | undefined
   for (;;) {
     const some = await store.heldDids(after, snapshotPage)
-    for (const { did, labels, holds } of some) {
+    for (const { did, labels, holds, aliases } of some) {
       const told = holds.filter((hold) => !hold.guarded)
       if (told.length === 0 || (labels !== undefined && !within(labels, bounds))) continue
       const holdIds = told.map(({ id, severity, origin, reason }) => ({ holdId: id, severity, origin, reason }))
-      held.push({ did, holds: holdIds })
+      held.push({ did, ...(aliases.length > 0 && { aliases }), holds: holdIds })
     }
     after = some.at(-1)?.did
     if (some.length < snapshotPage) break

@@ -28,6 +28,7 @@ export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok:
   if (agent.principals.length === 0) {
     issues.push({ code: 'V_NO_PRINCIPAL', text: 'No directory account is mapped.', mend: 'PATCH principals.' })
   }
+  issues.push(...(await sharedKeys(deps, agent)))
   for (const principal of agent.principals) {
     const name = `${principal.adapter}/${principal.id}`
     const mount = deps.mounts().get(principal.adapter)
@@ -66,6 +67,15 @@ const chainIssues = async ({ clock, store }: Deps, { did }: AgentView): Promise<
     issues.push({ code: 'V_DEPTH', text, mend: 'PATCH parentDid, or raise maxDelegationDepth.' })
   }
   return issues
+}
+
+/** Two DIDs of one key may be one agent: a hold on one of them does not stop the other. */
+const sharedKeys = async (deps: Deps, agent: AgentView): Promise<Issue[]> => {
+  const holders = await deps.store.holdersOf(agent.keys.map(({ thumbprint }) => thumbprint))
+  const others = holders.filter((did) => did !== agent.did)
+  if (others.length === 0) return []
+  const text = `${others.slice(0, 5).join(', ')} ${others.length === 1 ? 'has' : 'have'} a key of this agent.`
+  return [{ code: 'V_KEY_SHARED', text, mend: 'Kill both; register an agent once, with aliases.' }]
 }
 
 const live = async (deps: Deps, principal: AgentView['principals'][number], name: string): Promise<Issue[]> => {

@@ -1,6 +1,7 @@
 import { driving, highestSeverity } from '../core/account.ts'
 import { bySource } from '../core/capabilities.ts'
 import { BridgeError } from '../core/errors.ts'
+import type { Proof } from '../core/keys.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Agent, Did, Hold, Labels, Principal } from '../core/types.ts'
 import type { AgentView, Caller, PrincipalView } from './agentapi.ts'
@@ -8,6 +9,7 @@ import { contextFor } from './context.ts'
 import { delegationView } from './delegationviews.ts'
 import type { Deps, Mount } from './deps.ts'
 import { effectiveIn } from './granting.ts'
+import { named } from './naming.ts'
 import { allHeld } from './sharing.ts'
 import { trustView } from './trustviews.ts'
 
@@ -39,7 +41,10 @@ export const agentView = async (deps: Deps, reads: StoreReads, agent: Agent): Pr
   const open = await reads.openHolds(agent.did)
   const chain = await reads.chain(agent.did)
   const principals: PrincipalView[] = []
-  for (const one of await reads.principalsOf(agent.did)) principals.push(await principalView(deps, reads, one, open))
+  const proofs = await reads.proofsOf(agent.did)
+  for (const one of await reads.principalsOf(agent.did)) {
+    principals.push(await principalView(deps, reads, one, open, proofs))
+  }
   return {
     did: agent.did,
     name: agent.name,
@@ -54,6 +59,8 @@ export const agentView = async (deps: Deps, reads: StoreReads, agent: Agent): Pr
     capabilities: bySource(await reads.sourcesOf(agent.did)),
     effective: effectiveIn(chain, now)(agent.did),
     principals,
+    keys: (await reads.keysOf(agent.did)).map(({ key, thumbprint, binding }) => ({ key, thumbprint, binding })),
+    aliases: (await reads.aliasesOf(agent.did)).map(({ alias, how }) => ({ did: alias, how })),
     holds: open,
     trust: await trustView(reads, agent.did),
     lastActivity: agent.lastActivity,
@@ -68,9 +75,11 @@ const principalView = async (
   reads: StoreReads,
   principal: Principal,
   open: readonly Hold[],
+  proofs: readonly Proof[],
 ): Promise<PrincipalView> => {
   const mount = deps.mounts().get(principal.adapter)
   const { account } = principal
+  const proof = proofs.find(({ adapter, id }) => adapter === principal.adapter && id === principal.id)
   return {
     adapter: principal.adapter,
     id: principal.id,
@@ -78,6 +87,7 @@ const principalView = async (
     appId: principal.appId,
     scopes: principal.scopes,
     shared: principal.shared,
+    proven: proof && { at: proof.at, thumbprint: proof.thumbprint },
     account: {
       desired: (await wantedOff(deps, reads, mount, principal, open)) ? 'disabled' : 'enabled',
       observed: account.observed,
@@ -104,8 +114,9 @@ const wantedOff = async (
   return principal.shared ? allHeld(reads, principal) : open.length > 0
 }
 
+/** The agent of a DID in any of its spellings: from here on its own `did` counts. */
 export const requireAgent = async (reads: StoreReads, did: Did): Promise<Agent> => {
-  const agent = await reads.agent(did)
+  const { agent } = await named(reads, did)
   if (agent === undefined) throw unknownAgent(did)
   return agent
 }

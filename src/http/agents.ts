@@ -8,7 +8,6 @@ import { ifMatch, revisionOf, tagged } from './etag.ts'
 import { respond } from './idempotency.ts'
 import { agentPatch, agentQuery, agentSchema, registration, replacement, sharedSchema } from './schemas.ts'
 import { agentPath, page, reason } from './shapes.ts'
-import { invalid } from './validation.ts'
 import { agentBody, sharedBody } from './views.ts'
 
 const tags = ['agents']
@@ -33,6 +32,7 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     'E_BLUEPRINT_UNKNOWN',
     'E_SPONSOR',
     'E_ACCESS_POLICY',
+    'E_ALIAS',
     'E_HELD',
     'E_DECOMMISSIONED',
   ] as const
@@ -107,7 +107,7 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
   app.route({
     method: 'PUT',
     url: '/v1/agents/:did',
-    config: { access: ['registrar'], errors: [...writeErrors, 'E_REVISION'] },
+    config: { access: ['registrar'], errors: [...writeErrors, 'E_EXISTS', 'E_REVISION'] },
     schema: {
       operationId: 'replaceAgent',
       summary: 'Register an agent, or replace its registration whole',
@@ -119,19 +119,17 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     },
     handler: async (request, reply) => {
       const { did } = request.params
-      if (request.body.did !== undefined && request.body.did !== did) {
-        throw invalid(
-          'body',
-          [{ pointer: '/did', code: 'conflict' }],
-          'The DID in the body is not the one in the path.',
-        )
-      }
       const caller = callerOf(request)
       const header = request.headers['if-match']
       const revision = revisionOf(header)
       // RFC 9110 §13.1.1: `*` is false, and the method not performed, when there is nothing yet.
       if (header !== undefined && revision === undefined) await bridge.agent(did, caller)
-      const { agent, created } = await bridge.replace(did, { ...request.body, did }, caller, revision)
+      const { agent, created } = await bridge.replace(
+        did,
+        { ...request.body, did: request.body.did ?? did },
+        caller,
+        revision,
+      )
       reply.code(created ? 201 : 200)
       return tagged(reply, agentBody(agent, readsAll(request)))
     },
@@ -140,7 +138,7 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
   app.route({
     method: 'PATCH',
     url: '/v1/agents/:did',
-    config: { access: ['registrar'], errors: [...writeErrors, 'E_AGENT_UNKNOWN', 'E_REVISION'] },
+    config: { access: ['registrar'], errors: [...writeErrors, 'E_EXISTS', 'E_AGENT_UNKNOWN', 'E_REVISION'] },
     schema: {
       operationId: 'changeAgent',
       summary: 'Change an agent by a JSON merge patch',

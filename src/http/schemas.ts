@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { trustScales } from '../core/trust.ts'
 import { delegationInput, delegationSchema } from './delegationschemas.ts'
 import { holdSchema, severity } from './holdschemas.ts'
+import { keyMembers, keyPatch, keySchemas, provenSchema } from './keyschemas.ts'
 import { count, did, exampleDid, limit, text, time } from './shapes.ts'
 
 /** The shapes of agents. */
@@ -34,6 +35,7 @@ const agentMembers = {
   labels: labels.optional(),
   capabilities: z.array(capability).max(1000).optional().describe('Those of source `manual`'),
   principals: z.array(principalBody).max(100).optional(),
+  ...keyMembers,
 }
 
 const registrationExample = {
@@ -75,6 +77,7 @@ export const agentPatch = z
     labels: z.record(text(63), z.string().max(256).nullable()).nullable().optional(),
     capabilities: z.array(capability).max(1000).nullable().optional(),
     principals: z.array(principalBody).max(100).nullable().optional(),
+    ...keyPatch,
   })
   .meta({
     id: 'AgentPatch',
@@ -89,6 +92,7 @@ const principalSchema = z.object({
   appId: z.string().nullable(),
   scopes: z.array(z.string()),
   shared: z.boolean().describe('Switched off only while every agent that shares it is held'),
+  proven: provenSchema,
   account: z.object({
     desired: z.enum(['enabled', 'disabled']),
     observed: z.string().describe('enabled, disabled, absent or unknown'),
@@ -133,6 +137,7 @@ export const agentSchema = z
     ),
     effective: z.array(z.string()).describe('Capabilities after narrowing by every ancestor'),
     principals: z.array(principalSchema),
+    ...keySchemas,
     holds: z.array(holdSchema).describe('The open ones'),
     trust: trustSchema.nullable().describe('What runtimes reported; null: nothing'),
     lastActivity: time.nullable(),
@@ -159,6 +164,8 @@ export const agentSchema = z
         ],
         effective: ['read:reports'],
         principals: [],
+        keys: [],
+        aliases: [],
         holds: [],
         trust: null,
         lastActivity: null,

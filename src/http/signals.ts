@@ -12,6 +12,7 @@ const signal = z
     seq: z.int(),
     type: z.enum(['suspended', 'resumed', 'capabilities']),
     did: z.string(),
+    aliases: z.array(z.string()).optional().describe('Other spellings of the DID; left out when there are none'),
     holdId: z.string().optional(),
     at: z.string().meta({ format: 'date-time' }),
     severity: z.string().optional(),

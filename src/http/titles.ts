@@ -50,6 +50,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_DELEGATION_PROOF: 'The signature of the delegation does not hold',
   E_CAPABILITY: 'The capability is not valid',
   E_KEY: 'The key is not usable',
+  E_ALIAS: 'The alias is not accepted',
   E_HELD: 'A hold or a claim stands against this change',
   E_DECOMMISSIONED: 'The agent is decommissioned',
   E_EXISTS: 'The agent exists and differs',

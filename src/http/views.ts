@@ -4,6 +4,7 @@ import type { Hold, Release } from '../core/types.ts'
 import type { AgentView, PrincipalView, SharedView } from '../engine/agentapi.ts'
 import type { DelegationView, HopView, SignedView } from '../engine/delegationapi.ts'
 import type { TrustView } from '../engine/trustapi.ts'
+import { keyJwk } from '../lib/agentkey.ts'
 import type { chainSchema } from './delegationschemas.ts'
 import type { awaitingSchema, holdSchema } from './holdschemas.ts'
 import type { agentSchema, sharedSchema } from './schemas.ts'
@@ -39,13 +40,14 @@ export const holdBody = (hold: Hold, all: boolean): HoldBody => ({
     : {}),
 })
 
-const principalBody = ({ adapter, id, kind, appId, scopes, shared, account }: PrincipalView) => ({
+const principalBody = ({ adapter, id, kind, appId, scopes, shared, proven, account }: PrincipalView) => ({
   adapter,
   id,
   kind,
   appId: appId ?? null,
   scopes: [...scopes],
   shared,
+  proven: proven === undefined ? null : { at: time(proven.at), key: proven.thumbprint },
   account: {
     desired: account.desired,
     observed: account.observed,
@@ -104,6 +106,8 @@ export const agentBody = (agent: AgentView, all: boolean): AgentBody => ({
   })),
   effective: [...agent.effective],
   principals: agent.principals.map(principalBody),
+  keys: agent.keys.map(({ key, thumbprint, binding }) => ({ jwk: keyJwk(key), thumbprint, binding })),
+  aliases: agent.aliases.map(({ did, how }) => ({ did, how })),
   holds: agent.holds.map((hold) => holdBody(hold, all)),
   trust: agent.trust === undefined ? null : trustBody(agent.trust),
   lastActivity: timeOrNull(agent.lastActivity),

@@ -21,16 +21,16 @@ const entryWriter = rowWriter('audit', ['seq'])
 const textWriter = rowWriter('audit_text', ['seq', 'field'])
 
 const query = (filter: AuditFilter) => {
-  const { actor, did, from, hold, to } = filter
+  const { actor, dids, from, hold, to } = filter
   const after = filter.after ?? 0
   let found = audit.select('seq')
-  if (did !== undefined) found = found.where('did', '=', did)
+  if (dids !== undefined) found = found.where('did', 'in', dids)
   if (hold !== undefined) found = found.where('hold_id', '=', hold)
   if (actor !== undefined) found = found.where('actor', '=', actor)
   if (from !== undefined) found = found.where('time', '>=', from)
   if (to !== undefined) found = found.where('time', '<=', to)
   // Entries of a span of time are found by time: `+` keeps the planner from walking the whole chain by sequence.
-  const byTime = (from !== undefined || to !== undefined) && did === undefined && hold === undefined
+  const byTime = (from !== undefined || to !== undefined) && dids === undefined && hold === undefined
   found = byTime ? found.where(sql<number>`+seq`, '>', after) : found.where('seq', '>', after)
   return audit
     .select(['seq', 'body', 'hash'])

@@ -36,7 +36,8 @@ const unfinished = statement(kills.where('done_at', 'is', null).orderBy('at').or
 const itemsOf = statement(
   build
     .selectFrom('kill_items')
-    .select(['n', 'did', 'hold_id as holdId'])
+    .leftJoin('holds', 'holds.id', 'kill_items.hold_id')
+    .select(['n', 'hold_id as holdId', (eb) => eb.fn.coalesce('holds.did', 'kill_items.did').as('did')])
     .where('kill_id', '=', text('id'))
     .where('n', '>', number('after'))
     .orderBy('n')
@@ -52,11 +53,11 @@ const state = sql`case
 // The targets lead: each is one look-up of its hold and one of its accounts, whatever else the store holds.
 const accounts = raw(
   sql<KillAccounts>`select adapter, state, count(*) as n from (
-    select p.adapter, ${state} ${target} cross join principals p on p.did = i.did and p.shared = 0
+    select p.adapter, ${state} ${target} cross join principals p on p.did = h.did and p.shared = 0
     where i.kill_id = ${text('id')}
     union all
     select adapter, state from (
-      select distinct p.adapter, p.id, ${state} ${target} cross join sharers s on s.did = i.did
+      select distinct p.adapter, p.id, ${state} ${target} cross join sharers s on s.did = h.did
         cross join principals p on p.adapter = s.adapter and p.id = s.id
       where i.kill_id = ${text('id')}
     )

@@ -6,6 +6,7 @@ const decisive = [
   'agents',
   'principals',
   'sharers',
+  'aliases',
   'holds',
   'releases',
   'capability_sources',

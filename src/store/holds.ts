@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import type { HeldDid, StoreReads } from '../core/store.ts'
 import type { Did, Hold } from '../core/types.ts'
 import { breathe } from '../lib/breathe.ts'
-import { toHeld, toHold, toRelease } from './rows.ts'
+import { parse } from './columns.ts'
+import { toHold, toRelease } from './rows.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
 
 const holds = build.selectFrom('holds')
@@ -52,6 +53,13 @@ const held = statement(
     .leftJoin('agents as a', 'a.did', 'h.did')
     .selectAll('h')
     .select('a.labels')
+    .select((eb) =>
+      eb
+        .selectFrom('aliases as s')
+        .select(sql<string>`json_group_array(s.alias)`.as('list'))
+        .whereRef('s.did', '=', 'h.did')
+        .as('aliases'),
+    )
     .where('h.released_at', 'is', null)
     .where('h.did', 'in', (eb) =>
       eb
@@ -85,14 +93,23 @@ const releaseOf = statement(
 const endOf = (prefix: string): string => `${prefix}\u{10ffff}`
 
 const heldDids = async (run: Run, after: Did | undefined, limit: number): Promise<HeldDid[]> => {
-  const found = new Map<Did, { labels: string | null; holds: Hold[] }>()
+  const found = new Map<Did, { labels: string | null; holds: Hold[]; aliases: readonly Did[] }>()
   for (const row of await run.all(held, { after: after ?? '', limit })) {
-    const entry = found.get(row.did) ?? { labels: row.labels, holds: [] }
+    const entry = found.get(row.did) ?? {
+      labels: row.labels,
+      holds: [],
+      aliases: parse<Did[]>(row.aliases ?? '[]').sort(),
+    }
     entry.holds.push(toHold(row))
     found.set(row.did, entry)
   }
   await breathe()
-  return [...found].map(([did, entry]) => toHeld(did, entry.labels, entry.holds))
+  return [...found].map(([did, entry]) => ({
+    did,
+    labels: entry.labels === null ? undefined : parse(entry.labels),
+    holds: entry.holds,
+    aliases: entry.aliases,
+  }))
 }
 
 type HoldReads = Pick<

@@ -1,5 +1,6 @@
 import type { StoreReads } from '../core/store.ts'
 import { agentReads } from './agents.ts'
+import { aliasReads } from './aliases.ts'
 import { auditReads } from './audit.ts'
 import { blueprintReads } from './blueprints.ts'
 import { bulkReads } from './bulk.ts'
@@ -7,6 +8,7 @@ import { delegationReads } from './delegations.ts'
 import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
+import { keyReads } from './keys.ts'
 import { principalReads } from './principals.ts'
 import { receiptReads } from './receipts.ts'
 import { sharerReads } from './sharers.ts'
@@ -18,6 +20,8 @@ import { trustReads } from './trust.ts'
 /** Every read of the port, on one connection. */
 export const reads = (run: Run): StoreReads => ({
   ...agentReads(run),
+  ...keyReads(run),
+  ...aliasReads(run),
   ...principalReads(run),
   ...sharerReads(run),
   ...holdReads(run),

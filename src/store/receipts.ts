@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
-import type { LegRecord, StoreReads, StoreTx } from '../core/store.ts'
+import type { LegRecord } from '../core/receipts.ts'
+import type { StoreReads, StoreTx } from '../core/store.ts'
 import { breathe } from '../lib/breathe.ts'
 import { fromLeg, toAgent, toHold, toLeg, toPrincipal } from './rows.ts'
 import { principalsOfDids } from './sharers.ts'

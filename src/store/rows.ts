@@ -1,10 +1,12 @@
 import type { Selectable } from 'kysely'
-import type { HeldDid, Lane, LegRecord, Schedule, ScheduledPrincipal } from '../core/store.ts'
+import type { LegRecord } from '../core/receipts.ts'
+import type { Lane, Schedule, ScheduledPrincipal } from '../core/store.ts'
 import type {
   Account,
   Agent,
   CapabilitySource,
   Hold,
+  NewSignal,
   Origin,
   Principal,
   PrincipalKey,
@@ -200,12 +202,6 @@ export const fromHold = (hold: Hold): HoldTable => ({
   evidence: JSON.stringify(hold.evidence),
 })
 
-export const toHeld = (did: string, labels: string | null, holds: readonly Hold[]): HeldDid => ({
-  did,
-  labels: labels === null ? undefined : parse(labels),
-  holds,
-})
-
 export const toSource = (row: Schema['capability_sources']): CapabilitySource => ({
   did: row.did,
   capability: row.capability,
@@ -253,9 +249,10 @@ export const toSignal = (row: Selectable<SignalTable>): Signal => ({
   origin: maybe(row.origin),
   reason: maybe(row.reason),
   capabilities: row.capabilities === null ? undefined : parse(row.capabilities),
+  aliases: row.aliases === null ? [] : parse(row.aliases),
 })
 
-export const fromSignal = (signal: Omit<Signal, 'seq'>): Omit<SignalTable, 'seq'> => ({
+export const fromSignal = (signal: NewSignal): Omit<SignalTable, 'seq' | 'aliases'> => ({
   type: signal.type,
   did: signal.did,
   at: signal.at,

@@ -1,5 +1,7 @@
 import type { Generated } from 'kysely'
+import type { Alias } from '../core/aliases.ts'
 import type { BlueprintOrigin } from '../core/blueprints.ts'
+import type { Binding } from '../core/keys.ts'
 import type { LegReason, LegState } from '../core/receipts.ts'
 import type { Lane } from '../core/store.ts'
 import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
@@ -11,6 +13,16 @@ import type { TrustTable } from './trust.ts'
  */
 export type Schema = {
   agents: AgentTable
+  agent_keys: {
+    did: string
+    thumbprint: string
+    key: string
+    binding: Binding
+    declared_at: number
+    proven_at: number | null
+  }
+  aliases: Alias
+  proofs: { adapter: string; id: string; did: string; at: number; thumbprint: string }
   agent_labels: { did: string; key: string; value: string }
   principals: PrincipalTable
   sharers: SharerTable
@@ -189,6 +201,8 @@ export type SignalTable = {
   origin: string | null
   reason: string | null
   capabilities: string | null
+  /** Filled in by the database. */
+  aliases: Generated<string | null>
 }
 
 export type LegTable = {

@@ -56,6 +56,32 @@ create table sharers (
 ) strict, without rowid;
 create index sharers_did on sharers (did);
 
+-- Every public key of an agent, as base64url of its 32 bytes.
+create table agent_keys (
+  did text not null references agents (did) on delete cascade, thumbprint text not null, key text not null,
+  binding text not null check (binding in ('fingerprint', 'proven', 'declared')), declared_at integer not null,
+  proven_at integer, primary key (did, thumbprint)
+) strict, without rowid;
+create index agent_keys_thumbprint on agent_keys (thumbprint);
+
+-- Other spellings of a registered DID.
+create table aliases (
+  alias text not null primary key, did text not null references agents (did) on delete cascade,
+  how text not null check (how in ('fingerprint', 'signature', 'asserted')), at integer not null
+) strict, without rowid;
+create index aliases_did on aliases (did);
+
+-- Mappings that the agent itself proved, with its key and a token of the account.
+create table proofs (
+  adapter text not null, id text not null, did text not null references agents (did) on delete cascade,
+  at integer not null, thumbprint text not null, primary key (adapter, id, did),
+  foreign key (adapter, id) references principals (adapter, id) on delete cascade
+) strict, without rowid;
+create index proofs_did on proofs (did);
+create trigger proofs_unshared after delete on sharers begin
+  delete from proofs where adapter = old.adapter and id = old.id and did = old.did;
+end;
+
 -- Counting a million index entries for every guard decision would cost tens of milliseconds.
 create table principal_counts (adapter text not null primary key, n integer not null) strict, without rowid;
 create trigger principals_counted after insert on principals begin
@@ -140,9 +166,16 @@ create index hook_inbox_at on hook_inbox (at);
 
 create table signals (
   seq integer primary key autoincrement, type text not null check (type in ('suspended', 'resumed', 'capabilities')),
-  did text not null, at integer not null, hold_id text, severity text, origin text, reason text, capabilities text
+  did text not null, at integer not null, hold_id text, severity text, origin text, reason text, capabilities text,
+  aliases text
 ) strict;
 create index signals_at on signals (at);
+-- As they are at that moment, so that nobody who appends a signal can forget one.
+create trigger signals_aliased after insert on signals when exists (select 1 from aliases where did = new.did) begin
+  update signals set aliases = (
+    select json_group_array(alias) from (select alias from aliases where did = new.did order by alias)
+  ) where seq = new.seq;
+end;
 
 -- hold_id '' is a signal of no hold; seq 0 is an acknowledgement of the hold itself.
 create table signal_acks (

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { BridgeError, type ErrorCode } from '../core/errors.ts'
 import type { Lane, StoreTx } from '../core/store.ts'
 import type { Agent, PrincipalKey } from '../core/types.ts'
+import { aliasWrites } from './aliases.ts'
 import { append } from './audit.ts'
 import { blueprintWrites } from './blueprints.ts'
 import { bulkWrites } from './bulk.ts'
@@ -9,6 +10,7 @@ import { inserting } from './constraints.ts'
 import { delegationWrites } from './delegations.ts'
 import { endWrites } from './endings.ts'
 import { guardWrites } from './guard.ts'
+import { keyWrites } from './keys.ts'
 import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
 import { receiptWrites } from './receipts.ts'
@@ -178,6 +180,8 @@ const holdWrites = (run: Run): HoldWrites => ({
 export const transaction = (run: Run): StoreTx => ({
   ...reads(run),
   ...agentWrites(run),
+  ...keyWrites(run),
+  ...aliasWrites(run),
   ...holdWrites(run),
   ...recordWrites(run),
   ...receiptWrites(run),

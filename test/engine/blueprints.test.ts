@@ -127,7 +127,7 @@ test('a changed definition reaches every agent that carries it, and each is told
   )
   assert.deepEqual(await effective(world, manual), ['new:x', 'old:x', 'read:x'])
   assert.deepEqual(await effective(world, other), ['old:x'])
-  const entry = (await world.store.audit({ did: dids[3], limit: 99 })).at(-1)
+  const entry = (await world.store.audit({ dids: dids.slice(3, 4), limit: 99 })).at(-1)
   assert.deepEqual([entry?.type, entry?.actor], ['capabilities.changed', 'bridge'])
   assert.deepEqual(entry?.details, { cause: 'blueprint:Analyst', removed: ['old:x'] })
   assert.equal((await world.bridge.verifyAudit()).ok, true)

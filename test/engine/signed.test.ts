@@ -35,7 +35,7 @@ for (const form of ['key', 'spki', 'jwk'] as const) {
     assert.deepEqual(agent.delegation?.signed, { ...signed, binding: 'fingerprint' })
     const [, hop] = await world.bridge.delegation('did:mesh:child')
     assert.deepEqual([hop?.signed?.key, hop?.granted], [signed.key, ['read:x', 'write:z']])
-    const [entry] = await world.store.audit({ did: 'did:mesh:child', limit: 1 })
+    const [entry] = await world.store.audit({ dids: ['did:mesh:child'], limit: 1 })
     assert.deepEqual(entry?.details?.['delegation'], {
       capabilities: ['read:x', 'write:z'],
       expiresAt,

@@ -33,6 +33,8 @@ test('an agent is answered with every member of the contract, times in RFC 3339 
     capabilities: [{ name: 'read:reports', sources: [{ source: 'manual', confirmedAt: '2026-11-21T10:00:00.000Z' }] }],
     effective: ['read:reports'],
     principals: [],
+    keys: [],
+    aliases: [],
     holds: [],
     trust: null,
     lastActivity: null,

@@ -63,6 +63,8 @@ export const createDouble = (): Double => {
       })),
       effective: input.capabilities ?? [],
       principals: [],
+      keys: [],
+      aliases: [],
       holds,
       trust: undefined,
       lastActivity: undefined,
@@ -157,6 +159,10 @@ export const createDouble = (): Double => {
     async replace(did, input, caller, ifRevision) {
       seen(caller)
       check(did, ifRevision)
+      if (input.did !== did) {
+        const details = [{ pointer: '/did', code: 'conflict' }]
+        throw new BridgeError('E_VALIDATION', 'The DID in the body is not the one in the path.', { details })
+      }
       return put(did, input)
     },
     async patch(did, patch, caller, ifRevision) {

@@ -8,6 +8,7 @@ import { delegationContract } from './delegations.ts'
 import { endingContract } from './endings.ts'
 import { guardContract } from './guard.ts'
 import { holdContract } from './holds.ts'
+import { nameContract } from './names.ts'
 import { principalContract } from './principals.ts'
 import { propertyContract } from './properties.ts'
 import { receiptContract } from './receipts.ts'
@@ -42,6 +43,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: principals`, () => principalContract(storeTest))
   describe(`${name} store: shared principals`, () => sharerContract(storeTest))
   describe(`${name} store: holds`, () => holdContract(storeTest))
+  describe(`${name} store: keys and aliases`, () => nameContract(storeTest))
   describe(`${name} store: signals and records`, () => recordContract(storeTest))
   describe(`${name} store: receipts`, () => receiptContract(storeTest))
   describe(`${name} store: guard`, () => guardContract(storeTest))

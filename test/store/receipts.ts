@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { LegRecord } from '../../src/core/store.ts'
+import type { LegRecord } from '../../src/core/receipts.ts'
 import type { StoreTest } from './contract.ts'
 import { hold, place, register } from './fixture.ts'
 

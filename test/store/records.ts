@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import type { Signal } from '../../src/core/types.ts'
+import type { NewSignal } from '../../src/core/types.ts'
 import type { StoreTest } from './contract.ts'
 import { hold, place, register } from './fixture.ts'
 
-const signal = (at: number, fields: Partial<Signal> = {}): Omit<Signal, 'seq'> => ({
+const signal = (at: number, fields: Partial<NewSignal> = {}): NewSignal => ({
   type: 'suspended',
   did: 'did:mesh:a',
   at,
@@ -64,8 +64,8 @@ export const recordContract = (test: StoreTest): void => {
     })
     assert.equal(await store.write((tx) => tx.appendSignal(full)), 1)
     assert.equal(await store.write((tx) => tx.appendSignal(signal(2))), 2)
-    assert.deepEqual(await store.signal(1), { ...full, seq: 1 })
-    assert.deepEqual(await store.signal(2), { ...signal(2), seq: 2 })
+    assert.deepEqual(await store.signal(1), { ...full, seq: 1, aliases: [] })
+    assert.deepEqual(await store.signal(2), { ...signal(2), seq: 2, aliases: [] })
     assert.equal(await store.signal(3), undefined)
     assert.deepEqual(
       (await store.signalsAfter(0, 9)).map((s) => s.seq),
