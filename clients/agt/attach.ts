@@ -61,8 +61,9 @@ export const attach = (options: AttachOptions, { clock, random }: AttachDeps = s
   const http = createHttp(settings)
   const known = new Known(saved)
   const contact = new Contact(clock, silenceMs, report)
-  const ids = idsOf(settings)
-  const didOf = (id: string) => aliases.get(id) ?? id
+  const declared = idsOf(settings)
+  const ids = (did: string) => [...new Set(known.spellingsOf(did).flatMap(declared))]
+  const didOf = (id: string) => known.didOf(aliases.get(id) ?? id)
   const targets = new Targets(settings, known, ids, saved?.suspended ?? [])
   const firing = new Firing(settings, clock, ids)
   const state = (): SavedState => ({ ...known.state, suspended: targets.suspended })

@@ -56,6 +56,13 @@ export class Firing {
     this.#fired.get(did)?.get(killSwitch)?.delete(id)
   }
 
+  /** Two spellings are one agent: what was fired under either was. */
+  rename(alias: string, did: string): void {
+    const switches = this.#fired.get(alias)
+    this.#fired.delete(alias)
+    for (const [killSwitch, ids] of switches ?? []) for (const id of ids) this.note(did, killSwitch, id)
+  }
+
   /** The agent was released: the next hold fires anew. */
   forget(did: string): void {
     this.#fired.delete(did)

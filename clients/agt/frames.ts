@@ -13,10 +13,16 @@ export interface HoldFrame {
   readonly origin: string | undefined
 }
 
+/** Everything that holds one agent, and its other spellings. */
+export interface HeldFrame {
+  readonly holds: readonly HoldFrame[]
+  readonly aliases: readonly string[]
+}
+
 export type Frame = { readonly position: Position } & (
-  | { readonly type: 'suspended'; readonly did: string; readonly hold: HoldFrame }
-  | { readonly type: 'resumed'; readonly did: string }
-  | { readonly type: 'snapshot'; readonly held: ReadonlyMap<string, readonly HoldFrame[]> }
+  | { readonly type: 'suspended'; readonly did: string; readonly aliases: readonly string[]; readonly hold: HoldFrame }
+  | { readonly type: 'resumed'; readonly did: string; readonly aliases: readonly string[] }
+  | { readonly type: 'snapshot'; readonly held: ReadonlyMap<string, HeldFrame> }
   | { readonly type: 'current' }
   | { readonly type: 'other' }
 )
@@ -50,15 +56,25 @@ const holdOf = (value: unknown): HoldFrame | undefined => {
   return { holdId, severity, origin: typeof origin === 'string' ? origin : undefined }
 }
 
-const heldOf = (value: unknown): Map<string, HoldFrame[]> | undefined => {
+/** Left out when there are none. Anything else but a list of texts is not understood: an agent might go unstopped. */
+const aliasesOf = (value: unknown): readonly string[] | undefined => {
+  if (value === undefined) return []
   if (!Array.isArray(value)) return undefined
-  const held = new Map<string, HoldFrame[]>()
+  const texts: readonly unknown[] = value
+  const aliases = texts.filter((one) => typeof one === 'string')
+  return aliases.length === texts.length ? aliases : undefined
+}
+
+const heldOf = (value: unknown): Map<string, HeldFrame> | undefined => {
+  if (!Array.isArray(value)) return undefined
+  const held = new Map<string, HeldFrame>()
   for (const one of value) {
     if (!isMembers(one) || typeof one.did !== 'string' || !Array.isArray(one.holds)) return undefined
     const holds = one.holds.map(holdOf).filter((hold) => hold !== undefined)
     // Half a snapshot would open gates.
-    if (holds.length === 0 || holds.length !== one.holds.length) return undefined
-    held.set(one.did, holds)
+    const aliases = aliasesOf(one.aliases)
+    if (holds.length === 0 || holds.length !== one.holds.length || aliases === undefined) return undefined
+    held.set(one.did, { holds, aliases })
   }
   return held
 }
@@ -80,9 +96,10 @@ export const frameOf = ({ id, event, data }: SseEvent): Frame => {
     return { position, type: 'snapshot', held }
   }
   const { did } = body
-  if (typeof did !== 'string') throw unreadable(event)
-  if (event === 'resumed') return { position, type: 'resumed', did }
+  const aliases = aliasesOf(body.aliases)
+  if (typeof did !== 'string' || aliases === undefined) throw unreadable(event)
+  if (event === 'resumed') return { position, type: 'resumed', did, aliases }
   const hold = holdOf(body)
   if (hold === undefined) throw unreadable(event)
-  return { position, type: 'suspended', did, hold }
+  return { position, type: 'suspended', did, aliases, hold }
 }

@@ -1,5 +1,6 @@
 import { AgtClientError } from './errors.ts'
-import type { Frame, HoldFrame, Position } from './frames.ts'
+import type { Frame, HeldFrame, HoldFrame, Position } from './frames.ts'
+import { Names } from './names.ts'
 
 export interface KnownHold extends HoldFrame {
   /** Of the signal that told of it; a snapshot's holds have none. */
@@ -21,11 +22,13 @@ const unrecorded = 'unrecorded'
 export interface KnownState {
   readonly position: Position | undefined
   readonly held: readonly (readonly [did: string, holds: readonly KnownHold[]])[]
+  readonly names: readonly (readonly [did: string, aliases: readonly string[]])[]
 }
 
 /**
  * Whom this process must not let act: what the stream told, and its own kills. Events come at least once and in order;
- * what came before is dropped by its position.
+ * what came before is dropped by its position. The bridge names an agent by one DID and tells the other spellings of it:
+ * whatever is asked or told here under any of them is the agent's.
  *
  * | event     | held by the bridge      | own kills that it has not told of                                             |
  * |-----------|-------------------------|-------------------------------------------------------------------------------|
@@ -36,6 +39,7 @@ export interface KnownState {
 export class Known {
   #position: Position | undefined
   #held: Map<string, Map<string, KnownHold>>
+  readonly #names = new Names()
   readonly #latches = new Map<string, Map<string, Latch>>()
   /** Counts connections. */
   #epoch = 0
@@ -45,6 +49,7 @@ export class Known {
     this.#held = new Map(
       (state?.held ?? []).map(([did, holds]) => [did, new Map(holds.map((hold) => [hold.holdId, hold]))]),
     )
+    for (const [did, aliases] of state?.names ?? []) this.#names.set(did, aliases)
   }
 
   get position(): Position | undefined {
@@ -55,6 +60,7 @@ export class Known {
     return {
       position: this.#position,
       held: [...this.#held].map(([did, holds]) => [did, [...holds.values()]]),
+      names: [...this.#held.keys()].map((did) => [did, this.#names.aliasesOf(did)]),
     }
   }
 
@@ -68,12 +74,23 @@ export class Known {
     return this.#position
   }
 
+  /** The DID by which the bridge names the agent; the given one when it told nothing else. */
+  didOf(did: string): string {
+    return this.#names.didOf(did)
+  }
+
+  /** That DID and every other one that the bridge told of. */
+  spellingsOf(did: string): readonly string[] {
+    const own = this.didOf(did)
+    return [own, ...this.#names.aliasesOf(own)]
+  }
+
   isHeld(did: string): boolean {
-    return this.#held.has(did)
+    return this.#held.has(this.didOf(did))
   }
 
   isKilled(did: string): boolean {
-    return this.#latches.has(did)
+    return this.#latches.has(this.didOf(did))
   }
 
   isClosed(did: string): boolean {
@@ -81,7 +98,7 @@ export class Known {
   }
 
   holdsOf(did: string): readonly KnownHold[] {
-    return [...(this.#held.get(did)?.values() ?? [])]
+    return [...(this.#held.get(this.didOf(did))?.values() ?? [])]
   }
 
   /** Everyone who is held or was killed here. */
@@ -106,20 +123,24 @@ export class Known {
     }
     if (seq <= this.#position.seq) return []
     this.#position = frame.position
-    if (frame.type === 'suspended') return this.#suspended(frame.did, frame.hold, seq)
-    if (frame.type === 'resumed') return this.#resumed(frame.did)
-    return []
+    if (frame.type !== 'suspended' && frame.type !== 'resumed') return []
+    const renamed = this.#rename(frame.did, frame.aliases)
+    if (frame.type === 'suspended') this.#suspended(frame.did, frame.hold, seq)
+    else this.#held.delete(frame.did)
+    return [...renamed, frame.did]
   }
 
   /** A kill of this process begins. */
-  latch(did: string, killId: string): void {
+  latch(id: string, killId: string): void {
+    const did = this.didOf(id)
     const latches = this.#latches.get(did) ?? new Map<string, Latch>()
     latches.set(killId, { holdId: undefined, answeredIn: 0 })
     this.#latches.set(did, latches)
   }
 
   /** The bridge recorded it under this hold. The signal may have come before the answer. */
-  answered(did: string, killId: string, holdId: string): void {
+  answered(id: string, killId: string, holdId: string): void {
+    const did = this.didOf(id)
     const latches = this.#latches.get(did)
     if (this.#held.get(did)?.has(holdId)) this.unlatch(did, killId)
     else if (latches?.has(killId)) latches.set(killId, { holdId, answeredIn: this.#epoch })
@@ -127,28 +148,31 @@ export class Known {
 
   /** The bridge will never take it: it holds as long as this process, and as many of its kind hold as one. */
   keep(did: string, killId: string): void {
-    const latches = this.#latches.get(did)
+    const latches = this.#latches.get(this.didOf(did))
     if (latches?.get(killId)?.holdId === undefined && latches?.delete(killId)) this.latch(did, unrecorded)
   }
 
   /** It is over, or the stream tells of it from now on. */
-  unlatch(did: string, killId: string): void {
+  unlatch(id: string, killId: string): void {
+    const did = this.didOf(id)
     const latches = this.#latches.get(did)
     latches?.delete(killId)
     if (latches?.size === 0) this.#latches.delete(did)
   }
 
   acked(did: string, { holdId, severity, seq }: KnownHold): void {
-    const holds = this.#held.get(did)
+    const holds = this.#held.get(this.didOf(did))
     const hold = holds?.get(holdId)
     // It may have become graver while the acknowledgement was under way.
     if (hold?.severity === severity && hold.seq === seq) holds?.set(holdId, { ...hold, acked: true })
   }
 
-  #replace(held: ReadonlyMap<string, readonly HoldFrame[]>, isSameGeneration: boolean): string[] {
+  #replace(held: ReadonlyMap<string, HeldFrame>, isSameGeneration: boolean): string[] {
     const before = this.#held
+    const wasClosed = this.closedDids()
     this.#held = new Map()
-    for (const [did, holds] of held) {
+    for (const [did, { aliases }] of held) this.#rename(did, aliases)
+    for (const [did, { holds }] of held) {
       const known = holds.map((hold): [string, KnownHold] => {
         const old = before.get(did)?.get(hold.holdId)
         if (old?.severity !== hold.severity) return [hold.holdId, { ...hold, seq: undefined, acked: false }]
@@ -157,7 +181,7 @@ export class Known {
       })
       this.#held.set(did, new Map(known))
     }
-    const dids = [...new Set([...before.keys(), ...held.keys(), ...this.#latches.keys()])]
+    const dids = [...new Set([...wasClosed, ...held.keys(), ...this.#latches.keys()])]
     for (const [did, latches] of this.#latches) {
       for (const [killId, { holdId, answeredIn }] of latches) {
         if (holdId === undefined) continue
@@ -167,18 +191,26 @@ export class Known {
     return dids
   }
 
-  #suspended(did: string, hold: HoldFrame, seq: number): string[] {
+  /** These are the other spellings of the DID: what is known of one of them is the agent's. Gives those that are new. */
+  #rename(did: string, aliases: readonly string[]): readonly string[] {
+    const renamed = this.#names.set(did, aliases)
+    for (const alias of renamed) {
+      const holds = this.#held.get(alias)
+      this.#held.delete(alias)
+      if (holds !== undefined) this.#held.set(did, new Map([...holds, ...(this.#held.get(did) ?? [])]))
+      const latches = this.#latches.get(alias)
+      this.#latches.delete(alias)
+      if (latches !== undefined) this.#latches.set(did, new Map([...latches, ...(this.#latches.get(did) ?? [])]))
+    }
+    return renamed
+  }
+
+  #suspended(did: string, hold: HoldFrame, seq: number): void {
     const holds = this.#held.get(did) ?? new Map<string, KnownHold>()
     holds.set(hold.holdId, { ...hold, seq, acked: false })
     this.#held.set(did, holds)
     for (const [killId, { holdId }] of this.#latches.get(did) ?? []) {
       if (holdId === hold.holdId) this.unlatch(did, killId)
     }
-    return [did]
-  }
-
-  #resumed(did: string): string[] {
-    this.#held.delete(did)
-    return [did]
   }
 }

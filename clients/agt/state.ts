@@ -25,12 +25,27 @@ const holdOf = (value: unknown): KnownHold | undefined => {
   }
 }
 
+const namesOf = (value: unknown): [string, string[]][] | undefined => {
+  if (!Array.isArray(value)) return undefined
+  const names: [string, string[]][] = []
+  for (const one of value) {
+    const [did, list]: unknown[] = Array.isArray(one) ? one : []
+    if (typeof did !== 'string' || !Array.isArray(list)) return undefined
+    const aliases = list.filter((alias) => typeof alias === 'string')
+    if (aliases.length !== list.length) return undefined
+    names.push([did, aliases])
+  }
+  return names
+}
+
 const stateOf = (content: string, url: string): SavedState | undefined => {
   const value = parsed(content)
   if (!isMembers(value) || value.version !== 1 || value.url !== url) return undefined
-  const { position, held, suspended } = value
+  const { position, held, names, suspended } = value
   const at = typeof position === 'string' ? parsePosition(position) : undefined
   if (at === undefined || !Array.isArray(held) || !Array.isArray(suspended)) return undefined
+  const spelled = namesOf(names)
+  if (spelled === undefined) return undefined
   const known: [string, KnownHold[]][] = []
   for (const one of held) {
     const [did, list]: unknown[] = Array.isArray(one) ? one : []
@@ -40,7 +55,7 @@ const stateOf = (content: string, url: string): SavedState | undefined => {
     if (holds.length === 0 || holds.length !== list.length) return undefined
     known.push([did, holds])
   }
-  return { position: at, held: known, suspended: suspended.filter((key) => typeof key === 'string') }
+  return { position: at, held: known, names: spelled, suspended: suspended.filter((key) => typeof key === 'string') }
 }
 
 /** Where the client stood when the process ended; undefined when there is nothing usable: the stream gives a snapshot then. */
@@ -76,9 +91,9 @@ export const createSaver = (
   const bell = createBell()
   let failed = false
   const write = async () => {
-    const { position, held, suspended } = state()
+    const { position, held, names, suspended } = state()
     if (position === undefined) return
-    const content = { version: 1, url, position: textOf(position), held, suspended }
+    const content = { version: 1, url, position: textOf(position), held, names, suspended }
     try {
       await writeDurably(join(folder, 'state.json'), JSON.stringify(content))
       failed = false

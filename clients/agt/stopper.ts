@@ -44,8 +44,15 @@ export class Stopper {
   }
 
   /** What belongs to the DID may have changed. */
-  align(did: string): void {
+  align(id: string): void {
     const { known, targets, firing } = this.#parts
+    const did = known.didOf(id)
+    if (did !== id) {
+      // What was begun under the other spelling goes on under the agent's own.
+      this.#tasks.get(id)?.abort()
+      this.#tasks.delete(id)
+      firing.rename(id, did)
+    }
     targets.align(did)
     if (!known.isClosed(did)) {
       this.#tasks.get(did)?.abort()

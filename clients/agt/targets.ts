@@ -5,7 +5,7 @@ import type { IdentityLike, LifecycleLike } from './sdk.ts'
 
 const initiator = 'idp-bridge'
 
-/** The ids an agent goes by in this process: its DID first, then those the user declared. Never a rewritten spelling. */
+/** The ids a DID goes by in this process: itself first, then those the user declared. Never a rewritten spelling. */
 export const idsOf = ({ aliases }: Pick<Settings, 'aliases'>): ((did: string) => readonly string[]) => {
   const byDid = Map.groupBy(aliases.keys(), (id) => aliases.get(id) ?? id)
   return (did) => [did, ...(byDid.get(did) ?? []).filter((id) => id !== did)]

@@ -24,9 +24,9 @@ export interface Double extends AsyncDisposable {
 
 export const framed = (id: string, event: string, data: object = {}): string =>
   `id: ${id}\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
-export const suspended = (id: string, did: string, holdId: string, severity = 'suspend'): string =>
-  framed(id, 'suspended', { did, holdId, severity })
-export const resumed = (id: string, did: string): string => framed(id, 'resumed', { did })
+export const suspended = (id: string, did: string, holdId: string, severity = 'suspend', aliases?: string[]): string =>
+  framed(id, 'suspended', { did, holdId, severity, aliases })
+export const resumed = (id: string, did: string, aliases?: string[]): string => framed(id, 'resumed', { did, aliases })
 export const snapshot = (id: string, ...held: readonly (readonly [string, string, string?])[]): string =>
   framed(id, 'snapshot', {
     held: held.map(([did, holdId, severity = 'suspend']) => ({ did, holds: [{ holdId, severity }] })),

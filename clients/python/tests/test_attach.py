@@ -23,6 +23,7 @@ from hypervisor.security.kill_switch import KillReason
 from world import PATIENCE, Clock, Relay, World, until
 
 from agentmesh_idp_bridge import BridgeError, Change, Denied, Verdict
+from agentmesh_idp_bridge.transport import did_path
 
 DENIED = ('R_SUSPENDED',)
 
@@ -104,6 +105,27 @@ def test_a_kill_from_elsewhere_fires_the_local_switch_and_does_not_echo(world: W
     assert any(hold in result.details and 'exfiltration' in result.details for result in switch.kill_history)
     world.release(did, hold)
     until('the gate is open', lambda: attachment.gate.check(did).allowed)
+
+
+def test_an_agent_that_is_known_here_by_an_alias_is_stopped_and_acknowledged(world: World, attached: Attach) -> None:
+    did, _ = world.agent()
+    alias = f'did:agentmesh:{did[-12:]}'
+    world.as_client('alice').ask('PATCH', did_path(did), {'aliases': [alias]})
+    switch, stopped = KillSwitch(), threading.Event()
+    attachment = attached(switch)
+    switch.register_agent(alias, stopped.set)
+    assert attachment.gate.check(alias)
+    hold = world.hold(did, 'kill')
+    assert stopped.wait(PATIENCE)
+    assert attachment.gate.check(alias) == Verdict(alias, DENIED)
+    assert attachment.gate.check(did) == Verdict(did, DENIED)
+    until('the receipt has our leg', lambda: world.leg(did, hold) == 'closed')
+    world.release(did, hold)
+    until('the gate is open', lambda: attachment.gate.check(alias).allowed)
+    # A kill under the alias is the agent's own.
+    switch.register_agent(alias, lambda: None)
+    switch.kill(alias, 'session:1', KillReason.MANUAL)
+    until('it is held', lambda: len(world.open_holds(did)) == 1)
 
 
 def test_what_is_held_already_is_known_from_the_snapshot_and_acknowledged(world: World, attached: Attach) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agentmesh_idp_bridge import BridgeError, Denied, Gate, Hold, Unreachable
+from agentmesh_idp_bridge.attaching import _after, _spellings
 from agentmesh_idp_bridge.events import Event, EventParser
 from agentmesh_idp_bridge.held import Held, gravest
 from agentmesh_idp_bridge.outbox import Outbox, QueuedKill
@@ -256,3 +257,17 @@ def test_a_token_is_asked_for_each_time_and_a_did_is_one_segment() -> None:
         bridge.get('/')
     assert seen == ['Bearer first', 'Bearer second']
     assert did_path('did:agentmesh:a b/ü', '/holds') == '/v1/agents/did%3Aagentmesh%3Aa%20b%2F%C3%BC/holds'
+
+
+def test_a_hold_of_an_agent_holds_every_spelling_and_is_acknowledged_once() -> None:
+    calls: list[str] = []
+    entry: dict[str, object] = {'did': A, 'aliases': [B, A]}
+    assert _spellings(entry) == [A, B]
+    assert _spellings({'did': A}) == [A]
+    done = _after(2, lambda: calls.append('acknowledged'))
+    done()
+    assert calls == []
+    done()
+    assert calls == ['acknowledged']
+    with pytest.raises(BridgeError):
+        _spellings({'did': A, 'aliases': [7]})

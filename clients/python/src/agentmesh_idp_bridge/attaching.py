@@ -269,40 +269,44 @@ class Attachment:
         if event == 'snapshot':
             self._snapshot(data)
         elif event == 'suspended':
-            did, hold = fields.text(data, 'did'), _hold(data)
-            seq = fields.number(data, 'seq')
+            hold, seq = _hold(data), fields.number(data, 'seq')
             with self._lock:
-                fresh = self._held.suspended(did, hold)
-            if fresh:
-                self._act(did, hold, lambda: self._sender.acknowledge(hold.id, f'/v1/signals/{seq}/ack', {}))
+                fresh = [did for did in _spellings(data) if self._held.suspended(did, hold)]
+            self._act(fresh, hold, lambda: self._sender.acknowledge(hold.id, f'/v1/signals/{seq}/ack', {}))
         elif event == 'resumed':
-            did = fields.text(data, 'did')
             with self._lock:
-                free = self._held.resumed(did)
-            if free:
+                free = [did for did in _spellings(data) if self._held.resumed(did)]
+            for did in free:
                 self._freed(did)
 
     def _snapshot(self, data: Mapping[str, object]) -> None:
         told = {
-            fields.text(entry, 'did'): [_hold(hold) for hold in fields.items(entry, 'holds')]
+            did: [_hold(hold) for hold in fields.items(entry, 'holds')]
             for entry in fields.items(data, 'held')
+            for did in _spellings(entry)
         }
         with self._lock:
             fresh, free = self._held.snapshot(told)
+        spelled: dict[str, tuple[Hold, list[str]]] = {}
         for did, hold in fresh:
+            spelled.setdefault(hold.id, (hold, []))[1].append(did)
+        for hold, dids in spelled.values():
             # A snapshot has no sequence to acknowledge; this kill names the hold it answers, and places none.
-            body = {'agentId': did, 'reason': 'acknowledged', 'inResponseTo': hold.id}
-            self._act(did, hold, functools.partial(self._sender.acknowledge, hold.id, '/v1/kill', body))
+            body = {'agentId': dids[0], 'reason': 'acknowledged', 'inResponseTo': hold.id}
+            self._act(dids, hold, functools.partial(self._sender.acknowledge, hold.id, '/v1/kill', body))
         for did in free:
             self._freed(did)
         self._informed.set()
 
-    def _act(self, did: str, hold: Hold, acknowledge: Callable[[], None]) -> None:
-        if self._stops is not None and hold.kills:
-            self._identity.apply(Change(did, True, hold))
-            self._stops.stop(did, _details(hold), acknowledge)
-        else:
-            self._identity.apply(Change(did, True, hold), acknowledge)
+    def _act(self, dids: list[str], hold: Hold, acknowledge: Callable[[], None]) -> None:
+        """Acknowledged once nothing runs under any spelling of the agent."""
+        done = _after(len(dids), acknowledge)
+        for did in dids:
+            if self._stops is not None and hold.kills:
+                self._identity.apply(Change(did, True, hold))
+                self._stops.stop(did, _details(hold), done)
+            else:
+                self._identity.apply(Change(did, True, hold), done)
 
     def _freed(self, did: str) -> None:
         if self._stops is not None:
@@ -317,6 +321,26 @@ def _hold(data: Mapping[str, object]) -> Hold:
         fields.optional_text(data, 'origin') or '',
         fields.optional_text(data, 'reason') or '',
     )
+
+
+def _spellings(data: Mapping[str, object]) -> list[str]:
+    """The DID the bridge names the agent by, and its aliases, each once."""
+    return list(dict.fromkeys([fields.text(data, 'did'), *fields.optional_texts(data, 'aliases')]))
+
+
+def _after(times: int, call: Callable[[], None]) -> Callable[[], None]:
+    """Calls at the last of so many calls of its own."""
+    left, lock = times, threading.Lock()
+
+    def done() -> None:
+        nonlocal left
+        with lock:
+            left -= 1
+            is_last = left == 0
+        if is_last:
+            call()
+
+    return done
 
 
 def _details(hold: Hold | None) -> str:

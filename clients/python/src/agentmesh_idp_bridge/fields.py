@@ -57,6 +57,11 @@ def texts(members: Mapping[str, object], name: str) -> list[str]:
     return list(value)
 
 
+def optional_texts(members: Mapping[str, object], name: str) -> list[str]:
+    """Empty when it is absent."""
+    return texts(members, name) if name in members else []
+
+
 def maybe_members(members: Mapping[str, object], name: str) -> Mapping[str, object]:
     """The object under a name; empty when it is absent or null."""
     value = members.get(name)
