@@ -26,7 +26,7 @@ import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
 import { createMetrics } from './lib/metrics.ts'
 import { createOutbound } from './lib/outbound.ts'
-import { blueprintsOf, clientsOf, inForce, policyOf, settingsOf } from './settings.ts'
+import { blueprintsOf, clientsOf, inForce, policyOf, selfOf, settingsOf } from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
 
 export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
@@ -169,7 +169,16 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       retentionMs: () => config.retention.receipts,
     }
     const runner = (name: string) => runners.get(name)
-    const bridge = createBridge({ deps, verifier, activity, runner, version, alerts, receipts })
+    const bridge = createBridge({
+      deps,
+      verifier,
+      activity,
+      runner,
+      version,
+      alerts,
+      receipts,
+      self: () => selfOf(config),
+    })
 
     const signer = headSigner({ keys: () => config.signing.keys, store, clock, log, keep: store.keepHead })
     stack.defer(() => signer.sign())

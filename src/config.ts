@@ -6,6 +6,7 @@ import { ConfigError, type Fault } from './config/faults.ts'
 import { followFaults } from './config/follows.ts'
 import { issueFaults, plainWords } from './config/issues.ts'
 import { type AdapterKinds, type Config, configSchema } from './config/schema.ts'
+import { selfFaults } from './config/selves.ts'
 import { MAX_BYTES, readTree, type Tree } from './config/text.ts'
 import { diskFiles, type Files, SecretRef } from './lib/secret.ts'
 
@@ -47,6 +48,7 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
     ...withoutEchoes(found, tree.faults),
     ...followFaults(tree.root),
     ...blueprintFaults(tree.root),
+    ...selfFaults(tree.root),
     ...caFaults(tree.root, files),
   ]
   if (!result.success || faults.length > 0) throw new ConfigError(source, placed(faults, tree))

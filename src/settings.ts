@@ -2,6 +2,7 @@ import type { Config } from './config.ts'
 import type { AdapterSettings } from './core/adapter.ts'
 import { type Definition, definitionOf } from './core/blueprints.ts'
 import type { Policy } from './engine/deps.ts'
+import type { SelfSettings } from './engine/selfapi.ts'
 import type { Client } from './http/auth.ts'
 
 /** What each part of the daemon is given of the configuration. */
@@ -30,6 +31,12 @@ export const clientsOf = ({ auth }: Config): Client[] =>
     labels: agents?.labels,
   }))
 
+export const selfOf = ({ registration, server }: Config): SelfSettings | undefined => {
+  const self = registration?.self
+  if (self === undefined || server.publicUrl === undefined) return undefined
+  return { adapters: self.adapters, blueprint: self.blueprint, audience: server.publicUrl }
+}
+
 export const settingsOf = (adapter: Config['adapters'][string]): AdapterSettings => ({
   mirror: adapter.mirror,
   settleMs: adapter.settle,
@@ -50,11 +57,11 @@ export const blueprintsOf = ({ blueprints }: Config): ReadonlyMap<string, Defini
 
 /** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */
 export const inForce = (started: Config, next: Config): Config => {
-  const { auth, signing, policy, capabilities, retention, blueprints, log } = next
+  const { auth, registration, signing, policy, capabilities, retention, blueprints, log } = next
   const adapters = Object.entries(started.adapters).map(([name, one]) => {
     const groups = next.adapters[name]?.kind === one.kind ? next.adapters[name].groups : one.groups
     return [name, { ...one, groups }]
   })
-  const reloaded = { auth, signing, policy, capabilities, retention, blueprints, log }
+  const reloaded = { auth, registration, signing, policy, capabilities, retention, blueprints, log }
   return { ...started, ...reloaded, adapters: Object.fromEntries(adapters) }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { blueprintName, maxDelegationDepth } from '../core/blueprints.ts'
+import { blueprintName } from '../core/blueprints.ts'
 import { isCapability } from '../core/capabilities.ts'
+import { mostHops } from '../core/delegation.ts'
 import { int, says, text } from '../lib/fields.ts'
 import { didYouMean, type Fault } from './faults.ts'
 
@@ -27,9 +28,7 @@ const blueprint = z.strictObject({
     .prefault([])
     .describe('Granted to every agent that carries the blueprint, as long as it does'),
   requireSponsor: z.boolean().prefault(false).describe('Refuse agents without a sponsor'),
-  maxDelegationDepth: int(0, maxDelegationDepth)
-    .optional()
-    .describe('Hops that may be delegated below an agent of it; 0: none'),
+  maxDelegationDepth: int(0, mostHops).optional().describe('Hops that may be delegated below an agent of it; 0: none'),
   accessPolicy: z
     .strictObject({
       adapter: text.describe('Name of an adapter of this file'),

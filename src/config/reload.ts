@@ -10,7 +10,7 @@ export interface ReloadDiff {
 
 /** What a reload puts into force: clients, keys, groups, blueprints, policy and log level. Everything else needs a restart. */
 const RELOADABLE = [
-  /^(auth|signing|policy|capabilities|retention|blueprints)\./,
+  /^(auth|registration|signing|policy|capabilities|retention|blueprints)\./,
   /^log\.level$/,
   /^adapters\.[^.]+\.groups\./,
 ]

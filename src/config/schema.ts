@@ -164,6 +164,23 @@ const policy = z.strictObject({
   trust: trust.optional().describe('Trust scores that runtimes report, on 0-1000; without it none has an effect'),
 })
 
+const adapterName = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9-]{0,31}$/,
+    says('is not an adapter name', 'use up to 32 lower-case letters, digits and -, a letter first'),
+  )
+
+const registration = z.strictObject({
+  self: z
+    .strictObject({
+      adapters: z.array(adapterName).min(1).describe('Directories whose tokens count'),
+      blueprint: text.optional().describe('Of every agent that registers itself'),
+    })
+    .optional()
+    .describe('Agents may register themselves with the key of their DID and a token of their account'),
+})
+
 const storeUrl = z.string().superRefine((url, context) => {
   const fault = (message: string, hint: string) => context.addIssue({ code: 'custom', message: says(message, hint) })
   const example = 'write sqlite:/var/lib/idp-bridge/bridge.db'
@@ -171,13 +188,6 @@ const storeUrl = z.string().superRefine((url, context) => {
   else if (!/^sqlite:[^?#]+$/.test(url) || url.startsWith('sqlite://')) fault('is not the URL of a store', example)
   else if (url.includes(':memory:')) fault('names a store in memory, which would lose every hold at a restart', example)
 })
-
-const adapterName = z
-  .string()
-  .regex(
-    /^[a-z][a-z0-9-]{0,31}$/,
-    says('is not an adapter name', 'use up to 32 lower-case letters, digits and -, a letter first'),
-  )
 
 function privateKey(pem: string): string | undefined {
   try {
@@ -207,6 +217,7 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
       })
       .prefault({}),
     auth,
+    registration: registration.optional().describe('How agents come in besides by a registrar'),
     policy: policy.prefault({}),
     capabilities: z
       .strictObject({ maxAge: duration({ minMs: 60_000 }).prefault('24h') })

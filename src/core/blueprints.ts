@@ -64,8 +64,6 @@ export interface BlueprintWrites {
 /** Up to 200 characters; white space only within, nothing that cannot be seen. */
 export const blueprintName = /^(?=.{1,200}$)[^\s\p{C}]([^\p{C}]*[^\s\p{C}])?$/u
 
-export const maxDelegationDepth = 10
-
 export const blueprintSource = (name: string): string => `blueprint:${name}`
 
 /** Capabilities are a set. */

@@ -163,4 +163,4 @@ export function decide(question: Question): Decision {
 }
 
 /** Issuers write whole seconds: a token of the second of the release may be from before it. */
-const issuedAfter = (issuedAt: number, at: number) => Math.floor(issuedAt / 1000) * 1000 > at
+export const issuedAfter = (issuedAt: number, at: number) => Math.floor(issuedAt / 1000) * 1000 > at

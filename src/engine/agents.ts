@@ -32,13 +32,13 @@ const isOperator = (caller: Caller): boolean => caller.roles.includes('operator'
 
 const who = (caller: Caller) => ({ actor: caller.name, requestId: caller.requestId })
 
-interface Checked extends AgentInput {
+export interface Checked extends AgentInput {
   readonly keys: readonly string[] | undefined
   readonly aliases: readonly Offered[] | undefined
 }
 
 /** Checked for itself; the parent by the DID it is registered under, so that a chain has one spelling of each. */
-const checked = async (reads: StoreReads, input: AgentInput): Promise<Checked> => {
+export const checked = async (reads: StoreReads, input: AgentInput): Promise<Checked> => {
   parseDid(input.did)
   for (const name of input.capabilities ?? []) parseCapability(name)
   checkDelegation(input)
@@ -92,7 +92,7 @@ const repeated = (agent: AgentView, input: AgentInput): Registered => {
   })
 }
 
-const create = async (
+export const create = async (
   c: Change,
   recallOf: RecallOf,
   input: Checked,

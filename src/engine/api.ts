@@ -11,6 +11,7 @@ import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Receipts } from './receiptviews.ts'
+import type { SelfRegistration } from './selfapi.ts'
 import type { TrustReports } from './trustapi.ts'
 
 /**
@@ -116,7 +117,7 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Blueprints {
+export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Blueprints, SelfRegistration {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, delegation, labels, capabilities, principals. */

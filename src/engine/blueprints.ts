@@ -4,10 +4,10 @@ import {
   blueprintSource,
   definitionOf,
   lacksSponsor,
-  maxDelegationDepth,
   sameDefinition,
 } from '../core/blueprints.ts'
 import { parseCapability } from '../core/capabilities.ts'
+import { mostHops } from '../core/delegation.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Agent } from '../core/types.ts'
@@ -114,8 +114,8 @@ const checkName = (name: string): void => {
 }
 
 const checkDepth = (depth: number | undefined): void => {
-  if (depth === undefined || (Number.isInteger(depth) && depth >= 0 && depth <= maxDelegationDepth)) return
-  throw new BridgeError('E_VALIDATION', `maxDelegationDepth is not one of 0 to ${maxDelegationDepth}.`, {
+  if (depth === undefined || (Number.isInteger(depth) && depth >= 0 && depth <= mostHops)) return
+  throw new BridgeError('E_VALIDATION', `maxDelegationDepth is not one of 0 to ${mostHops}.`, {
     hint: 'Leave it away for no limit of its own.',
   })
 }

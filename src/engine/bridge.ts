@@ -23,6 +23,8 @@ import { createRecall } from './recall.ts'
 import { createReceipts, type ReceiptSettings } from './receipts.ts'
 import { inputOf } from './registration.ts'
 import type { Runner } from './runner.ts'
+import type { SelfSettings } from './selfapi.ts'
+import { createSelfRegistration } from './selfregistration.ts'
 import { didsOf } from './sharing.ts'
 import { signalStream } from './signals.ts'
 import { readiness, statusView } from './status.ts'
@@ -39,6 +41,8 @@ export interface BridgeParts {
   readonly version: string
   readonly receipts: ReceiptSettings
   readonly alerts: readonly Alert[]
+  /** Undefined: nobody registers itself. */
+  readonly self?: (() => SelfSettings | undefined) | undefined
 }
 
 /** The use cases behind one interface: what HTTP serves. */
@@ -190,5 +194,11 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     hold: (id) => store.hold(id),
     ...createReceipts(deps, parts.receipts),
     ...createBlueprints(deps),
+    ...createSelfRegistration({
+      deps,
+      verifier: parts.verifier,
+      settings: parts.self ?? (() => undefined),
+      recallOf,
+    }),
   }
 }

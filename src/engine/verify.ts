@@ -33,6 +33,16 @@ export interface Rejected {
   readonly principals: readonly ScheduledPrincipal[]
 }
 
+/** A token that the directory gave out, before anything is known of the agent. */
+export interface Subject {
+  readonly valid: true
+  readonly adapter: string
+  readonly issuer: string
+  readonly subject: TokenSubject
+  readonly issuedAt: number
+  readonly expiresAt: number
+}
+
 export interface Verifier {
   /**
    * Token → the agent it speaks for. Mappings are read anew at each call, also for a token seen before.
@@ -40,6 +50,8 @@ export interface Verifier {
    * @throws BridgeError E_JWKS_DOWN when the issuer's keys cannot be had: the token is then neither good nor bad
    */
   verify(token: string): Promise<Verified | Rejected>
+  /** As far as the directory goes: signature, claims and whom it names; no mapping is looked up. Throws as `verify` does. */
+  subject(token: string): Promise<Subject | Rejected>
   /**
    * Takes the present adapters and forgets every token seen. Throws E_CONFIG, and leaves all as it was, when two issuers
    * share an (issuer, audience) pair.
@@ -152,6 +164,12 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
         act: subject.act,
         scopes: subject.scopes,
       }
+    },
+    async subject(token) {
+      const checked = await check(token)
+      if ('valid' in checked) return checked
+      const { adapter, issuer, subject, issuedAt, expiresAt } = checked
+      return { valid: true, adapter: adapter.name, issuer: issuer.issuer, subject, issuedAt, expiresAt }
     },
     reload() {
       table = issuerTable(adapters())

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { blueprintName, maxDelegationDepth } from '../core/blueprints.ts'
+import { blueprintName } from '../core/blueprints.ts'
+import { mostHops } from '../core/delegation.ts'
 import type { BlueprintView } from '../engine/blueprintapi.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
@@ -10,7 +11,7 @@ import { time as rfc3339, timeOrNull } from './views.ts'
 const tags = ['blueprints']
 const name = text(200).regex(blueprintName)
 const namePath = z.strictObject({ name })
-const depth = z.int().min(0).max(maxDelegationDepth)
+const depth = z.int().min(0).max(mostHops)
 
 const example = {
   description: 'Reads customer data, writes notes',

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
+import { failure } from './problem.ts'
 
 export const bodyLimit = 1280 * 1024
 const MAX_DEPTH = 64
@@ -50,16 +51,14 @@ export const acceptJson = (app: FastifyInstance): void => {
     if (body.length === 0) return done(null, undefined)
     let text: string
     try {
-      text = new TextDecoder('utf-8', { fatal: true }).decode(body)
-    } catch (cause) {
-      return done(new BridgeError('E_JSON', 'The body is not valid UTF-8.', { cause }), undefined)
+      text = textOf(body)
+    } catch (error) {
+      return done(failure(error), undefined)
     }
-    if (tooDeep(text))
-      return done(new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`), undefined)
     parse(request, text, (error, value) => {
       if (error !== null || fits(value)) return done(error, value)
       if (request.routeOptions.config.mendText === true) return done(null, mended(value))
-      done(new BridgeError('E_JSON', 'The body holds a broken character or a number that is too large.'), undefined)
+      done(broken(), undefined)
     })
   })
 }
@@ -83,6 +82,33 @@ export const acceptForm = (app: FastifyInstance): void => {
     const hint = 'Send Content-Type: application/x-www-form-urlencoded.'
     done(new BridgeError('E_MEDIA_TYPE', 'The body is not a form.', { hint }), undefined)
   })
+}
+
+/** Bytes that are text, and no deeper than anybody needs. @throws BridgeError E_JSON */
+const textOf = (bytes: Uint8Array): string => {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new BridgeError('E_JSON', 'The body is not valid UTF-8.', { cause })
+  }
+  if (tooDeep(text)) throw new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`)
+  return text
+}
+
+const broken = () => new BridgeError('E_JSON', 'The body holds a broken character or a number that is too large.')
+
+/** The same for a route that takes bytes. @throws BridgeError E_JSON */
+export const parseJson = (bytes: Uint8Array): unknown => {
+  const text = textOf(bytes)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new BridgeError('E_JSON', 'The body is not JSON.', { cause })
+  }
+  if (!fits(value)) throw broken()
+  return value
 }
 
 /** Any content type, as the bytes that came: what a signature covers. */

@@ -24,6 +24,7 @@ import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
 import { receiptRoutes } from './receipts.ts'
 import { observeRequests, type RequestObserver } from './requests.ts'
+import { selfRoutes } from './selfregistration.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
 import { trustRoutes } from './trust.ts'
@@ -108,7 +109,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     opaRoutes(api, context, ['gateway'])
     annotatorRoutes(api, context, ['gateway'])
     // Each takes other bodies, or answers other types of them otherwise.
-    for (const own of [hookRoutes, introspectionRoutes, authzenRoutes]) {
+    for (const own of [selfRoutes, hookRoutes, introspectionRoutes, authzenRoutes]) {
       api.register(async (inner) => own(inner.withTypeProvider<ZodTypeProvider>(), context))
     }
   })

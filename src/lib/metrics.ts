@@ -25,6 +25,11 @@ export const metricTable = {
   decision_refusals_total: { type: 'counter', help: 'Refusal codes in decisions', labels: ['code'] },
   decision_seconds: { type: 'histogram', help: 'Time to decide', labels: [], buckets: STORE_SECONDS },
   token_verifications_total: { type: 'counter', help: 'Tokens verified', labels: ['adapter', 'outcome'] },
+  self_registrations_total: {
+    type: 'counter',
+    help: 'Agents that registered or proved themselves, or tried to',
+    labels: ['outcome'],
+  },
   holds_open: { type: 'gauge', help: 'Open holds', labels: ['severity'] },
   trust_reports_total: { type: 'counter', help: 'Trust scores reported, by what became of them', labels: ['status'] },
   hook_deliveries_total: { type: 'counter', help: 'Webhook deliveries', labels: ['adapter', 'outcome'] },

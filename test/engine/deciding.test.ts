@@ -38,6 +38,7 @@ const tokensOf = (world: World, at: Name, id: string, issuedAt: number, deps: De
         scopes: [],
       }
     },
+    subject: async () => ({ valid: false, codes: [], principals: [] }),
     reload: () => undefined,
   }
   return createDecider(deps, verifier, world.activity)

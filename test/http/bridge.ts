@@ -151,6 +151,12 @@ export const createDouble = (): Double => {
       holdsById.set(id, { ...openHold(id), releasedAt: start + 5 })
     },
 
+    selfChallenge: () => ({ nonce: 'n', expiresAt: start + 300_000, audience: 'https://bridge.contoso.com' }),
+    async registerSelf(_request, read) {
+      const { did } = read()
+      return { did, created: false, principals: [], provenAt: start, key: 'k', capabilities: [] }
+    },
+
     async register(input, caller, keep) {
       seen(caller)
       const known = agents.get(parseDid(input.did))

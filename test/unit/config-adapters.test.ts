@@ -10,6 +10,18 @@ const table: Row[] = [
     'adapters.contoso.follows bad_value',
     /mean contoso/,
   ],
+  [
+    'self-registration by an adapter that is not of the file',
+    `${entra('mirror: both')}\nregistration: { self: { adapters: [contos] } }\nserver: { publicUrl: https://b.contoso.com }`,
+    'registration.self.adapters.0 bad_value',
+    /did you mean contoso/,
+  ],
+  [
+    'self-registration without a URL to sign',
+    `${entra('mirror: both')}\nregistration: { self: { adapters: [contoso] } }`,
+    'registration.self conflict',
+    /publicUrl/,
+  ],
   ['an adapter that follows itself', entra('follows: contoso'), 'adapters.contoso.follows conflict', /itself/],
   ['a service by name', entra('trustedWriters: [scim]'), 'adapters.contoso.trustedWriters.0 bad_value', /not a GUID/],
   ['a follower that waits for ever', entra('followWithin: 90d'), 'adapters.contoso.followWithin bad_value', /7d|long/],
