@@ -1,4 +1,4 @@
-import type { CryptoKey } from 'jose'
+import type { KeyObject } from 'node:crypto'
 import type { PinnedFetch } from '../core/adapter.ts'
 import { BridgeError } from '../core/errors.ts'
 import { backoffMs, parseRetryAfter } from './backoff.ts'
@@ -29,7 +29,7 @@ export interface KeySource {
    * @throws BridgeError E_JWKS_DOWN when that cannot be told now: no usable document, or an unknown `kid` while the
    *   endpoint fails
    */
-  key(header: { readonly alg: string; readonly kid: string }, issuer: string): Promise<CryptoKey | undefined>
+  key(header: { readonly alg: string; readonly kid: string }, issuer: string): Promise<KeyObject | undefined>
   /** Fetches now, or joins the fetch under way. Throws E_JWKS_DOWN; the last good document then stays in use. */
   refresh(): Promise<void>
   /** Keeps the document fresh until the signal aborts: every hour, sooner after a failure. Never rejects. */

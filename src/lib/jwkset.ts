@@ -1,4 +1,5 @@
-import { type CryptoKey, importJWK, type JWK } from 'jose'
+import { KeyObject } from 'node:crypto'
+import { importJWK, type JWK } from 'jose'
 
 const MAX_KEYS = 1000
 const MAX_KID_LENGTH = 1024
@@ -12,7 +13,7 @@ export interface PublishedKey {
   readonly issuer: string | undefined
   /** Equal for equal keys. */
   readonly identity: string
-  readonly imported: Map<string, Promise<CryptoKey | undefined>>
+  readonly imported: Map<string, Promise<KeyObject | undefined>>
 }
 
 export type KeySet = ReadonlyMap<string, readonly PublishedKey[]>
@@ -59,14 +60,29 @@ function publicPart({ kty, crv, n, e, x, y, d, k }: Record<string, unknown>): JW
   if (kty === 'RSA' && typeof n === 'string' && typeof e === 'string') {
     const bits = bitLength(n)
     const exponent = bitLength(e)
-    const odd = ((Buffer.from(e, 'base64url').at(-1) ?? 0) & 1) === 1
-    return bits >= 2048 && bits <= 16_384 && exponent >= 2 && exponent <= 64 && odd ? { kty, n, e } : undefined
+    const fine = bits >= 2048 && bits <= 16_384 && exponent >= 2 && exponent <= 64 && isOdd(n) && isOdd(e)
+    return fine ? { kty, n, e } : undefined
   }
   if (kty === 'EC' && typeof crv === 'string' && typeof x === 'string' && typeof y === 'string') {
     return ['P-256', 'P-384', 'P-521'].includes(crv) ? { kty, crv, x, y } : undefined
   }
-  if (kty === 'OKP' && crv === 'Ed25519' && typeof x === 'string') return { kty, crv, x }
+  if (kty === 'OKP' && crv === 'Ed25519' && typeof x === 'string') return isSoundPoint(x) ? { kty, crv, x } : undefined
   return undefined
+}
+
+const isOdd = (base64url: string): boolean => ((Buffer.from(base64url, 'base64url').at(-1) ?? 0) & 1) === 1
+
+const prime = 2n ** 255n - 19n
+const order8 = 0x5fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n
+/** The points of Ed25519 whose order divides eight, by y: as keys they hold for signatures that nobody made. */
+const smallOrder: ReadonlySet<bigint> = new Set([0n, 1n, prime - 1n, order8, prime - order8])
+
+/** RFC 8032 §5.1.3, and not one of small order; whether it lies on the curve is seen when it is imported. */
+function isSoundPoint(base64url: string): boolean {
+  const bytes = Buffer.from(base64url, 'base64url')
+  if (bytes.length !== 32) return false
+  const y = BigInt(`0x${bytes.reverse().toString('hex')}`) & (2n ** 255n - 1n)
+  return y < prime && !smallOrder.has(y)
 }
 
 function bitLength(base64url: string): number {
@@ -97,11 +113,11 @@ export function speaksFor(member: string | undefined, issuer: string): boolean {
 }
 
 /** Undefined when the members do not make a key (a point off its curve): the issuer then has no such key. */
-export function importKey(key: PublishedKey, alg: string): Promise<CryptoKey | undefined> {
+export function importKey(key: PublishedKey, alg: string): Promise<KeyObject | undefined> {
   let imported = key.imported.get(alg)
   if (!imported) {
     imported = importJWK(key.jwk, alg).then(
-      (result) => (result instanceof Uint8Array ? undefined : result),
+      (result) => (result instanceof Uint8Array ? undefined : KeyObject.from(result)),
       () => undefined,
     )
     key.imported.set(alg, imported)

@@ -1,20 +1,25 @@
-import { type CryptoKey, compactVerify, errors } from 'jose'
+import { isUtf8 } from 'node:buffer'
+import type { KeyObject } from 'node:crypto'
 import type { Claims, Issuer } from '../core/adapter.ts'
 import type { RefusalCode } from '../core/decide.ts'
 import type { KeySource } from './jwks.ts'
+import { signatureHolds } from './signature.ts'
 
 /** A JWT taken apart. Nothing in it is verified. */
 export interface ParsedJwt {
-  readonly token: string
   readonly header: Claims
   readonly claims: Claims
+  /** What is signed: header and claims as they were sent. */
+  readonly input: string
+  /** The signature as it was sent, canonical base64url. */
+  readonly signature: string
 }
 
 export interface VerifiedJwt {
   readonly claims: Claims
   readonly header: Claims
   /** What its signature was checked with. */
-  readonly signedBy: { readonly alg: string; readonly kid: string; readonly key: CryptoKey }
+  readonly signedBy: { readonly alg: string; readonly kid: string; readonly key: KeyObject }
   /** `iat` in milliseconds; for an issuer that omits it, `exp` less the configured lifetime. */
   readonly issuedAt: number
   /** `exp` in milliseconds. */
@@ -30,11 +35,9 @@ const MAX_DEPTH = 32
 const SKEW_SECONDS = 60
 /** The last second of the year 9999; past it a date is a mistake or an attack. */
 const MAX_DATE = 253_402_300_799
-const SHAPE = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)$/
+const LETTERS = /^[A-Za-z0-9_-]+$/
 /** No configuration can make a shared secret or `none` acceptable. */
 const ASYMMETRIC = /^(?:(?:RS|PS|ES)(?:256|384|512)|EdDSA|Ed25519)$/
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Takes a compact JWS (RFC 7515 §7.1) with a JSON claims set apart, more strictly than the RFC asks: canonical base64url,
@@ -42,12 +45,14 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  */
 export function parseJwt(token: string): ParsedJwt | Refused {
   if (token.length > MAX_LENGTH) return { refused: 'R_TOO_LARGE' }
-  const [, first = '', second = '', signature = ''] = SHAPE.exec(token) ?? []
-  const header = parseObject(first)
-  const claims = parseObject(second)
+  const first = token.indexOf('.')
+  const second = token.indexOf('.', first + 1)
+  const header = headerOf(token.slice(0, Math.max(0, first)))
+  const claims = parseObject(token.slice(first + 1, Math.max(0, second)))
   if (!header || !claims) return { refused: 'R_TOKEN' }
+  const signature = token.slice(second + 1)
   if (signature === '') return { refused: header.alg === 'none' ? 'R_ALGORITHM' : 'R_TOKEN' }
-  return decodeCanonical(signature) ? { token, header, claims } : { refused: 'R_TOKEN' }
+  return isCanonical(signature) ? { header, claims, input: token.slice(0, second), signature } : { refused: 'R_TOKEN' }
 }
 
 /**
@@ -70,12 +75,9 @@ export async function verifyJwt(
   if ('refused' in named) return named
   const key = await keys.key(named, issuer.issuer)
   if (!key) return { refused: 'R_KEY' }
-  try {
-    await compactVerify(parsed.token, key, { algorithms: [named.alg] })
-  } catch (error) {
-    if (error instanceof errors.JOSEError) return { refused: 'R_SIGNATURE' }
-    throw error
-  }
+  const { input, signature } = parsed
+  const holds = await signatureHolds(named.alg, key, Buffer.from(input, 'latin1'), Buffer.from(signature, 'base64url'))
+  if (!holds) return { refused: 'R_SIGNATURE' }
   const dates = checkClaims(claims, issuer, now)
   return 'refused' in dates ? dates : { claims, header, signedBy: { ...named, key }, ...dates }
 }
@@ -127,19 +129,38 @@ function typeAccepted(header: Claims, { types }: Issuer): boolean {
 const isDate = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value) && value >= 0 && value <= MAX_DATE
 
-/** Undefined for anything that does not encode back to itself: padding, spaces, stray trailing bits. */
-function decodeCanonical(part: string): Buffer | undefined {
-  const bytes = Buffer.from(part, 'base64url')
-  return bytes.toString('base64url') === part ? bytes : undefined
+/** Whether it is what encoding its bytes gives (RFC 4648 §3.5, §5): no padding, no space, no stray trailing bits. */
+function isCanonical(part: string): boolean {
+  if (!LETTERS.test(part)) return false
+  const rest = part.length % 4
+  if (rest === 0) return true
+  return rest !== 1 && (rest === 2 ? 'AQgw' : 'AEIMQUYcgkosw048').includes(part.charAt(part.length - 1))
+}
+
+/**
+ * Every token of one key begins with the same header: those in use are taken apart once. A header is no secret.
+ */
+const headers = new Map<string, Claims>()
+const MAX_HEADERS = 100
+const MAX_KEPT_LENGTH = 512
+
+function headerOf(part: string): Claims | undefined {
+  const known = headers.get(part)
+  if (known) return known
+  const header = parseObject(part)
+  if (!header || part.length > MAX_KEPT_LENGTH) return header
+  if (headers.size >= MAX_HEADERS) for (const oldest of headers.keys()) if (headers.delete(oldest)) break
+  headers.set(part, Object.freeze(header))
+  return header
 }
 
 function parseObject(part: string): Claims | undefined {
-  const bytes = decodeCanonical(part)
-  if (!bytes) return undefined
-  let text: string
+  if (!isCanonical(part)) return undefined
+  const bytes = Buffer.from(part, 'base64url')
+  if (!isUtf8(bytes)) return undefined
+  const text = bytes.toString()
   let value: unknown
   try {
-    text = utf8.decode(bytes)
     value = JSON.parse(text)
   } catch {
     return undefined
@@ -150,39 +171,55 @@ function parseObject(part: string): Claims | undefined {
 const isObject = (value: unknown): value is Claims =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+const [QUOTE, COMMA, OPEN_LIST, ESCAPE, CLOSE_LIST, OPEN, CLOSE] = [0x22, 0x2c, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d]
+
 /** Of valid JSON: no object names a member twice (after unescaping) or `__proto__`, and nesting is bounded. */
 export function namesAreSound(json: string): boolean {
   /** One a level: the names so far of an object, undefined for an array. */
   const open: (Set<string> | undefined)[] = []
+  let names: Set<string> | undefined
   let nameNext = false
   for (let at = 0; at < json.length; at++) {
-    switch (json[at]) {
-      case '{':
-      case '[':
-        nameNext = json[at] === '{'
-        open.push(nameNext ? new Set() : undefined)
+    switch (json.charCodeAt(at)) {
+      case OPEN:
+      case OPEN_LIST:
+        nameNext = json.charCodeAt(at) === OPEN
+        names = nameNext ? new Set() : undefined
+        open.push(names)
         if (open.length > MAX_DEPTH) return false
         break
-      case '}':
-      case ']':
+      case CLOSE:
+      case CLOSE_LIST:
         open.pop()
+        names = open.at(-1)
         nameNext = false
         break
-      case ',':
-        nameNext = open.at(-1) !== undefined
+      case COMMA:
+        nameNext = names !== undefined
         break
-      case '"': {
-        const start = at
-        for (at++; json[at] !== '"'; at++) if (json[at] === '\\') at++
-        const names = open.at(-1)
-        if (!nameNext || !names) break
-        const name: unknown = JSON.parse(json.slice(start, at + 1))
-        if (typeof name !== 'string' || name === '__proto__' || names.has(name)) return false
-        names.add(name)
-        nameNext = false
+      case QUOTE: {
+        const end = endOfText(json, at)
+        if (nameNext && names) {
+          const written = json.slice(at + 1, end)
+          const name: unknown = written.includes('\\') ? JSON.parse(`"${written}"`) : written
+          if (typeof name !== 'string' || name === '__proto__' || names.has(name)) return false
+          names.add(name)
+          nameNext = false
+        }
+        at = end
         break
       }
     }
   }
   return true
+}
+
+/** Where the text ends that begins at this quote: at the next one before which stands an even number of backslashes. */
+function endOfText(json: string, start: number): number {
+  for (let end = json.indexOf('"', start + 1); end >= 0; end = json.indexOf('"', end + 1)) {
+    let before = end
+    while (json.charCodeAt(before - 1) === ESCAPE) before--
+    if ((end - before) % 2 === 0) return end
+  }
+  return json.length
 }
