@@ -12,6 +12,7 @@ import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { tendCascades } from './engine/ending.ts'
 import { tendDelegations } from './engine/expiring.ts'
 import { headSigner } from './engine/heads.ts'
+import { createKnown } from './engine/known.ts'
 import { finishKills } from './engine/masskill.ts'
 import { defineConfigured, tendBlueprints } from './engine/regranting.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
@@ -152,7 +153,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
       keys: (issuer: Issuer) => keys(issuer.jwksUri, issuer.fetch),
       clock,
-      store,
+      store: createKnown(store),
     })
     const doubted = await begin(deps, () => randomBytes(6).toString('hex'), store.lost)
     await defineConfigured(deps, blueprintsOf(config))

@@ -162,5 +162,12 @@ export function decide(question: Question): Decision {
   }
 }
 
+/**
+ * The first moment at which time alone may turn an allowing decision into another; `now` itself is still before it.
+ * Whatever is checked against `now` above has its part here. When the token expires is the verifier's.
+ */
+export const standsUntil = ({ accounts, denyAfterMs }: Pick<Question, 'accounts' | 'denyAfterMs'>): number =>
+  Math.min(...accounts.map(({ account }) => (account.observedAt ?? Number.NEGATIVE_INFINITY) + denyAfterMs))
+
 /** Issuers write whole seconds: a token of the second of the release may be from before it. */
 export const issuedAfter = (issuedAt: number, at: number) => Math.floor(issuedAt / 1000) * 1000 > at

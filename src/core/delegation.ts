@@ -55,6 +55,14 @@ export const delegationSource = (parentDid: Did): string => `delegation:${parent
 export const isOver = (of: Pick<Link, 'expiresAt' | 'endedAt'>, now: number): boolean =>
   of.endedAt !== undefined || (of.expiresAt !== undefined && of.expiresAt <= now)
 
+/** When the next of them will be over; infinite when none will. */
+export const nextEnd = (links: readonly Pick<Link, 'expiresAt'>[], now: number): number =>
+  Math.min(
+    ...links.map(({ expiresAt = Number.POSITIVE_INFINITY }) =>
+      expiresAt > now ? expiresAt : Number.POSITIVE_INFINITY,
+    ),
+  )
+
 /** Over, and nobody was told yet. */
 export const isDue = (of: Pick<Link, 'expiresAt' | 'endedAt'>, now: number): boolean =>
   of.endedAt === undefined && isOver(of, now)

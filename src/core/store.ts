@@ -1,6 +1,7 @@
 import type { AliasReads, AliasWrites } from './aliases.ts'
 import type { AuditEntry, AuditEvent } from './audit.ts'
 import type { BlueprintReads, BlueprintWrites } from './blueprints.ts'
+import type { Changes } from './changes.ts'
 import type { DelegationReads, DelegationWrites } from './delegation.ts'
 import type { EndReads, EndWrites } from './ending.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
@@ -282,6 +283,7 @@ export interface Store extends StoreReads {
    */
   write<T>(work: (tx: StoreTx) => Promise<T>): Promise<T>
   readonly epoch: number
+  readonly changes: Changes
   /** Writable, and not full: for readiness. */
   ping(): Promise<void>
   close(): Promise<void>

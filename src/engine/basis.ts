@@ -96,3 +96,9 @@ export const agentFacts = (
   capabilities,
   principals: accounts.map(({ adapter, id, kind }) => ({ adapter, id, kind })),
 })
+
+/** The same decision, as old as it is now. */
+export const aged = <T extends Pick<Basis, 'grants'>>(view: T, now: number): T =>
+  view.grants.length === 0
+    ? view
+    : { ...view, grants: view.grants.map((grant) => ({ ...grant, ageMs: Math.max(0, now - grant.confirmedAt) })) }

@@ -1,4 +1,5 @@
-import { type Decision, decide, type RefusalCode } from '../core/decide.ts'
+import { type Decision, decide, type RefusalCode, standsUntil } from '../core/decide.ts'
+import { nextEnd } from '../core/delegation.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
@@ -6,16 +7,19 @@ import type { Agent, Did, Hold } from '../core/types.ts'
 import type { Activity } from './activity.ts'
 import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
-import { agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
+import { aged, agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
 import type { Deps } from './deps.ts'
 import { effectiveIn, effectiveOf } from './granting.ts'
+import { createKnown } from './known.ts'
 import { faultsOf } from './limits.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
+import { createStandings } from './standing.ts'
 import type { Verified, Verifier } from './verify.ts'
 import { statusOf } from './views.ts'
 
 const sampleMs = 10_000
+const always = () => true
 
 interface Asked {
   readonly did: string | undefined
@@ -35,6 +39,8 @@ interface Outcome {
   readonly accounts: readonly ScheduledPrincipal[]
   /** Effective ones, where they were asked about. */
   readonly capabilities: readonly string[]
+  /** Past which time alone may change an allowing one. */
+  readonly until: number
 }
 
 const noChain: Chain = { actors: [], accounts: [] }
@@ -46,12 +52,18 @@ const refuse = (codes: readonly RefusalCode[]): Outcome => ({
   actors: noChain,
   accounts: [],
   capabilities: [],
+  until: Number.NEGATIVE_INFINITY,
 })
 
-/** May this agent act now? Reads committed state at every call: a hold denies from its commit on (rule 1). */
+/**
+ * May this agent act now? Committed state says at every call: a hold denies from its commit on (rule 1). What is remembered
+ * of it is forgotten in that very commit: see known.ts and standing.ts.
+ */
 export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity) => {
   const sampled = new Map<string, number>()
   const epochNow = epochReader(deps.store)
+  const known = createKnown(deps.store)
+  const standings = createStandings(deps)
 
   /** Refusals are counted by whoever serves them; of each kind one in a while is logged, so that a person sees what it is about. */
   const sample = ({ did, codes }: Pick<DecisionView, 'did' | 'codes'>): void => {
@@ -68,25 +80,27 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     const [first] = dids
     const did = asked.did ?? first
     const open: Hold[] = []
-    for (const one of dids) open.push(...(await deps.store.openHolds(one)))
+    for (const one of dids) open.push(...(await known.openHolds(one)))
     // After the holds: of one that is released in between, the agent then says when.
-    const agent = did === undefined ? undefined : await deps.store.agent(did)
+    const agent = did === undefined ? undefined : await known.agent(did)
     const { token } = asked
     const actors = token && token.act.length > 0 ? await followChain(deps, token.adapter, token.act) : noChain
-    const accounts = did === undefined ? [] : await deps.store.principalsOf(did)
+    const accounts = did === undefined ? [] : await known.principalsOf(did)
+    const denyAfterMs = deps.policy().maxStaleness.denyMs
     const wanted = input.capability !== undefined || input.describe === true
     // Only a chain, or a question for a capability, needs more of the agent than its row.
     const chained = agent !== undefined && (agent.parentDid !== undefined || wanted)
     const chain = chained ? await deps.store.chain(agent.did) : []
     const now = deps.clock.now()
     const capabilities = agent === undefined ? [] : effectiveIn(chain, now)(agent.did)
+    const checked = [...accounts, ...actors.accounts]
     const decision = decide({
       did: asked.did,
       agent,
       holds: open,
       principals: asked.principals,
       ...(asked.unproven && { unproven: true }),
-      accounts: [...accounts, ...actors.accounts],
+      accounts: checked,
       token: token && { issuedAt: token.issuedAt, scopes: token.scopes },
       actors: actors.actors,
       unknownActors: deps.policy().unknownActors,
@@ -95,9 +109,10 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       chain: await faultsOf(deps.store, chain, now),
       capabilities,
       now,
-      denyAfterMs: deps.policy().maxStaleness.denyMs,
+      denyAfterMs,
     })
-    return { decision, agent, open, actors, accounts, capabilities }
+    const until = Math.min(standsUntil({ accounts: checked, denyAfterMs }), nextEnd(chain, now))
+    return { decision, agent, open, actors, accounts, capabilities, until }
   }
 
   const basisOf = async (
@@ -154,30 +169,35 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
 
   /** Who has accounts is registered under this very DID, and costs no look at the aliases. */
   const askedByDid = async (spelled: Did): Promise<Asked> => {
-    const principals = await deps.store.principalsOf(spelled)
+    const principals = await known.principalsOf(spelled)
     if (principals.length > 0) return { did: spelled, token: undefined, principals }
     const { did } = await named(deps.store, spelled)
-    return { did, token: undefined, principals: did === spelled ? [] : await deps.store.principalsOf(did) }
+    return { did, token: undefined, principals: did === spelled ? [] : await known.principalsOf(did) }
   }
 
   /** The account asked about, as the given DID has it. A shared one of others, or of nobody in particular: as each has it. */
   const principalNamed = async (input: DecisionInput, did: Did | undefined): Promise<ScheduledPrincipal[]> => {
-    const named = input.principal && (await deps.store.principal(input.principal))
+    const named = input.principal && (await known.principal(input.principal))
     if (named === undefined) return []
-    const mappings = await mappingsOf(deps.store, named)
+    const mappings = await mappingsOf(known, named)
     const own = mappings.filter((one) => one.did === did)
     return own.length > 0 ? own : mappings
   }
 
   return {
     decide: async (input: DecisionInput): Promise<DecisionView> => {
+      const begun = standings.find(input)
+      if ('allow' in begun) {
+        if (begun.did !== undefined) activity.note(begun.did)
+        return aged(begun, deps.clock.now())
+      }
       const epoch = await epochNow()
       const asked = await askedBy(input)
       const outcome = 'decision' in asked ? asked : await ask(asked, input)
       const { allow, did, codes, holds } = outcome.decision
       if (allow && did !== undefined) activity.note(did)
       sample({ did, codes })
-      return {
+      const view: DecisionView = {
         allow,
         did,
         codes,
@@ -185,6 +205,10 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
         epoch,
         ...(await basisOf(outcome, 'decision' in asked ? undefined : asked, input)),
       }
+      const token = 'decision' in asked ? undefined : asked.token
+      const inForce = input.token === undefined ? always : token?.inForce
+      if (inForce !== undefined) standings.keep(begun, view, outcome.until, inForce)
+      return view
     },
 
     verify: async (token: string): Promise<TokenView | { valid: false; codes: readonly string[] }> => {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { chainLength } from '../core/actors.ts'
 import type { Adapter, Claims, Issuer, TokenSubject } from '../core/adapter.ts'
 import { isRefusalCode, type RefusalCode } from '../core/decide.ts'
@@ -6,6 +5,7 @@ import { BridgeError } from '../core/errors.ts'
 import type { ScheduledPrincipal, StoreReads } from '../core/store.ts'
 import type { Did, PrincipalKey } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
+import { digestOf } from '../lib/digest.ts'
 import type { KeySource } from '../lib/jwks.ts'
 import { audiencesOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
 import { mappingsOf } from './sharing.ts'
@@ -24,6 +24,11 @@ export interface Verified {
   readonly onBehalfOf: TokenSubject['onBehalfOf']
   readonly act: readonly Claims[]
   readonly scopes: readonly string[]
+  /**
+   * Whether verifying the token now would give the same claims, told without asking anybody. False also when that cannot be
+   * told. Says nothing about mappings.
+   */
+  readonly inForce?: () => boolean
 }
 
 export interface Rejected {
@@ -62,7 +67,7 @@ export interface Verifier {
 export interface VerifierOptions {
   readonly adapters: () => readonly Adapter[]
   /** The key source of an issuer; the same one each time. */
-  readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'>
+  readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'version'>>
   readonly clock: Pick<Clock, 'now'>
   readonly store: Pick<StoreReads, 'principalsById' | 'sharersOf'>
   /** How many verified tokens are remembered. */
@@ -81,6 +86,11 @@ interface Seen extends Selected {
   readonly expiresAt: number
 }
 
+interface Checked {
+  readonly seen: Seen
+  readonly inForce: () => boolean
+}
+
 const rejected = (code: string): Rejected => {
   if (!isRefusalCode(code)) throw new BridgeError('E_BUG', `"${code.slice(0, 64)}" is not a refusal code`)
   return { valid: false, codes: [code], principals: [] }
@@ -92,20 +102,21 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
   /** By SHA-256 of the token, oldest first; replaced, never cleared, so that a verification begun before fills the old one. */
   let seen = new Map<string, Seen>()
 
-  async function check(token: string): Promise<Seen | Rejected> {
+  async function check(token: string): Promise<Checked | Rejected> {
     const cache = seen
     // A token over the size limit is not even hashed.
     const parsed = parseJwt(token)
     if ('refused' in parsed) return rejected(parsed.refused)
-    const hash = createHash('sha256').update(token).digest('base64url')
+    const hash = digestOf(token)
     const known = cache.get(hash)
-    if (known && (await stillGood(known))) return known
+    const stands = known && standing(known.issuer)
+    if (known && stands && (await stillGood(known))) return { seen: known, inForce: stands(known.expiresAt) }
     cache.delete(hash)
 
     const fresh = await checkAnew(parsed)
     if ('valid' in fresh) return fresh
     if (cache.size >= cacheSize) for (const oldest of cache.keys()) if (cache.delete(oldest)) break
-    cache.set(hash, fresh)
+    cache.set(hash, fresh.seen)
     return fresh
   }
 
@@ -114,11 +125,21 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     return clock.now() < expiresAt && (await keys(issuer).key(signedBy, issuer.issuer)) === signedBy.key
   }
 
-  async function checkAnew(parsed: ParsedJwt): Promise<Seen | Rejected> {
+  /** To be called before the key is asked for: keys that change while it is are other ones. */
+  function standing(issuer: Issuer): (expiresAt: number) => () => boolean {
+    const configured = table
+    const source = keys(issuer)
+    const version = source.version?.()
+    return (expiresAt) => () =>
+      version !== undefined && table === configured && clock.now() < expiresAt && source.version?.() === version
+  }
+
+  async function checkAnew(parsed: ParsedJwt): Promise<Checked | Rejected> {
     const selected = select(table, parsed.claims)
     if (typeof selected === 'string') return rejected(selected)
     const { adapter, issuer } = selected
     if (issuer.opaque) return rejected('R_OPAQUE')
+    const stands = standing(issuer)
     const jwt = await verifyJwt(parsed, issuer, keys(issuer), clock.now())
     if ('refused' in jwt) return rejected(jwt.refused)
     // RFC 7800: bound to a key whose proof nobody has checked here.
@@ -129,14 +150,14 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     // An actor that the adapter did not follow the chain to would go unchecked.
     if (chainLength(jwt.claims.act) !== subject.act.length) return rejected('R_ACT')
     const { signedBy, issuedAt, expiresAt } = jwt
-    return { ...selected, signedBy, subject, issuedAt, expiresAt }
+    return { seen: { ...selected, signedBy, subject, issuedAt, expiresAt }, inForce: stands(expiresAt) }
   }
 
   return {
     async verify(token) {
       const checked = await check(token)
       if ('valid' in checked) return checked
-      const { adapter, issuer, subject, issuedAt, expiresAt } = checked
+      const { adapter, issuer, subject, issuedAt, expiresAt } = checked.seen
       if (subject.principals.length === 0) return rejected('R_UNMAPPED')
       // The one it acts for may be an agent's account too, and held; but it never says who the actor is (DESIGN §5).
       const { onBehalfOf } = subject
@@ -163,12 +184,13 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
         onBehalfOf: principals.some(({ id }) => id === onBehalfOf?.id) ? undefined : onBehalfOf,
         act: subject.act,
         scopes: subject.scopes,
+        inForce: checked.inForce,
       }
     },
     async subject(token) {
       const checked = await check(token)
       if ('valid' in checked) return checked
-      const { adapter, issuer, subject, issuedAt, expiresAt } = checked
+      const { adapter, issuer, subject, issuedAt, expiresAt } = checked.seen
       return { valid: true, adapter: adapter.name, issuer: issuer.issuer, subject, issuedAt, expiresAt }
     },
     reload() {

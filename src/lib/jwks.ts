@@ -34,6 +34,11 @@ export interface KeySource {
   refresh(): Promise<void>
   /** Keeps the document fresh until the signal aborts: every hour, sooner after a failure. Never rejects. */
   start(signal: AbortSignal): Promise<void>
+  /**
+   * Stands for the keys in use: while it is the same object, so is the answer of `key` for whatever it answered. Undefined
+   * while that has to be asked: before the first document, when the next is due, and when the endpoint fails.
+   */
+  version(): object | undefined
   /** Milliseconds since the document in use was asked for; infinite before the first. */
   age(): number
   /** Ends the fetch under way; from then on every call throws E_JWKS_DOWN. */
@@ -166,6 +171,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
         await clock.sleep(Math.max(MIN_RETRY_MS, wait), stop).catch(() => {})
       }
     },
+    version: () => (failure === undefined && age() < HOUR_MS && !closed.signal.aborted ? keys : undefined),
     age,
     close: () => closed.abort(new Error('closed')),
   }

@@ -13,6 +13,7 @@ import { identify, migrate, openExisting, refuseNewer } from './migrate.ts'
 import { type Migration, migrations } from './migrations.ts'
 import { reads } from './reads.ts'
 import { build, number, type Run, statement } from './statement.ts'
+import { touching } from './touching.ts'
 import { type Life, writer } from './writer.ts'
 
 export interface StoreOptions {
@@ -157,10 +158,14 @@ const take = async (path: string, options: StoreOptions): Promise<Opened> => {
 export const openStore = async (options: StoreOptions): Promise<FileStore> => {
   const { path, warnings } = locate(options.url)
   const { copy, epoch, lock, lost, raw, reader } = await take(path, options)
-  const life = lifeOf(options.onDead)
+  const { changes, committed, end } = touching(raw)
+  const life = lifeOf((error) => {
+    end()
+    options.onDead?.(error)
+  })
   const writing = connection(raw)
   const reading = connection(reader)
-  const { drain, write } = writer(writing, epoch, life)
+  const { drain, write } = writer(writing, epoch, life, committed)
   const admitted: typeof write = async (work) => {
     life.check()
     return write(work)
@@ -179,6 +184,7 @@ export const openStore = async (options: StoreOptions): Promise<FileStore> => {
     migratedFrom: copy,
     lost,
     epoch,
+    changes,
     write: (work) => admitted(work),
     ping: async () => {
       requireSpace(path)
@@ -195,6 +201,7 @@ export const openStore = async (options: StoreOptions): Promise<FileStore> => {
     keepHead: (head) => keepHead(path, head),
     close: () => {
       life.close()
+      end()
       closing ??= close()
       return closing
     },

@@ -57,7 +57,8 @@ export interface Life {
   fail(error: unknown): BridgeError
 }
 
-export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Writer => {
+/** @param committed told after each try to commit, before anyone else */
+export const writer = (on: Connection, epoch: number, { alive, fail }: Life, committed: () => void): Writer => {
   const raw = on.raw
   const begin = raw.prepare('begin immediate')
   const commit = raw.prepare('commit')
@@ -112,6 +113,7 @@ export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Wr
       for (const job of batch) settled.push(await runOne(job))
     } catch (error) {
       if (raw.inTransaction) rollback.run()
+      committed()
       const told = judged(error)
       for (const job of batch) job.reject(told)
       return
@@ -123,6 +125,8 @@ export const writer = (on: Connection, epoch: number, { alive, fail }: Life): Wr
       if (raw.inTransaction) rollback.run()
       for (const job of batch) job.reject(told)
       return
+    } finally {
+      committed()
     }
     for (const settle of settled) settle()
   }

@@ -18,16 +18,23 @@ const bomb = gzipSync(Buffer.alloc(100 * MiB, 0x20))
 
 type Answer = (response: ServerResponse, own: string) => void
 
-const open = async () => {
+const open = async (timeoutMs = 5000) => {
   const server = await KeyServer.start(key)
   const clock = manualClock()
-  const source = createKeySource({ uri: server.uri, fetch: server.fetch, clock, timeoutMs: 400, random: () => 0.5 })
+  const source = createKeySource({ uri: server.uri, fetch: server.fetch, clock, timeoutMs, random: () => 0.5 })
   const verify = (signer = key) => verifyJwt(token(signer, clock.now()), server.issuer(), source, clock.now())
   return {
     server,
     clock,
     source,
     verify,
+    /** Also a truth may come too late on a busy machine. */
+    async truth() {
+      for (let tries = 0; source.age() === Number.POSITIVE_INFINITY; tries += 1) {
+        assert.ok(tries < 20, 'never told')
+        await source.refresh().catch(() => clock.advance(61_000))
+      }
+    },
     /** From now on it answers so; a minute later it is asked again. */
     async lies(answer: Answer) {
       server.answer = (response) => answer(response, server.uri)
@@ -122,7 +129,7 @@ const drip: Answer = (response) => {
 describe('a key endpoint that lies', () => {
   it('at the first look leaves tokens neither good nor bad, in bounded time and memory', async () => {
     for (const [name, answer] of [...lies, ['a letter at a time', drip] as const]) {
-      await using r = await open()
+      await using r = await open(1000)
       await r.lies(answer)
       const before = memoryUsage()
       const outcome = await r.verify().then(
@@ -138,8 +145,8 @@ describe('a key endpoint that lies', () => {
 
   it('after the truth leaves the known keys in force, or takes them away only by a set that can be read', async () => {
     for (const [name, answer] of [...lies, ['a letter at a time', drip] as const]) {
-      await using r = await open()
-      await r.source.refresh()
+      await using r = await open(1000)
+      await r.truth()
       await r.lies(answer)
       const result = await r.verify()
       if (readable.has(name)) assert.deepEqual(result, { refused: 'R_KEY' }, name)

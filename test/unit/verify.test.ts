@@ -101,7 +101,7 @@ describe('a verified token', () => {
   it('separates the actor, the one it acts for, and the chain', async () => {
     await using r = await rig()
     const act = { sub: 'earlier' }
-    const verified = await r.accepted(r.token({ obo: 'alice', scp: 'Reports.Read Mail.Send', act }))
+    const { inForce: _, ...verified } = await r.accepted(r.token({ obo: 'alice', scp: 'Reports.Read Mail.Send', act }))
     const issuedAt = Math.floor(r.clock.now() / 1000) * 1000
     assert.deepEqual(verified, {
       valid: true,
@@ -390,6 +390,42 @@ describe('a token seen before', () => {
     r.server.down()
     await r.clock.advance(24 * HOUR_MS)
     await assert.rejects(r.verifier.verify(text), (error) => codeOf(error) === 'E_JWKS_DOWN')
+  })
+
+  it('is in force by what is known without asking, until expiry, rotation, a failing endpoint or a reload', async () => {
+    await using r = await rig()
+    const text = r.token()
+    const inForce = async () => (await r.accepted(text)).inForce ?? (() => undefined)
+    assert.equal((await inForce())(), false, 'no keys were known when it began')
+    const source = r.keys(r.state.adapters[0]?.issuers[0] ?? r.server.issuer())
+    assert.ok('refresh' in source)
+
+    const rotated = await inForce()
+    assert.equal(rotated(), true)
+    r.server.publish(one, two)
+    assert.equal(rotated(), true, 'not known yet')
+    await source.refresh()
+    assert.equal(rotated(), false)
+
+    const failing = await inForce()
+    assert.equal(failing(), true)
+    r.server.down()
+    await assert.rejects(source.refresh())
+    assert.equal(failing(), false)
+    assert.equal((await inForce())(), false)
+    r.server.answer = undefined
+    await source.refresh()
+
+    const reloaded = await inForce()
+    assert.equal(reloaded(), true)
+    r.verifier.reload()
+    assert.equal(reloaded(), false)
+
+    const expiring = await inForce()
+    await r.clock.advance(50 * 60_000)
+    assert.equal(expiring(), true)
+    await r.clock.advance(10 * 60_000)
+    assert.equal(expiring(), false)
   })
 
   it('is verified anew after a reload, against the new configuration', async () => {

@@ -1,0 +1,75 @@
+import { digestOf } from '../lib/digest.ts'
+import type { DecisionInput, DecisionView } from './api.ts'
+import type { Deps, Policy } from './deps.ts'
+
+/** An allowing decision and all that it stands on. */
+interface Standing {
+  readonly view: DecisionView
+  readonly count: number
+  readonly policy: Policy
+  readonly from: number
+  readonly until: number
+  readonly inForce: () => boolean
+}
+
+/** Where a decision begins: what may not have changed until it is made, for it to be remembered. */
+export interface Begun {
+  readonly key: string | undefined
+  readonly count: number
+  readonly policy: Policy
+  readonly from: number
+}
+
+export interface Standings {
+  /** The decision on the same question, if nothing that it stands on has changed; or where to begin. */
+  find(input: DecisionInput): DecisionView | Begun
+  /**
+   * @param until past which time alone may change it, in ms
+   * @param inForce whether the token is what it was: keys, configuration and `exp`
+   */
+  keep(begun: Begun, view: DecisionView, until: number, inForce: () => boolean): void
+}
+
+const maxTokenLength = 16 * 1024
+
+/**
+ * Allowing decisions, by digest of their token: no token is kept. One stands until any commit of the store, a reload, a
+ * change of the issuer's keys, or its time. Any commit at all: it need not be known here what a decision reads. After one
+ * it is made anew, of what is known still (known.ts), without verifying the token again (verify.ts).
+ */
+export const createStandings = (deps: Pick<Deps, 'store' | 'policy' | 'clock'>, most = 20_000): Standings => {
+  const { changes } = deps.store
+  const kept = new Map<string, Standing>()
+  return {
+    find: (input) => {
+      const key = keyOf(input)
+      const { count } = changes
+      const policy = deps.policy()
+      const now = deps.clock.now()
+      const known = key === undefined ? undefined : kept.get(key)
+      // A clock that was set back may be before what was checked against it.
+      const stands = known?.count === count && known.policy === policy && now >= known.from && now < known.until
+      return stands && known.inForce() ? known.view : { key, count, policy, from: now }
+    },
+    keep: ({ key, count, policy, from }, view, until, inForce) => {
+      if (key === undefined || !view.allow || changes.count !== count || deps.policy() !== policy) return
+      if (!kept.delete(key) && kept.size >= most) for (const oldest of kept.keys()) if (kept.delete(oldest)) break
+      kept.set(key, { view, count, policy, from, until, inForce })
+    },
+  }
+}
+
+/** The whole question, token by digest; undefined for one that is not made of texts alone. */
+const keyOf = (input: DecisionInput): string | undefined => {
+  let digest = ''
+  let rest = ''
+  for (const [name, value] of Object.entries(input)) {
+    if (value === undefined) continue
+    if (typeof value !== 'string') return undefined
+    if (name !== 'token') rest += `${name} ${value.length} ${value} `
+    else if (value.length > maxTokenLength) return undefined
+    else digest = digestOf(value)
+  }
+  // A text that was joined is put together at each look-up.
+  return rest === '' ? digest : digest + rest
+}

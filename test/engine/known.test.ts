@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { BridgeError } from '../../src/core/errors.ts'
+import type { DecisionInput } from '../../src/engine/api.ts'
+import { createDecider, type Decider } from '../../src/engine/deciding.ts'
+import type { Deps } from '../../src/engine/deps.ts'
+import { createKnown, type DecisionReads } from '../../src/engine/known.ts'
+import type { Verifier } from '../../src/engine/verify.ts'
+import { alice, bob, carol, minute, registrar, soc, World } from './harness.ts'
+
+const names = ['parent', 'child', 'other'] as const
+type Member = (typeof names)[number]
+const didOf = (name: Member): string => `did:mesh:${name}`
+
+/** Tokens named `north/<account>`, issued when the world began. */
+const verifierOf = (reads: DecisionReads, issuedAt: number): Verifier => ({
+  verify: async (token) => {
+    const id = token.slice('north/'.length)
+    const [principal] = await reads.principalsById('north', [id])
+    if (principal === undefined) return { valid: false, codes: ['R_UNMAPPED'], principals: [] }
+    return {
+      valid: true,
+      adapter: 'north',
+      issuer: 'north',
+      issuedAt,
+      expiresAt: issuedAt + 365 * 24 * 60 * minute,
+      actor: { did: principal.did, principal: { adapter: 'north', id } },
+      principals: [principal],
+      onBehalfOf: undefined,
+      act: [],
+      scopes: ['s'],
+      inForce: () => true,
+    }
+  },
+  subject: async () => ({ valid: false, codes: ['R_TOKEN'], principals: [] }),
+  reload: () => undefined,
+})
+
+/** A store that admits to no past: nothing read of it is remembered. */
+const forgetful = (deps: Deps): Deps => ({
+  ...deps,
+  store: { ...deps.store, changes: { count: Number.NaN, watch: () => undefined } },
+})
+
+const questions: readonly DecisionInput[] = names.flatMap((name) => [
+  { did: didOf(name) },
+  { did: didOf(name), capability: 'read:reports' },
+  { token: `north/${name}` },
+  { token: `north/${name}`, capability: 'read:reports' },
+  { token: `north/${name}`, scope: 's' },
+  { principal: { adapter: 'south', id: name } },
+])
+
+const deciders = (world: World, issuedAt: number): { remembering: Decider; asking: Decider } => ({
+  remembering: createDecider(world.deps, verifierOf(createKnown(world.store), issuedAt), world.activity),
+  asking: createDecider(forgetful(world.deps), verifierOf(world.store, issuedAt), world.activity),
+})
+
+const member = fc.constantFrom(...names)
+const step = fc.oneof(
+  { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom('suspend' as const, 'kill' as const), name: member }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('release' as const), name: member }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('grant' as const, 'revoke' as const), name: member }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('off' as const, 'on' as const), name: member }) },
+  fc.record({
+    kind: fc.constantFrom('unmap' as const, 'map' as const, 'orphan' as const, 'adopt' as const),
+    name: member,
+  }),
+  fc.record({ kind: fc.constantFrom('decommission' as const, 'note' as const), name: member }),
+  { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('lend' as const, 'tick' as const), name: member }) },
+  fc.record({
+    kind: fc.constantFrom('wait' as const, 'pass' as const, 'restart' as const, 'policy' as const),
+    name: member,
+  }),
+)
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+
+const perform = async (world: World, { kind, name }: Step): Promise<unknown> => {
+  const { bridge } = world
+  const did = didOf(name)
+  const account = (adapter: string) => ({ adapter, id: name, kind: 'account' })
+  switch (kind) {
+    case 'suspend':
+      return bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
+    case 'kill':
+      return world.kill(did)
+    case 'release': {
+      const [hold] = await world.open(did)
+      if (hold === undefined) return undefined
+      if (hold.severity === 'kill') return world.releaseByTwo(did, hold.id, alice, bob)
+      return bridge.release(did, hold.id, 'r', hold.origin.startsWith('operator:') ? soc : carol)
+    }
+    case 'grant':
+      return bridge.patch(did, { capabilities: ['read:reports'] }, registrar, undefined)
+    case 'revoke':
+      return bridge.patch(did, { capabilities: [] }, registrar, undefined)
+    case 'off':
+    case 'on':
+      world.north.set(name, kind === 'on')
+      await world.poll()
+      return world.work()
+    case 'unmap':
+      return bridge.patch(did, { principals: [account('south')] }, registrar, undefined)
+    case 'map':
+      return bridge.patch(did, { principals: [account('north'), account('south')] }, registrar, undefined)
+    case 'orphan':
+      return bridge.patch(did, { parentDid: null }, registrar, undefined)
+    case 'adopt':
+      return bridge.patch(did, { parentDid: name === 'parent' ? null : didOf('parent') }, registrar, undefined)
+    case 'lend': {
+      const expiresAt = new Date(world.clock.now() + 20 * minute).toISOString()
+      const delegation = { capabilities: ['read:reports'], expiresAt }
+      return bridge.patch(didOf('child'), { parentDid: didOf('parent'), delegation }, registrar, undefined)
+    }
+    case 'tick':
+      return world.clock.advance(10 * minute)
+    case 'decommission':
+      return name === 'other' ? bridge.decommission(did, 'r', registrar) : undefined
+    case 'note':
+      return world.activity.flush()
+    case 'wait':
+      return world.clock.advance(13 * 60 * minute)
+    case 'pass':
+      await world.full()
+      return world.work()
+    case 'restart':
+      return world.restart()
+    case 'policy':
+      world.policy = { ...world.policy, maxStaleness: { warnMs: minute, denyMs: 20 * 60 * minute } }
+      return undefined
+  }
+}
+
+/** Asks one question after the other, so that something is being remembered whenever something is committed. */
+const asking = async (decider: Decider, done: { now: boolean }, from: number): Promise<void> => {
+  for (let n = from; !done.now; n += 1) {
+    await decider.decide(questions[n % questions.length] ?? {}).catch(() => undefined)
+    if (n % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('what is remembered is what the store says, at the very next call after whatever was committed', async () => {
+  let allowed = 0
+  const property = fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 14 }), async (steps) => {
+    await using world = await World.open({ policy: { resume: 'automatic' } })
+    const capabilities = ['read:reports']
+    await world.agent('parent', { capabilities })
+    await world.agent('child', { capabilities, parentDid: didOf('parent') })
+    await world.agent('other', { capabilities })
+    const issuedAt = world.clock.now()
+    await world.clock.advance(minute)
+    await world.full()
+    let both = deciders(world, issuedAt)
+    for (const one of steps) {
+      const done = { now: false }
+      const lanes = [0, 5, 11].map((from) => asking(both.remembering, done, from))
+      try {
+        const failed = await perform(world, one).then(
+          () => undefined,
+          (error: unknown) => {
+            if (!(error instanceof BridgeError)) throw error
+            return error
+          },
+        )
+        // The very next call, with nothing between it and the answer to whoever placed the hold.
+        if (failed === undefined && (one.kind === 'suspend' || one.kind === 'kill')) {
+          for (const input of [{ did: didOf(one.name) }, { token: `north/${one.name}` }]) {
+            assert.equal((await both.remembering.decide(input)).allow, false, JSON.stringify(input))
+          }
+        }
+      } finally {
+        done.now = true
+        await Promise.all(lanes)
+      }
+      if (one.kind === 'restart') both = deciders(world, issuedAt)
+      for (const input of questions) {
+        for (let again = 0; again < 2; again += 1) {
+          const told = await both.remembering.decide(input)
+          assert.deepEqual(
+            told,
+            await both.asking.decide(input),
+            `${JSON.stringify(input)} after ${JSON.stringify(one)}`,
+          )
+          if (told.allow) allowed += 1
+        }
+      }
+    }
+  })
+  await fc.assert(property, { numRuns: 15 })
+  assert.ok(allowed > 50, `${allowed} allowed`)
+})
+
+test('a decision that was under way when a hold was committed is not remembered', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  await world.full()
+  const { store } = world
+  for (const part of ['agent', 'openHolds', 'principalsOf'] as const) {
+    let held: string | undefined
+    const overtaking =
+      <A extends unknown[], T>(read: (...args: A) => Promise<T>) =>
+      async (...args: A): Promise<T> => {
+        const answer = await read(...args)
+        held ??= (await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)).id
+        return answer
+      }
+    const slow = {
+      agent: overtaking(store.agent),
+      openHolds: overtaking(store.openHolds),
+      principalsOf: overtaking(store.principalsOf),
+    }
+    const deps = { ...world.deps, store: { ...store, [part]: slow[part] } }
+    const decider = createDecider(deps, verifierOf(store, 0), world.activity)
+    await decider.decide({ did })
+    assert.equal((await decider.decide({ did })).allow, false, part)
+    await world.bridge.release(did, held ?? '', 'r', soc)
+    assert.equal((await decider.decide({ did })).allow, true, part)
+  }
+})
+
+test('what stands is asked of nobody, until a commit; afterwards only what it wrote is read again', async () => {
+  await using world = await World.open()
+  const [a, b] = [await world.agent('a'), await world.agent('b')]
+  await world.full()
+  const reads: string[] = []
+  const counting = <A extends unknown[], T>(name: string, read: (...args: A) => Promise<T>) => {
+    return (...args: A): Promise<T> => {
+      reads.push(name)
+      return read(...args)
+    }
+  }
+  const { store } = world
+  const counted = {
+    ...store,
+    agent: counting('agent', store.agent),
+    openHolds: counting('holds', store.openHolds),
+    principalsOf: counting('accounts', store.principalsOf),
+    chain: counting('chain', store.chain),
+  }
+  const decider = createDecider({ ...world.deps, store: counted }, verifierOf(store, 0), world.activity)
+  const readBy = async (did: string): Promise<readonly string[]> => {
+    reads.length = 0
+    assert.equal((await decider.decide({ did })).allow, true)
+    return [...reads]
+  }
+  const all = ['accounts', 'agent', 'holds']
+  assert.deepEqual((await readBy(a)).toSorted(), all)
+  assert.deepEqual((await readBy(b)).toSorted(), all)
+  assert.deepEqual([await readBy(a), await readBy(b)], [[], []])
+  const hold = await world.bridge.place(a, { severity: 'suspend', reason: 'r' }, soc)
+  assert.deepEqual(await readBy(b), [])
+  await world.bridge.release(a, hold.id, 'r', soc)
+  assert.deepEqual((await readBy(a)).toSorted(), all)
+  assert.deepEqual(await readBy(b), [])
+  await world.activity.flush()
+  assert.deepEqual([await readBy(a), await readBy(b)], [[], []])
+})
+
+test('a decision stands to the millisecond in which a delegation ends, and is as old as it is', async () => {
+  await using world = await World.open()
+  const parentDid = await world.agent('parent', { capabilities: ['read:reports'] })
+  await world.full()
+  const endsAt = world.clock.now() + 10 * minute
+  const delegation = { capabilities: ['read:reports'], expiresAt: new Date(endsAt).toISOString() }
+  const did = await world.agent('child', { parentDid, delegation }, ['north'])
+  const decider = createDecider(world.deps, verifierOf(createKnown(world.store), 0), world.activity)
+  const ask = () => decider.decide({ did, capability: 'read:reports' })
+  const [before] = (await ask()).grants
+  await world.clock.advance(9 * minute)
+  const [later] = (await ask()).grants
+  assert.equal((later?.ageMs ?? 0) - (before?.ageMs ?? 0), 9 * minute)
+  await world.clock.advance(endsAt - world.clock.now() - 1)
+  assert.equal((await ask()).allow, true)
+  await world.clock.advance(1)
+  assert.deepEqual((await ask()).codes, ['R_DELEGATION', 'R_CAPABILITY'])
+})
+
+test('a store that is not to be asked any more is not answered for', async () => {
+  const world = await World.open()
+  const did = await world.agent('a')
+  await world.full()
+  const decider = createDecider(world.deps, verifierOf(createKnown(world.store), 0), world.activity)
+  for (let n = 0; n < 3; n += 1) assert.equal((await decider.decide({ did })).allow, true)
+  await world.store.close()
+  await assert.rejects(decider.decide({ did }), { code: 'E_SHUTTING_DOWN' })
+  await world[Symbol.asyncDispose]()
+})
