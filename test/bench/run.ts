@@ -1,20 +1,39 @@
-/** `npm run bench` prints the figures of the note; `npm run bench -- --quick` does it small, to see that it works. */
-import { argv, stdout } from 'node:process'
+/**
+ * `npm run bench` prints the figures of the note; `npm run bench -- --quick` does it small, to see that it works;
+ * `npm run bench -- --tokens` only what tokens and decisions on them cost in process.
+ */
+import process, { argv, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
 import { benchInProcess } from './agt.ts'
 import { benchChains, type ChainTimes } from './chains.ts'
+import { benchScale, benchSeen, scaleRows, seenRows } from './decisions.ts'
 import { machine, ms, type Row, spreadText, table, whole } from './figures.ts'
 import { benchHttp } from './http.ts'
 import { benchMassKill } from './masskill.ts'
 import { benchPropagation } from './propagation.ts'
 import { benchStore } from './store.ts'
+import { benchFirstSight, firstSightRows } from './tokens.ts'
 
-const { values } = parseArgs({ args: argv.slice(2), options: { quick: { type: 'boolean', default: false } } })
+const { values } = parseArgs({
+  args: argv.slice(2),
+  options: { quick: { type: 'boolean', default: false }, tokens: { type: 'boolean', default: false } },
+})
 const { quick } = values
 const print = (text: string) => stdout.write(`${text}\n`)
 
 print(machine())
 const mappings = quick ? 20_000 : 1_000_000
+
+print('tokens: at first sight, and seen before …')
+const rowsOfTokens: readonly Row[] = [
+  ...firstSightRows(await benchFirstSight(quick ? 3 : 25, 192)),
+  ...seenRows(await benchSeen(quick ? 3 : 15)),
+  ...scaleRows(await benchScale([1_000, mappings])),
+]
+if (values.tokens) {
+  print(`\n${machine()}\n${table(rowsOfTokens)}`)
+  process.exit()
+}
 const store = await benchStore(mappings)
 
 print('daemon: look-ups and kills over HTTP …')
@@ -51,6 +70,7 @@ const seconds = (value: number) => `${value.toFixed(1)} s`
 
 const perBare = (perSecond: number) => `${(perSecond / store.holds.barePerSecond).toFixed(2)} × bare`
 const rows: readonly Row[] = [
+  ...rowsOfTokens,
   ['kill → PATCH on the wire, idle', spreadText(idle.kill)],
   [`kill → PATCH on the wire, syncing ${whole(agents)}`, spreadText(busy.kill)],
   ['flip by hook → signal, idle', spreadText(idle.flip)],

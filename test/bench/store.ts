@@ -23,8 +23,8 @@ export interface StoreBench {
 /** Spreads neighbours over the whole key space, as random ids are. */
 const scatter = (n: number): number => Math.imul(n, 2654435761) >>> 0
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0')
-const didOf = (n: number): string => `did:agentmesh:${hex(scatter(n), 8)}`
-const idOf = (n: number): string => `${hex(scatter(n), 8)}-0000-4000-8000-${hex(n, 12)}`
+export const didOf = (n: number): string => `did:agentmesh:${hex(scatter(n), 8)}`
+export const idOf = (n: number): string => `${hex(scatter(n), 8)}-0000-4000-8000-${hex(n, 12)}`
 
 /** One row of each through the store, then copies of it by SQL: a million calls would measure nothing that matters here. */
 const fill = async (file: string, mappings: number): Promise<void> => {
