@@ -7,6 +7,7 @@ import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { cascadeEnded } from './ending.ts'
 import type { Keep } from './keeping.ts'
+import { canonicalOf } from './naming.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import type { TrustAnswer, TrustInput, TrustStatus } from './trustapi.ts'
 import { within } from './views.ts'
@@ -21,8 +22,14 @@ interface Scene {
   readonly holds: Map<Did, Hold>
 }
 
-const sceneOf = async (reads: StoreReads, items: readonly TrustInput[]): Promise<Scene> => {
-  const dids = [...new Set(items.map(({ did }) => did))]
+const meantBy = (reads: StoreReads, items: readonly TrustInput[]): Promise<readonly Did[]> =>
+  canonicalOf(
+    reads,
+    items.map(({ did }) => did),
+  )
+
+const sceneOf = async (reads: StoreReads, meant: readonly Did[]): Promise<Scene> => {
+  const dids = [...new Set(meant)]
   const agents = new Map((await reads.agentsByDid(dids)).map((agent) => [agent.did, agent]))
   const reports = Map.groupBy(await reads.trustOf(dids), ({ did }) => did)
   const open = (await reads.openHoldsByDid(dids)).filter(({ origin }) => origin === trustOrigin)
@@ -111,14 +118,17 @@ const takeAll = async (
   items: readonly TrustInput[],
   course: Course,
 ): Promise<{ answers: TrustAnswer[]; lifted: Did[] }> => {
-  const scene = await sceneOf(c.tx, items)
+  const meant = await meantBy(c.tx, items)
+  const scene = await sceneOf(c.tx, meant)
   const limits = c.deps.policy().trust
   const { caller } = course
   const answers: TrustAnswer[] = []
   const lifted: Did[] = []
   const kept = new Map<Did, TrustReport>()
-  for (const item of items) {
-    const { did, score, scale, at } = item
+  for (const [index, did] of meant.entries()) {
+    const item = items[index]
+    if (item === undefined) continue
+    const { score, scale, at } = item
     const known = scene.reports.get(did) ?? []
     const isOwn = ({ client }: TrustReport) => client === caller.name
     const given = { did, client: caller.name, score, scale, at }
@@ -159,8 +169,9 @@ const place = (c: Change, report: TrustReport, threshold: number | undefined): P
 }
 
 export const trustNow = async (deps: Deps, items: readonly TrustInput[], caller: Caller): Promise<TrustAnswer[]> => {
-  const scene = await sceneOf(deps.store, items)
-  return items.map(({ did }) => answerOf(scene, did, refusalOf(scene.agents.get(did), caller) ?? 'ok', caller))
+  const meant = await meantBy(deps.store, items)
+  const scene = await sceneOf(deps.store, meant)
+  return meant.map((did) => answerOf(scene, did, refusalOf(scene.agents.get(did), caller) ?? 'ok', caller))
 }
 
 const mostTold = 1_000

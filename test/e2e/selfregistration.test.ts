@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { signDelegation } from '../../clients/agt/index.ts'
 import { assertAllowed, assertDenied, path, principal, register } from './agents.ts'
 import { client } from './client.ts'
 import { at, listAt, textAt } from './json.ts'
@@ -103,6 +104,32 @@ test('a registered agent proves its mapping by a declared key, also under an ali
   // A key that is taken away takes with it what it proved.
   await daemon.as('alice').ask(path(did), { method: 'PATCH', body: { keys: null } })
   assert.equal(at(await agentAt(did), 'principals', 0, 'proven'), null)
+})
+
+test('under a parent an agent comes in by that one’s signature alone, with what was delegated', async () => {
+  const [parent, identity, stranger] = [newIdentity('parent'), newIdentity(), newIdentity('stranger')]
+  await register(daemon.as('alice'), { did: parent.did, name: 'p', capabilities: ['read:reports'], principals: [] })
+  const did = meshOf(identity)
+  const account = newAccount()
+  const terms = { child: did, capabilities: ['read:reports'], depth: 1 }
+  const asChild = (delegation: object | undefined, more: object = {}) =>
+    patiently(daemon.origin, identity, tokenFor(account), { body: { parentDid: parent.did, delegation, ...more } })
+  const unsigned = { capabilities: ['read:reports'] }
+  const forged = signDelegation(stranger, { ...terms, parent: parent.did })
+  const wider = signDelegation(parent, { ...terms, capabilities: ['write:reports'] })
+  for (const delegation of [unsigned, forged, wider, signDelegation(parent, { ...terms, child: 'did:mesh:other' })]) {
+    const refused = await asChild(delegation)
+    assert.deepEqual([refused.status, codeOf(refused)], [403, 'E_FORBIDDEN'], JSON.stringify(delegation))
+  }
+  assert.equal((await asChild(undefined)).status, 400)
+  assert.equal((await asChild(signDelegation(parent, terms), { parentDid: undefined })).status, 400)
+  assert.equal(at(await agentAt(did), 'code'), 'E_AGENT_UNKNOWN')
+  const answer = await asChild(signDelegation(parent, terms))
+  assert.equal(answer.status, 201, answer.text)
+  assert.deepEqual(at(answer.body, 'capabilities'), ['read:reports'])
+  assert.partialDeepStrictEqual(await agentAt(did), { parentDid: parent.did, depth: 1 })
+  // What is registered is changed by a registrar.
+  assert.equal((await asChild(signDelegation(parent, terms))).status, 403)
 })
 
 test('proofs that are right and do not belong together are refused alike, whatever is known of the DID', async () => {

@@ -314,3 +314,17 @@ test('what is kept under a key is kept with the last of the scores, and not when
     ],
   )
 })
+
+test('a score under another spelling is the agent’s, also twice in one report', async () => {
+  await using world = await World.open({ policy: { trust } })
+  const did = await world.agent('a')
+  const alias = 'did:agentmesh:a'
+  await world.bridge.patch(did, { aliases: [alias] }, alice, undefined)
+  const items = [alias, did].map((one, index) => ({ did: one, score: 100 + index, scale: '0-1000' as const }))
+  const [first, second] = await world.bridge.reportTrust(items, runtime)
+  assert.deepEqual([first?.did, second?.did, first?.hold], [did, did, second?.hold])
+  assert.equal((await world.open(did)).length, 1)
+  assert.deepEqual((await world.bridge.agent(alias, registrar)).trust?.reports.length, 1)
+  assert.equal((await report(world, alias, 500)).hold, undefined)
+  assert.deepEqual(await world.open(did), [])
+})
