@@ -10,6 +10,7 @@ export const signatureHolds = (alg: string, key: KeyObject, data: Buffer, signat
   if (!scheme) return Promise.reject(new TypeError(`no signature is checked by "${alg}"`))
   if (scheme.length !== undefined && signature.length !== scheme.length) return Promise.resolve(false)
   const { hash, pss } = scheme
+  if (pss && signature.length !== modulusLength(key)) return Promise.resolve(false)
   const work: Work = {
     hash,
     key: pss ? { key, ...pss } : key,
@@ -20,6 +21,9 @@ export const signatureHolds = (alg: string, key: KeyObject, data: Buffer, signat
     submit({ work, long: scheme.long, resolve, reject })
   })
 }
+
+/** RFC 8017 §8.1.2 step 1, which OpenSSL leaves out for PSS alone: it takes a signature without its leading zero. */
+const modulusLength = (key: KeyObject): number => Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8)
 
 /**
  * r and s side by side (RFC 7518 §3.4) as the ASN.1 that OpenSSL takes. Node converts it too, but with `dsaEncoding` the key

@@ -27,10 +27,18 @@ const lanes = 64
 /** What we refuse by rule where jose may not: one reading of the form, dates of this era, no demands, a key by name. */
 const ours = new Set(['R_TOKEN', 'R_TOO_LARGE', 'R_CRIT', 'R_CLAIMS', 'R_KEY'])
 
+/** A PSS signature that lost its leading zero: OpenSSL fills it up again, also below jose (RFC 8017 §8.1.2 does not). */
+const isCut = (text: string): boolean => {
+  const [header = '', , signed = ''] = text.split('.')
+  const { alg }: { alg?: unknown } = JSON.parse(Buffer.from(header, 'base64url').toString())
+  return String(alg).startsWith('PS') && Buffer.from(signed, 'base64url').length === rsaBytes - 1
+}
+const rsaBytes = 256
+
 /**
  * Valid tokens of every algorithm, changed in every region and put to the verifier, so many at once. A changed one is
  * never accepted and nothing is ever thrown. jose, asked the same, accepts whatever we accept, and what it accepts beyond
- * that is refused here for its form alone, before any key is looked for: never for its signature.
+ * that is refused here for its form alone: never for its signature, unless that is a byte short.
  *
  * @throws AssertionError with the token that broke a rule
  */
@@ -87,7 +95,7 @@ export const fuzz = async ({ cases, seed, differential }: FuzzOptions): Promise<
     if ('refused' in result) {
       refused[result.refused] = (refused[result.refused] ?? 0) + 1
       assert.ok(!valid.has(text), `a valid token was refused with ${result.refused}; ${said()}`)
-      if (there) assert.ok(ours.has(result.refused), `jose accepts, we say ${result.refused}; ${said()}`)
+      if (there) assert.ok(ours.has(result.refused) || isCut(text), `jose accepts, we say ${result.refused}; ${said()}`)
       if (there) stricter += 1
     } else {
       identical += 1

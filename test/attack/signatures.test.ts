@@ -164,6 +164,16 @@ describe('RSA', () => {
     }
   })
 
+  it('knows a PSS signature that begins with a zero only with it', async () => {
+    const key = target.key('PS256')
+    const input = inputOf(key)
+    let signed = signature(input, key)
+    // Salted, so another one each time: one in 256 begins so.
+    while (signed[0] !== 0) signed = signature(input, key)
+    await target.accepted('whole', `${input}.${b64(signed)}`)
+    await target.refused('without the zero', `${input}.${b64(signed.subarray(1))}`, 'R_SIGNATURE')
+  })
+
   it('tells the two paddings and the hashes apart', async () => {
     const key = target.key('RS256')
     const { privateKey } = key
