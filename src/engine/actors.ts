@@ -4,6 +4,7 @@ import { isDid } from '../core/did.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Did } from '../core/types.ts'
 import type { Deps } from './deps.ts'
+import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
 
 /** The chain of a token as the bridge knows it, with every account of the agents in it. */
@@ -34,30 +35,34 @@ export const followChain = async (parts: Parts, adapter: string, act: readonly C
   const actors: Actor[] = []
   const accounts: ScheduledPrincipal[] = []
   for (const hop of act) {
-    const named = namesOf(hop)
-    if (named === undefined) {
+    const called = namesOf(hop)
+    if (called === undefined) {
       actors.push(nobody)
       continue
     }
-    const { names, issuer } = named
+    const { names, issuer } = called
     const dids = new Set<Did>(names.filter(isDid))
     const home = adapterOf(parts, issuer, adapter)
     const mapped = home === undefined ? [] : await store.principalsById(home, names)
     for (const one of mapped) for (const { did } of await mappingsOf(store, one)) dids.add(did)
-    const known: Did[] = []
+    const known = new Set<Did>()
     let held = false
     let resumedAt: number | undefined
-    for (const did of dids) {
-      const open = await store.openHolds(did)
+    for (const name of dids) {
+      // Before it is asked whose spelling it is: once it is an agent's, so are its holds.
+      const before = await store.openHolds(name)
+      const { did } = await named(store, name)
+      if (known.has(did)) continue
+      const open = did === name ? before : [...before, ...(await store.openHolds(did))]
       // After the holds: of one that is released in between, the agent then says when.
       const agent = await store.agent(did)
       if (agent === undefined && open.length === 0) continue
-      known.push(did)
+      known.add(did)
       held ||= open.length > 0 || agent?.decommissioned === true
       if (agent?.resumedAt !== undefined) resumedAt = Math.max(resumedAt ?? 0, agent.resumedAt)
       accounts.push(...(await store.principalsOf(did)))
     }
-    actors.push({ names, dids: known, held, resumedAt })
+    actors.push({ names, dids: [...known], held, resumedAt })
   }
   return { actors, accounts }
 }

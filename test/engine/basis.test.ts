@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { audience, minute, registrar, soc, World } from './harness.ts'
+import { alice, audience, minute, registrar, soc, World } from './harness.ts'
 
 type Claims = Parameters<World['north']['tokens']['sign']>[0]
 
@@ -115,6 +115,24 @@ test('a hold of an ancestor stops an actor of the chain as well', async () => {
   const child = await world.agent('child', { parentDid })
   await world.kill(parentDid)
   assert.deepEqual((await ask(world, { sub: 'a', act: { sub: child } })).codes, ['R_ACTOR_SUSPENDED'])
+})
+
+test('an actor is known by every spelling of its DID, and stopped under each', async () => {
+  await using world = await World.open()
+  await world.agent('a')
+  const did = await world.agent('first')
+  const alias = 'did:agentmesh:first'
+  await world.bridge.patch(did, { aliases: [alias] }, alice, undefined)
+  const act = { sub: alias }
+  const view = await ask(world, { sub: 'a', act })
+  assert.deepEqual([view.codes, view.actors.map(({ dids }) => dids)], [[], [[did]]])
+  world.policy = { ...world.policy, unknownActors: 'allow' }
+  const old = await token(world, { sub: 'a', act })
+  const hold = await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
+  assert.deepEqual((await ask(world, { sub: 'a', act })).codes, ['R_ACTOR_SUSPENDED'])
+  await world.clock.advance(minute)
+  await world.bridge.release(did, hold.id, 'r', soc)
+  assert.deepEqual((await world.bridge.decide({ token: old })).codes, ['R_BEFORE_RESUME'])
 })
 
 test('a kill of an actor that nobody registered denies', async () => {
