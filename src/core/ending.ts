@@ -35,7 +35,7 @@ export interface EndWrites {
   /** What waits for a second person to end one of these holds waits no more. */
   voidReleases(holdIds: readonly string[]): Promise<void>
   saveLegs(legs: readonly LegRecord[]): Promise<void>
-  /** `resumedAt`, and with it `updatedAt`; the revision stays. DIDs that nobody registered are left alone. */
+  /** `resumedAt`, unless it is later already, and with it `updatedAt`; the revision stays. DIDs that nobody registered are left alone. */
   noteResumed(dids: readonly Did[], at: number): Promise<void>
   /** Brings the schedule of every principal of the DIDs, shared ones too, forward (never back) and raises its lane. */
   wake(dids: readonly Did[], at: number, lane: Lane): Promise<void>

@@ -59,7 +59,8 @@ const resumed = async (change: Change, holds: readonly Hold[]): Promise<void> =>
   if (holds.length === 0) return
   const { tx, now } = change
   const last = new Map(holds.map((hold) => [hold.did, hold]))
-  await tx.noteResumed([...last.keys()], now)
+  // By a clock that was set back a release would come before its hold, and tokens from in between be good again.
+  await tx.noteResumed([...last.keys()], Math.max(now, ...holds.map(({ placedAt }) => placedAt)))
   await tx.appendSignals(
     [...last.values()].map(({ did, id, origin }) => ({
       type: 'resumed',

@@ -50,7 +50,10 @@ const voidAwaiting = statement(
 const resumed = statement(
   build
     .updateTable('agents')
-    .set({ resumed_at: number('at'), updated_at: number('at') })
+    .set({
+      resumed_at: sql<number>`max(coalesce(resumed_at, ${number('at')}), ${number('at')})`,
+      updated_at: number('at'),
+    })
     .where('did', 'in', listed),
 )
 

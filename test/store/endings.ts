@@ -94,6 +94,9 @@ export const endingContract = (test: StoreTest): void => {
     assert.deepEqual(a, { ...agent('a'), resumedAt: 50, updatedAt: 50 })
     assert.deepEqual((await store.agent('b'))?.resumedAt, 50)
     assert.deepEqual(c, agent('c'))
+    await store.write((tx) => tx.noteResumed(['a'], 40))
+    const later = await store.agent('a')
+    assert.deepEqual([later?.resumedAt, later?.updatedAt], [50, 40], 'a clock set back takes no release away')
   })
 
   test('legs of many holds are kept as those written singly', async (store) => {
