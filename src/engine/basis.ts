@@ -61,7 +61,11 @@ export const epochReader = (store: Pick<StoreReads, 'auditHead' | 'meta'>): (() 
   // Only a start on a restored store changes it, and that comes before any question.
   let generation: Promise<string | undefined> | undefined
   return async () => {
-    generation ??= store.meta(generationKey)
+    generation ??= store.meta(generationKey).catch((error) => {
+      // A failure is nothing to remember.
+      generation = undefined
+      throw error
+    })
     return { generation: (await generation) ?? '0', seq: (await store.auditHead()).seq }
   }
 }

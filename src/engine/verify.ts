@@ -84,6 +84,8 @@ interface Seen extends Selected {
   readonly subject: TokenSubject
   readonly issuedAt: number
   readonly expiresAt: number
+  /** A clock that was set back may be before what was checked against it. */
+  readonly checkedAt: number
 }
 
 interface Checked {
@@ -121,8 +123,9 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
   }
 
   /** The key must still be the one the issuer publishes, and within its 24 hours: asking for it again tells. */
-  async function stillGood({ signedBy, issuer, expiresAt }: Seen): Promise<boolean> {
-    return clock.now() < expiresAt && (await keys(issuer).key(signedBy, issuer.issuer)) === signedBy.key
+  async function stillGood({ checkedAt, signedBy, issuer, expiresAt }: Seen): Promise<boolean> {
+    const now = clock.now()
+    return now >= checkedAt && now < expiresAt && (await keys(issuer).key(signedBy, issuer.issuer)) === signedBy.key
   }
 
   /** To be called before the key is asked for: keys that change while it is are other ones. */
@@ -140,7 +143,8 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     const { adapter, issuer } = selected
     if (issuer.opaque) return rejected('R_OPAQUE')
     const stands = standing(issuer)
-    const jwt = await verifyJwt(parsed, issuer, keys(issuer), clock.now())
+    const checkedAt = clock.now()
+    const jwt = await verifyJwt(parsed, issuer, keys(issuer), checkedAt)
     if ('refused' in jwt) return rejected(jwt.refused)
     // RFC 7800: bound to a key whose proof nobody has checked here.
     if (Object.hasOwn(jwt.claims, 'cnf')) return rejected('R_CNF')
@@ -150,7 +154,7 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     // An actor that the adapter did not follow the chain to would go unchecked.
     if (chainLength(jwt.claims.act) !== subject.act.length) return rejected('R_ACT')
     const { signedBy, issuedAt, expiresAt } = jwt
-    return { seen: { ...selected, signedBy, subject, issuedAt, expiresAt }, inForce: stands(expiresAt) }
+    return { seen: { ...selected, signedBy, subject, issuedAt, expiresAt, checkedAt }, inForce: stands(expiresAt) }
   }
 
   return {

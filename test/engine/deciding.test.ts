@@ -66,6 +66,43 @@ test('a token from before a hold stays refused though the release is committed w
   }
 })
 
+test('a release by a clock that was set back revives no token from before it', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  const suspendAndRelease = async () => {
+    const { id } = await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
+    return () => world.bridge.release(did, id, 'r', soc)
+  }
+  await (await suspendAndRelease())()
+  const between = world.clock.now() - minute
+  const codes = async (at: number) => (await tokensOf(world, 'north', 'a', at).decide({ token: 't' })).codes
+  assert.deepEqual(await codes(between), ['R_BEFORE_RESUME'])
+  world.clock.jump(-10 * minute)
+  await (await suspendAndRelease())()
+  assert.deepEqual(await codes(between), ['R_BEFORE_RESUME'], 'the latest release stays the latest')
+
+  world.clock.jump(60 * minute)
+  const during = world.clock.now() - minute
+  const release = await suspendAndRelease()
+  world.clock.jump(-10 * minute)
+  await release()
+  assert.deepEqual(await codes(during), ['R_BEFORE_RESUME'], 'a release comes after its hold')
+})
+
+test('a generation that could not be read once is read again', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  let failures = 1
+  const meta = async (key: string) => {
+    if (failures-- > 0) throw new Error('busy')
+    return world.store.meta(key)
+  }
+  const deps = { ...world.deps, store: { ...world.store, meta } }
+  const decider = tokensOf(world, 'north', 'a', 0, deps)
+  await assert.rejects(decider.decide({ did }), { message: 'busy' })
+  assert.equal((await decider.decide({ did })).allow, true)
+})
+
 test('a token from before the release of a kill is refused, though its agent was registered only afterwards', async () => {
   await using world = await World.open()
   const issuedAt = world.clock.now()

@@ -392,6 +392,16 @@ describe('a token seen before', () => {
     await assert.rejects(r.verifier.verify(text), (error) => codeOf(error) === 'E_JWKS_DOWN')
   })
 
+  it('is judged anew by a clock that was set back', async () => {
+    await using r = await rig()
+    const text = r.token()
+    await r.accepted(text)
+    r.clock.jump(-10 * 60_000)
+    await r.refused(text, 'R_NOT_YET_VALID')
+    r.clock.jump(10 * 60_000)
+    await r.accepted(text)
+  })
+
   it('is in force by what is known without asking, until expiry, rotation, a failing endpoint or a reload', async () => {
     await using r = await rig()
     const text = r.token()
