@@ -33,8 +33,10 @@ export const extAuthzRoutes = (app: App, context: FaceContext): void => {
       config: { access: 'public' },
       schema: { hide: true },
       handler: async (request, reply) => {
-        const { authorization } = request.headers
-        const token = authorization === undefined ? undefined : bearer.exec(authorization)?.[1]
+        // Of several Node hands over the first, and whoever is asked next may take another.
+        const [authorization, ...more] = request.raw.headersDistinct.authorization ?? []
+        const one = authorization !== undefined && more.length === 0
+        const token = one ? bearer.exec(authorization)?.[1] : undefined
         if (token === undefined) {
           return reply
             .code(401)

@@ -20,7 +20,7 @@ interface Reply {
 interface Sent {
   readonly path: string
   readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string | string[]>>
   readonly body?: unknown
 }
 
@@ -168,7 +168,7 @@ test('a proxy lets a request pass on 200 alone: the token of an agent that may a
   assert.equal((await check(`Bearer ${good}`, { path: '/ext_authz' })).status, 200)
   const asking = (capability: string) => ({ headers: { 'x-bridge-capability': capability } })
   assert.equal((await check(`Bearer ${good}`, asking('read:reports'))).status, 200)
-  const rows: readonly [string | undefined, number, string, Partial<Sent>?][] = [
+  const rows: [string | undefined, number, string, Partial<Sent>?][] = [
     [undefined, 401, 'R_TOKEN'],
     ['Basic YTpi', 401, 'R_TOKEN'],
     ['Bearer', 401, 'R_TOKEN'],
@@ -181,6 +181,8 @@ test('a proxy lets a request pass on 200 alone: the token of an agent that may a
     [`Bearer ${good}`, 403, 'R_CAPABILITY', asking('write:reports')],
     [`Bearer ${good}`, 403, 'R_CAPABILITY', asking('')],
   ]
+  const twice = await token({ sub: 'b' })
+  rows.push([undefined, 401, 'R_TOKEN', { headers: { authorization: [`Bearer ${good}`, `Bearer ${twice}`] } }])
   for (const [authorization, wanted, code, more] of rows) {
     const { status, text, headers } = await check(authorization, more)
     assert.deepEqual([status, JSON.parse(text).codes], [wanted, [code]], code)
