@@ -24,14 +24,17 @@ const query = z.looseObject({ input: z.unknown().optional() }).meta({
 
 const result = z.object({ result: z.boolean() }).meta({ id: 'PolicyResult', examples: [{ result: false }] })
 
-/** Every DID that an input names. What is no DID beside one (a plain name, a session) names nobody. */
+/**
+ * Every DID that an input names. What is no DID beside one (a plain name, a session) names nobody; what is one that cannot
+ * be an agent's is another all the same.
+ */
 const didsOf = (input: Members): Set<string> => {
   const dids = new Set<string>()
   for (const name of didNames) {
     const value = input[name]
     // Some write the agent as an object of its own.
     const named = name === 'agent' && isMembers(value) ? [value.id, ...didNames.map((inner) => value[inner])] : [value]
-    for (const did of named) if (typeof did === 'string' && isDid(did)) dids.add(did)
+    for (const did of named) if (typeof did === 'string' && did.startsWith('did:')) dids.add(did)
   }
   return dids
 }
@@ -52,7 +55,7 @@ const allowed = async (ask: Ask, input: unknown, reply: FastifyReply): Promise<b
   const members = isMembers(input) ? input : {}
   const dids = didsOf(members)
   const capability = capabilityOf(members)
-  if (dids.size === 0 || dids.size > MAX_DIDS || capability === null) {
+  if (dids.size === 0 || dids.size > MAX_DIDS || ![...dids].every(isDid) || capability === null) {
     return (await ask({ nobody: true }, reply)).allow
   }
   const agents = new Set<string | undefined>()

@@ -59,6 +59,9 @@ test('whoever is unknown, unnamed or named twice is false', async () => {
     { agentDid: did, agentId: other },
     { agentDid: did, agent: { id: other } },
     { agentDid: did, agentId: 'did:mesh:nobody' },
+    { agentDid: did, agentId: `${other} ` },
+    { agentDid: did, agent: { id: 'did:mesh:' } },
+    { agentDid: did, did: 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK' },
     {
       ...Object.fromEntries(
         ['agentId', 'agent_did', 'did', 'agent', 'AgentId'].map((name) => [name, `did:mesh:${name}`]),
