@@ -47,8 +47,8 @@ export const refusals = {
   R_UNOBSERVED: 'An account of the agent has never been read in its directory.',
   R_STALE: 'An account of the agent has not been read in its directory for too long.',
 
-  R_DELEGATION: 'A delegation that the agent depends on has ended.',
-  R_DEPTH: 'The agent is further from its root than a blueprint above it allows.',
+  R_DELEGATION: 'A delegation that the agent, or an actor the token names, depends on has ended.',
+  R_DEPTH: 'The agent, or an actor the token names, is further from its root than a blueprint above it allows.',
 
   R_SCOPE: 'The agent was not granted this scope.',
   R_CAPABILITY: 'The agent does not have this capability.',
@@ -81,7 +81,7 @@ export interface Question {
   readonly unknownActors?: 'deny' | 'allow'
   readonly capability: string | undefined
   readonly scope: string | undefined
-  /** What its delegation chain says against it. */
+  /** What its delegation chain, and that of every actor, says against it. */
   readonly chain: ChainFaults
   /** Effective capabilities of the agent. */
   readonly capabilities: readonly string[]

@@ -1,5 +1,6 @@
 import { type Actor, namesOf } from '../core/actors.ts'
 import type { Claims } from '../core/adapter.ts'
+import type { Link } from '../core/delegation.ts'
 import { isDid } from '../core/did.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Did } from '../core/types.ts'
@@ -7,10 +8,11 @@ import type { Deps } from './deps.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
 
-/** The chain of a token as the bridge knows it, with every account of the agents in it. */
+/** The chain of a token as the bridge knows it, with every account of its agents, and what those with a parent depend on. */
 export interface Chain {
   readonly actors: readonly Actor[]
   readonly accounts: readonly ScheduledPrincipal[]
+  readonly delegations: readonly (readonly Link[])[]
 }
 
 type Parts = Pick<Deps, 'store' | 'mounts'>
@@ -34,6 +36,7 @@ export const followChain = async (parts: Parts, adapter: string, act: readonly C
   const { store } = parts
   const actors: Actor[] = []
   const accounts: ScheduledPrincipal[] = []
+  const delegations: (readonly Link[])[] = []
   for (const hop of act) {
     const called = namesOf(hop)
     if (called === undefined) {
@@ -61,8 +64,9 @@ export const followChain = async (parts: Parts, adapter: string, act: readonly C
       held ||= open.length > 0 || agent?.decommissioned === true
       if (agent?.resumedAt !== undefined) resumedAt = Math.max(resumedAt ?? 0, agent.resumedAt)
       accounts.push(...(await store.principalsOf(did)))
+      if (agent?.parentDid !== undefined) delegations.push(await store.chain(did))
     }
     actors.push({ names, dids: [...known], held, resumedAt })
   }
-  return { actors, accounts }
+  return { actors, accounts, delegations }
 }

@@ -11,7 +11,7 @@ import { aged, agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
 import type { Deps } from './deps.ts'
 import { effectiveIn, effectiveOf } from './granting.ts'
 import { createKnown } from './known.ts'
-import { faultsOf } from './limits.ts'
+import { faultsAmong } from './limits.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
 import { createStandings } from './standing.ts'
@@ -43,7 +43,7 @@ interface Outcome {
   readonly until: number
 }
 
-const noChain: Chain = { actors: [], accounts: [] }
+const noChain: Chain = { actors: [], accounts: [], delegations: [] }
 
 const refuse = (codes: readonly RefusalCode[]): Outcome => ({
   decision: { allow: false, did: undefined, codes, holds: [] },
@@ -91,6 +91,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     // Only a chain, or a question for a capability, needs more of the agent than its row.
     const chained = agent !== undefined && (agent.parentDid !== undefined || wanted)
     const chain = chained ? await deps.store.chain(agent.did) : []
+    const chains = [chain, ...actors.delegations]
     const now = deps.clock.now()
     const capabilities = agent === undefined ? [] : effectiveIn(chain, now)(agent.did)
     const checked = [...accounts, ...actors.accounts]
@@ -106,12 +107,12 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       unknownActors: deps.policy().unknownActors,
       capability: input.capability,
       scope: input.scope,
-      chain: await faultsOf(deps.store, chain, now),
+      chain: await faultsAmong(deps.store, chains, now),
       capabilities,
       now,
       denyAfterMs,
     })
-    const until = Math.min(standsUntil({ accounts: checked, denyAfterMs }), nextEnd(chain, now))
+    const until = Math.min(standsUntil({ accounts: checked, denyAfterMs }), nextEnd(chains.flat(), now))
     return { decision, agent, open, actors, accounts, capabilities, until }
   }
 

@@ -20,6 +20,17 @@ export const depthLimits = async (
   return ({ blueprint }) => limits.get(blueprint)
 }
 
+/** What any of these chains says. */
+export const faultsAmong = async (
+  reads: StoreReads,
+  chains: readonly (readonly Link[])[],
+  now: number,
+): Promise<ChainFaults> => {
+  const found: ChainFaults[] = []
+  for (const chain of chains) found.push(await faultsOf(reads, chain, now))
+  return { over: found.some(({ over }) => over), tooDeep: found.some(({ tooDeep }) => tooDeep) }
+}
+
 /** What a chain, the agent first, says against it now. */
 export const faultsOf = async (reads: StoreReads, chain: readonly Link[], now: number): Promise<ChainFaults> =>
   chain.length < 2 && chain[0]?.parentDid === undefined

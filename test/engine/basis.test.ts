@@ -135,6 +135,25 @@ test('an actor is known by every spelling of its DID, and stopped under each', a
   assert.deepEqual((await world.bridge.decide({ token: old })).codes, ['R_BEFORE_RESUME'])
 })
 
+test('an actor whose delegation has ended denies, from that millisecond on', async () => {
+  await using world = await World.open()
+  await world.agent('a')
+  const parentDid = await world.agent('parent', { capabilities: ['read:x'] })
+  const endsAt = world.clock.now() + 10 * minute
+  const delegation = { capabilities: ['read:x'], expiresAt: new Date(endsAt).toISOString() }
+  const child = await world.agent('child', { parentDid, delegation })
+  await world.agent('below', { parentDid: child })
+  await world.full()
+  for (const sub of ['child', 'below']) {
+    const chained = await token(world, { sub: 'a', act: { sub } })
+    await world.clock.advance(endsAt - world.clock.now() - 1)
+    for (let n = 0; n < 2; n += 1) assert.deepEqual((await world.bridge.decide({ token: chained })).codes, [])
+    world.clock.jump(1)
+    assert.deepEqual((await world.bridge.decide({ token: chained })).codes, ['R_DELEGATION'])
+    world.clock.jump(-1)
+  }
+})
+
 test('a kill of an actor that nobody registered denies', async () => {
   await using world = await World.open()
   await world.agent('a')
