@@ -150,7 +150,8 @@ function headerOf(part: string): Claims | undefined {
   const header = parseObject(part)
   if (!header || part.length > MAX_KEPT_LENGTH) return header
   if (headers.size >= MAX_HEADERS) for (const oldest of headers.keys()) if (headers.delete(oldest)) break
-  headers.set(part, Object.freeze(header))
+  // The part is a window on the whole token, which would be kept with it: a copy is not.
+  headers.set(Buffer.from(part, 'latin1').toString('latin1'), Object.freeze(header))
   return header
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { createHmac } from 'node:crypto'
+import { createHmac, randomUUID } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
+import { getHeapSnapshot } from 'node:v8'
 import fc from 'fast-check'
 import type { Issuer } from '../../src/core/adapter.ts'
 import type { RefusalCode } from '../../src/core/decide.ts'
@@ -447,5 +448,20 @@ describe('parseJwt', () => {
     const parsed = parseJwt(token(stranger, now))
     assert.ok('claims' in parsed)
     assert.equal(parsed.claims.iss, ISSUER)
+  })
+
+  it('keeps nothing of a token but its header', async () => {
+    const takeApart = (): Buffer => {
+      const text = token(stranger, now, { jti: randomUUID() }, { kid: randomUUID() })
+      assert.ok('claims' in parseJwt(text))
+      // Bytes, so that what is looked for is not found here.
+      return Buffer.from(text.slice(text.indexOf('.') + 1, text.lastIndexOf('.')))
+    }
+    const claimed = takeApart()
+    // What was matched last is kept by the engine itself.
+    assert.match('anything else', /^[a-z ]+$/)
+    const heap: string[] = []
+    for await (const chunk of getHeapSnapshot()) heap.push(String(chunk))
+    assert.ok(!heap.join('').includes(claimed.toString()))
   })
 })
