@@ -1,6 +1,6 @@
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
-import { fitOf, parseAgentKey, thumbprintOf, verifySignature } from '../lib/agentkey.ts'
+import { fitOf, meshDidOf, parseAgentKey, thumbprintOf, verifySignature } from '../lib/agentkey.ts'
 import { Bucket } from '../lib/bucket.ts'
 import { Nonces } from '../lib/nonces.ts'
 import { isSigned, type SignedRequest, signedText, timeOf } from '../lib/signedrequest.ts'
@@ -108,6 +108,7 @@ export const createSelfRegistration = ({ deps, verifier, settings, recallOf }: S
       if (agent !== undefined && input.parentDid !== undefined) throw insufficient('a registered agent names no parent')
       if (agent === undefined) {
         if (fresh === undefined) throw insufficient('the agent is gone')
+        await checkAlone(c, shown)
         await enter(c, fresh, caller, recallOf)
       }
       const registered = agent ?? (await c.tx.agent(did))
@@ -201,6 +202,18 @@ const newcomer = async (
   const input = { did, name, blueprint, parentDid, delegation, principals: [account], keys: [key] }
   await vetBlueprint(deps, fields(input))
   return { input, readings }
+}
+
+/**
+ * A key that is an agent's already brings in no other one: whoever is held would be free under another spelling.
+ * @throws BridgeError E_FORBIDDEN
+ */
+const checkAlone = async (c: Change, { did, key }: Shown): Promise<void> => {
+  const holders = await c.tx.holdersOf([thumbprintOf(key)])
+  const mesh = meshDidOf(key)
+  const other = await named(c.tx, mesh)
+  if (holders.length > 0 || (mesh !== did && other.agent !== undefined)) throw insufficient('another agent has the key')
+  if ((await c.tx.openHolds(mesh)).length > 0) throw insufficient('the DID derived from the key is held')
 }
 
 const enter = async (

@@ -80,14 +80,18 @@ export const thumbprintOf = (key: string): string =>
  * start of SHA-256 over the SPKI form: other digits are a `misfit`.
  */
 export const fitOf = (did: string, key: string): Fit => {
-  const raw = Buffer.from(key, 'base64url')
   if (/^did:mesh:[0-9a-f]{32}$/.test(did)) {
-    return did === `did:mesh:${sha256Hex(raw).slice(0, 32)}` ? 'fits' : 'free'
+    return did === meshDidOf(key) ? 'fits' : 'free'
   }
   const [, fingerprint] = /^did:agentmesh:.*:([0-9a-f]{16})$/isu.exec(did) ?? []
   if (fingerprint === undefined) return 'free'
-  return fingerprint === sha256Hex(Buffer.concat([spkiPrefix, raw])).slice(0, 16) ? 'fits' : 'misfit'
+  return fingerprint === sha256Hex(Buffer.concat([spkiPrefix, Buffer.from(key, 'base64url')])).slice(0, 16)
+    ? 'fits'
+    : 'misfit'
 }
+
+/** The one DID of two segments that is derived from a key. */
+export const meshDidOf = (key: string): string => `did:mesh:${sha256Hex(Buffer.from(key, 'base64url')).slice(0, 32)}`
 
 const sha256Hex = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 

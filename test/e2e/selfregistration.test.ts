@@ -266,6 +266,19 @@ test('who is held, ended, or was held until after the token, does not come in', 
   await assertDenied(daemon, { did }, 'R_DECOMMISSIONED')
 })
 
+test('the key of another agent, or of a DID that was killed, brings nobody in under another spelling', async () => {
+  const [declared, derived, killed] = [newIdentity(), newIdentity(), newIdentity()]
+  const alice = daemon.as('alice')
+  await register(alice, { did: 'did:mesh:first', name: 'n', keys: [declared.toJWK()], principals: [] })
+  await register(alice, { did: meshOf(derived), name: 'n', principals: [] })
+  await daemon.as('runtime').post('/v1/kill', { agentId: meshOf(killed), reason: 'r' })
+  for (const identity of [declared, derived, killed]) {
+    const answer = await patiently(daemon.origin, identity, tokenFor(newAccount()), { did: identity.did })
+    assert.deepEqual([answer.status, codeOf(answer)], [403, 'E_FORBIDDEN'], answer.text)
+    assert.equal((await alice.get(path(identity.did))).status, 404)
+  }
+})
+
 test('an account that is switched off does not bring an agent in', async () => {
   const identity = newIdentity()
   const account = newAccount()
