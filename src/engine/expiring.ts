@@ -1,9 +1,10 @@
 import { topics } from './bus.ts'
 import { bridge, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { fitting } from './fitting.ts'
 import { endDelegations } from './granting.ts'
 
-/** Delegations whose end one transaction tells: whoever writes meanwhile gets a turn after it. */
+/** Delegations whose end one transaction tells at most: whoever writes meanwhile gets a turn after it. */
 const endsATime = 20
 const retryMs = 10_000
 const mostMs = 60_000
@@ -13,13 +14,20 @@ const mostMs = 60_000
  * expiry on. Whatever ends the process in between, the rest is told by the next look.
  */
 export const tellDelegations = async (deps: Deps): Promise<void> => {
-  for (let told = endsATime; told === endsATime; ) {
-    told = await change(deps, bridge, async (c) => {
+  for (let more = true; more; ) {
+    more = await change(deps, bridge, async (c) => {
       const due = await c.tx.dueDelegations(c.now, endsATime)
-      await endDelegations(c, due)
-      return due.length
+      const some = await fitting(
+        c,
+        due.map((did) => ({ did })),
+      )
+      await endDelegations(
+        c,
+        some.map(({ did }) => did),
+      )
+      if (some.length > 0) c.after(() => deps.probe?.('delegations.ended'))
+      return some.length < due.length || due.length === endsATime
     })
-    if (told > 0) deps.probe?.('delegations.ended')
   }
 }
 

@@ -1,10 +1,11 @@
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
-import { bulkFrom, type KillItem, type KillSelector, type MassKill } from '../core/masskill.ts'
+import { bulkFrom, type KillSelector, type MassKill } from '../core/masskill.ts'
 import type { Agent, Did } from '../core/types.ts'
 import type { Caller } from './agentapi.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { fitting, mostAtOnce } from './fitting.ts'
 import { isPerson, originOf } from './holding.ts'
 import type { Keep } from './keeping.ts'
 import { type KillTargets, type MassKillInput, maxTargets } from './killapi.ts'
@@ -12,8 +13,6 @@ import { canonicalOf, named } from './naming.ts'
 import { placeHolds } from './placing.ts'
 import { checkBounds } from './views.ts'
 
-/** Holds, those of descendants included, that one transaction places: other writers get their turn after it. */
-const chunkHolds = 200
 const readPage = 1_000
 
 /** Whom a kill is for: DIDs in the order given, without repetitions, with what is registered of them. */
@@ -159,7 +158,7 @@ export const finishKill = async (deps: Deps, id: string): Promise<void> => {
 const holdSome = async (c: Change, id: string): Promise<boolean> => {
   const kill = await c.tx.kill(id)
   if (kill === undefined || kill.doneAt !== undefined) return true
-  const next = await c.tx.killItems(id, kill.placed, chunkHolds)
+  const next = await c.tx.killItems(id, kill.placed, mostAtOnce)
   // Since the kill was recorded a target may have become an agent's alias.
   const dids = await canonicalOf(
     c.tx,
@@ -183,17 +182,6 @@ const holdSome = async (c: Change, id: string): Promise<boolean> => {
   const done = placed >= kill.agents || items.length === 0
   await c.tx.advanceKill(id, placed, done ? c.now : undefined)
   return done
-}
-
-/** So many that they and their descendants fit one transaction; one at least. */
-const fitting = async (c: Change, items: readonly KillItem[]): Promise<readonly KillItem[]> => {
-  const families = Map.groupBy(await c.tx.families(items.map(({ did }) => did)), ({ ancestor }) => ancestor)
-  let holds = 0
-  const over = items.findIndex(({ did }) => {
-    holds += 1 + (families.get(did)?.length ?? 0)
-    return holds > chunkHolds
-  })
-  return over < 0 ? items : items.slice(0, Math.max(1, over))
 }
 
 /** Ends what a crash or a full disk left half done. */

@@ -3,6 +3,7 @@ import { breathe } from '../lib/breathe.ts'
 import { topics } from './bus.ts'
 import { bridge, type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { fitting } from './fitting.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
 import { tendPolicies } from './policies.ts'
 
@@ -76,7 +77,7 @@ export const defineConfigured = async (deps: Deps, configured: ReadonlyMap<strin
   deps.bus.wake(topics.policies)
 }
 
-/** Agents of one transaction: whoever writes meanwhile gets a turn after it. */
+/** Agents of one transaction at most: whoever writes meanwhile gets a turn after it. */
 const atOnce = 100
 
 const regrantSome = (deps: Deps, name: string): Promise<boolean> =>
@@ -86,12 +87,18 @@ const regrantSome = (deps: Deps, name: string): Promise<boolean> =>
     const dids = await c.tx.carriers(name, left.after, atOnce)
     const capabilities = (await c.tx.blueprint(name))?.capabilities ?? []
     const source = blueprintSource(name)
-    const wrong = await c.tx.misgranted(dids, source, capabilities)
+    const all = new Set(await c.tx.misgranted(dids, source, capabilities))
+    const some = await fitting(
+      c,
+      dids.filter((did) => all.has(did)).map((did) => ({ did })),
+    )
+    const wrong = some.map(({ did }) => did)
     const before = await capabilitiesBefore(c, wrong)
     await c.tx.grantFrom(source, wrong, capabilities, c.now)
     await capabilitiesChanged(c, before, source)
-    const last = dids.at(-1)
-    const more = last !== undefined && dids.length === atOnce
+    const isCut = wrong.length < all.size
+    const last = isCut ? wrong.at(-1) : dids.at(-1)
+    const more = last !== undefined && (isCut || dids.length === atOnce)
     if (more) await c.tx.putRegrant({ name, after: last })
     else await c.tx.dropRegrant(name)
     return more

@@ -6,13 +6,14 @@ import type { Caller } from './agentapi.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { cascadeEnded } from './ending.ts'
+import { mostAtOnce } from './fitting.ts'
 import type { Keep } from './keeping.ts'
 import { canonicalOf } from './naming.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import type { TrustAnswer, TrustInput, TrustStatus } from './trustapi.ts'
 import { within } from './views.ts'
 
-/** Scores that one transaction takes in: other writers get their turn after it. */
+/** Scores that one transaction takes in at most: other writers get their turn after it. */
 const chunkScores = 50
 
 /** What is known of the agents of some scores; kept up to date while these are taken in one by one. */
@@ -93,17 +94,18 @@ export const reportTrust = async (
   const course = courseOf(caller, spend)
   const answers: TrustAnswer[] = []
   const lifted = new Set<Did>()
-  for (let from = 0; from < items.length; from += chunkScores) {
+  for (let from = 0; from < items.length; ) {
     const chunk = items.slice(from, from + chunkScores)
-    const isLast = from + chunk.length === items.length
     const part = await change(deps, { actor: caller.name, requestId: caller.requestId }, async (c) => {
-      const done = await takeAll(c, chunk, course)
+      const done = await takeSome(c, chunk, course)
+      const isLast = from + done.taken === items.length
       // Of a report that was not taken in whole nothing is kept: its repeat takes in the rest.
       if (isLast && course.refusal === undefined && keep !== undefined) {
         await c.tx.putIdempotent(keep.client, keep.route, keep.key, keep.entry([...answers, ...done.answers]), c.now)
       }
       return done
     })
+    from += part.taken
     answers.push(...part.answers)
     for (const did of part.lifted) lifted.add(did)
   }
@@ -113,11 +115,12 @@ export const reportTrust = async (
   return answers
 }
 
-const takeAll = async (
+/** Takes in the first of them, all but those from one on that would hold too many agents in one transaction. */
+const takeSome = async (
   c: Change,
   items: readonly TrustInput[],
   course: Course,
-): Promise<{ answers: TrustAnswer[]; lifted: Did[] }> => {
+): Promise<{ answers: TrustAnswer[]; lifted: Did[]; taken: number }> => {
   const meant = await meantBy(c.tx, items)
   const scene = await sceneOf(c.tx, meant)
   const limits = c.deps.policy().trust
@@ -125,6 +128,8 @@ const takeAll = async (
   const answers: TrustAnswer[] = []
   const lifted: Did[] = []
   const kept = new Map<Did, TrustReport>()
+  let held = 0
+  let upTo = items.length
   for (const [index, did] of meant.entries()) {
     const item = items[index]
     if (item === undefined) continue
@@ -143,6 +148,12 @@ const takeAll = async (
     const asked = trustRule(limits, report, others, hold !== undefined)
     if (asked === 'place') {
       if (!course.pay(item)) continue
+      const first = held === 0
+      held += 1 + (await c.tx.families([did])).length
+      if (!first && held > mostAtOnce) {
+        upTo = index
+        break
+      }
       scene.holds.set(did, await place(c, report, limits?.suspendBelow))
     } else if (asked === 'lift' && hold !== undefined) {
       await releaseHold(c, hold, { how: 'trust', score: pointsOf(report) })
@@ -154,7 +165,7 @@ const takeAll = async (
     answers.push(answerOf(scene, did, 'ok', caller))
   }
   await c.tx.saveTrust([...kept.values()])
-  return { answers, lifted }
+  return { answers, lifted, taken: upTo }
 }
 
 const place = (c: Change, report: TrustReport, threshold: number | undefined): Promise<Hold> => {

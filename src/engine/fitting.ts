@@ -1,0 +1,19 @@
+import type { Did } from '../core/types.ts'
+import type { Change } from './change.ts'
+
+/** Agents, descendants included, that one transaction is for: other writers get their turn after it. */
+export const mostAtOnce = 200
+
+/** The first of them, so many that they and their descendants fit one transaction; one at least. */
+export const fitting = async <T extends { readonly did: Did }>(
+  c: Change,
+  items: readonly T[],
+): Promise<readonly T[]> => {
+  const families = Map.groupBy(await c.tx.families(items.map(({ did }) => did)), ({ ancestor }) => ancestor)
+  let agents = 0
+  const over = items.findIndex(({ did }) => {
+    agents += 1 + (families.get(did)?.length ?? 0)
+    return agents > mostAtOnce
+  })
+  return over < 0 ? items : items.slice(0, Math.max(1, over))
+}
