@@ -132,12 +132,14 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       stack.defer(async () => adapter.close?.())
     }
 
+    const runners = new Map<string, Runner>()
     const deps: Deps = {
       store,
       mounts: () => mounts,
       policy: () => policy,
       runtimes: () => clients.filter(({ roles }) => roles.includes('runtime')),
       clock,
+      isClockDoubted: () => [...runners.values()].some(({ mirror }) => mirror.recall.doubted),
       log,
       metrics,
       bus: createBus(),
@@ -158,7 +160,6 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const doubted = await begin(deps, () => randomBytes(6).toString('hex'), store.lost)
     await defineConfigured(deps, blueprintsOf(config))
 
-    const runners = new Map<string, Runner>()
     for (const [name, mount] of mounts) {
       runners.set(name, createRunner(deps, mount, config.schedule.timeZone, doubted.has(name)))
     }
@@ -192,8 +193,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     void every(clock, minuteMs, stopping.signal, log, () => activity.flush())
     void tendCascades(deps, stopping.signal)
     void tendBlueprints(deps, stopping.signal)
-    const isDoubted = () => [...runners.values()].some(({ mirror }) => mirror.recall.doubted)
-    void tendDelegations(deps, isDoubted, stopping.signal)
+    void tendDelegations(deps, stopping.signal)
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
 

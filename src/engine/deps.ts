@@ -49,6 +49,8 @@ export interface Deps {
   /** Who must acknowledge holds, as configured now. */
   readonly runtimes: () => readonly Runtime[]
   readonly clock: Clock
+  /** After a jump, until the directories were read anew: nothing is ended for good by what the wall clock says. */
+  readonly isClockDoubted: () => boolean
   readonly log: Logger
   readonly metrics: Metrics
   readonly bus: Bus

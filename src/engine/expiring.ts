@@ -3,6 +3,7 @@ import { bridge, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { fitting } from './fitting.ts'
 import { endDelegations } from './granting.ts'
+import { createJumpWatch } from './recall.ts'
 
 /** Delegations whose end one transaction tells at most: whoever writes meanwhile gets a turn after it. */
 const endsATime = 20
@@ -32,15 +33,17 @@ export const tellDelegations = async (deps: Deps): Promise<void> => {
 }
 
 /**
- * Looks whenever the next delegation ends. Not while the wall clock is in doubt (`isDoubted`): what was told stays ended,
+ * Looks whenever the next delegation ends. Not while the wall clock is in doubt: what was told stays ended,
  * and a clock that was wrong for a moment must not end what is to last for a year.
  */
-export const tendDelegations = async (deps: Deps, isDoubted: () => boolean, signal: AbortSignal): Promise<void> => {
+export const tendDelegations = async (deps: Deps, signal: AbortSignal): Promise<void> => {
+  const jumped = createJumpWatch(deps.clock)
   while (!signal.aborted) {
     const woken = deps.bus.count(topics.delegations)
     let waitMs = retryMs
     try {
-      if (!isDoubted()) {
+      // Woken first after a jump, it leaves the mirror the time to see it as well.
+      if (jumped() === 0 && !deps.isClockDoubted()) {
         await tellDelegations(deps)
         const next = await deps.store.nextDelegationEnd()
         waitMs = Math.min(mostMs, Math.max(1, (next ?? Number.POSITIVE_INFINITY) - deps.clock.now()))

@@ -13,6 +13,10 @@ export const effectiveIn = (links: readonly Link[], now: number) => effectiveAmo
 /** As it was told so far: what has ended and was not told yet still gives. */
 const effectiveAsTold = (links: readonly Link[]) => effectiveAmong(links, ({ endedAt }) => endedAt !== undefined)
 
+/** What runtimes are to know: in doubt of the clock nothing has ended but what they were told of. */
+const effectiveToTell = ({ deps, now }: Change, links: readonly Link[]) =>
+  deps.isClockDoubted() ? effectiveAsTold(links) : effectiveIn(links, now)
+
 /**
  * Before anything changes for these DIDs: tells the end of every delegation around them that is over by now. What a change
  * takes away is compared with what was told, and there is one signal for it.
@@ -28,6 +32,7 @@ export const tellEndsAbove = async (c: Change, did: Did): Promise<void> => {
 }
 
 const tellDue = async (c: Change, links: readonly Link[]): Promise<boolean> => {
+  if (c.deps.isClockDoubted()) return false
   const due = links.filter((link) => isDue(link, c.now)).map(({ did }) => did)
   await endDelegations(c, due)
   return due.length > 0
@@ -71,7 +76,7 @@ const withDescendants = async (reads: StoreReads, dids: readonly Did[]): Promise
 export const capabilitiesBefore = async (c: Change, dids: Iterable<Did>): Promise<Map<Did, string[]>> => {
   const roots = [...dids]
   const links = await tellEnds(c, roots)
-  const had = effectiveIn(links, c.now)
+  const had = effectiveToTell(c, links)
   return new Map((await withDescendants(c.tx, roots)).map((did) => [did, had(did)]))
 }
 
@@ -81,7 +86,7 @@ export const capabilitiesChanged = async (
   before: ReadonlyMap<Did, string[]>,
   cause: string,
 ): Promise<Did[]> => {
-  const has = effectiveIn(await c.tx.linksAround([...before.keys()]), c.now)
+  const has = effectiveToTell(c, await c.tx.linksAround([...before.keys()]))
   return tellChanged(
     c,
     [...before].map(([did, had]) => ({ did, had, has: has(did) })),

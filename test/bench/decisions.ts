@@ -54,6 +54,7 @@ const open = async (file: string, server: KeyServer) => {
     policy: () => policy,
     runtimes: () => [],
     clock,
+    isClockDoubted: () => false,
     log: createLogger({ level: 'silent' }),
     metrics: createMetrics(),
     bus: createBus(),

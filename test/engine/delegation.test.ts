@@ -318,6 +318,33 @@ test('a group that narrows an ancestor narrows all below in the same transaction
   assert.deepEqual((await world.bridge.decide({ did: leaf, capability: 'read:x' })).codes, ['R_CAPABILITY'])
 })
 
+test('a change while the clock is in doubt ends no delegation for good', async () => {
+  await using world = await World.open()
+  const { root, middle, leaf } = await three(world, world.clock.now() + 60 * minute)
+  world.clock.jump(120 * minute)
+  await world.runner('north').mirror.suspendOnce(world.signal)
+  assert.ok((await world.codes(leaf)).includes('R_DELEGATION'), 'decisions go by the clock all the same')
+  const since = await mark(world)
+  await patch(world, root, { capabilities: ['read:x'] })
+  await agent(world, 'n', { parentDid: leaf, capabilities: ['read:x'] })
+  assert.deepEqual(await told(world, since), [
+    ['root', ['read:x']],
+    ['middle', ['read:x']],
+    ['leaf', ['read:x']],
+    ['n', ['read:x']],
+  ])
+  world.clock.jump(-120 * minute)
+  await world.full()
+  assert.deepEqual([await effective(world, middle), await world.codes(leaf)], [['read:x'], []])
+  await world.clock.advance(60 * minute)
+  await tellDelegations(world.deps)
+  assert.deepEqual((await told(world, since)).slice(4), [
+    ['middle', []],
+    ['leaf', []],
+    ['n', []],
+  ])
+})
+
 test('a delegation that ended while the daemon was down is told after the start', async () => {
   await using world = await World.open()
   const { leaf } = await three(world, world.clock.now() + minute)

@@ -197,6 +197,7 @@ export class World implements AsyncDisposable {
       policy: () => this.policy,
       runtimes: () => this.runtimes,
       clock: this.#ticking,
+      isClockDoubted: () => [...this.runners.values()].some(({ mirror }) => mirror.recall.doubted),
       log: createLogger({ level: 'silent' }),
       metrics: this.metrics,
       bus: createBus(),

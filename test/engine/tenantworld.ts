@@ -67,6 +67,7 @@ export const tenantWorld = async (options: BenchOptions = {}): Promise<TenantWor
     mounts: () => mounts,
     policy: () => policyOf({ killBudget: { max: 100_000, perMs: 600_000 } }),
     clock,
+    isClockDoubted: () => false,
     log: createLogger({ level: 'silent' }),
     metrics: createMetrics(),
     bus: createBus(),
