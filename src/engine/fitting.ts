@@ -10,9 +10,11 @@ export const fitting = async <T extends { readonly did: Did }>(
   items: readonly T[],
 ): Promise<readonly T[]> => {
   const families = Map.groupBy(await c.tx.families(items.map(({ did }) => did)), ({ ancestor }) => ancestor)
+  const counted = new Set<Did>()
   let agents = 0
   const over = items.findIndex(({ did }) => {
-    agents += 1 + (families.get(did)?.length ?? 0)
+    if (!counted.has(did)) agents += 1 + (families.get(did)?.length ?? 0)
+    counted.add(did)
     return agents > mostAtOnce
   })
   return over < 0 ? items : items.slice(0, Math.max(1, over))

@@ -3,6 +3,7 @@ import { codeOf } from '../core/errors.ts'
 import type { CapabilitySource, Did } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
+import { fitting } from './fitting.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
 import { guardSeen } from './guarding.ts'
 import { enter, leaveIf } from './quarantine.ts'
@@ -86,12 +87,14 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
     cause: string,
     apply: (c: Change, one: CapabilitySource) => Promise<void>,
   ): Promise<void> => {
-    for (let at = 0; at < list.length; at += chunk) {
-      const part = list.slice(at, at + chunk)
-      await change(deps, directory, async (c) => {
+    for (let at = 0; at < list.length; ) {
+      const some = list.slice(at, at + chunk)
+      at += await change(deps, directory, async (c) => {
+        const part = await fitting(c, some)
         const before = await capabilitiesBefore(c, new Set(part.map(({ did }) => did)))
         for (const one of part) await apply(c, one)
         await capabilitiesChanged(c, before, cause)
+        return part.length
       })
     }
   }

@@ -4,7 +4,8 @@ import { tellDelegations } from '../../src/engine/expiring.ts'
 import { regrantAll } from '../../src/engine/regranting.ts'
 import { minute, registrar, runtime, World } from './harness.ts'
 
-const parents = ['did:mesh:p1', 'did:mesh:p2', 'did:mesh:p3']
+const ids = ['p1', 'p2', 'p3']
+const parents = ids.map((id) => `did:mesh:${id}`)
 const root = 'did:mesh:root'
 const children = 120
 
@@ -16,15 +17,18 @@ const commits = async (world: World, work: () => Promise<unknown>): Promise<numb
 }
 
 test('what reaches many descendants is done a part at a time: whoever writes meanwhile gets a turn', async () => {
-  await using world = await World.open({ policy: { trust: { suspendBelow: 300, liftAbove: 500 } } })
+  await using world = await World.open({
+    policy: { trust: { suspendBelow: 300, liftAbove: 500 } },
+    adapters: { north: { settings: { groups: { g: ['read:v', 'read:w'] } } } },
+  })
   const blueprint = { capabilities: ['read:y'], requireSponsor: false }
   await world.bridge.defineBlueprint('B', blueprint, registrar, undefined)
   const expiresAt = new Date(world.clock.now() + minute).toISOString()
   const register = (did: string, fields: object) => world.bridge.register({ did, name: 'n', ...fields }, registrar)
   await register(root, { capabilities: ['read:*'] })
-  for (const did of parents) {
+  for (const id of ids) {
     const delegation = { capabilities: ['read:x'], expiresAt }
-    await register(did, { parentDid: root, blueprint: 'B', delegation })
+    const did = await world.agent(id, { parentDid: root, blueprint: 'B', delegation }, ['north'])
     const below = Array.from({ length: children }, (_, n) => `${did}-${n}`)
     await Promise.all(below.map((one) => register(one, { parentDid: did, capabilities: ['*'] })))
   }
@@ -32,6 +36,12 @@ test('what reaches many descendants is done a part at a time: whoever writes mea
   const signalled = async (): Promise<number> => (await world.store.signalRange()).head
 
   let told = await signalled()
+  world.north.setGroup('g', ids)
+  const sync = () => world.runner('north').groups.sync(world.signal)
+  assert.ok((await commits(world, sync)) >= parents.length)
+  assert.equal((await signalled()) - told, everyone)
+
+  told = await signalled()
   await world.bridge.defineBlueprint('B', { ...blueprint, capabilities: ['read:z'] }, registrar, undefined)
   assert.ok((await commits(world, () => regrantAll(world.deps))) >= parents.length)
   assert.deepEqual([(await signalled()) - told, await world.store.regrants()], [everyone, []])
