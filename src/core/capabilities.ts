@@ -1,4 +1,4 @@
-import { covers } from './covers.ts'
+import { coverage } from './covers.ts'
 import { BridgeError } from './errors.ts'
 import type { CapabilitySource, Did } from './types.ts'
 
@@ -35,8 +35,8 @@ export const bySource = (sources: readonly CapabilitySource[]): { name: string; 
 
 /** The intersection of two grants, wildcards expanded towards the narrower one; in whatever order several are taken. */
 export const narrowed = (own: readonly string[], parent: readonly string[]): string[] => {
-  const kept = own.filter((name) => parent.some((given) => covers(given, name)))
-  const within = parent.filter((given) => own.some((name) => covers(name, given)))
+  const kept = own.filter(coverage(parent))
+  const within = parent.filter(coverage(own))
   return [...new Set([...kept, ...within])].sort()
 }
 

@@ -1,6 +1,6 @@
 import { canonical } from './canonical.ts'
 import { narrowed } from './capabilities.ts'
-import { covers } from './covers.ts'
+import { coverage } from './covers.ts'
 import type { Did } from './types.ts'
 
 /**
@@ -128,8 +128,10 @@ export const chainFaults = (
 }
 
 /** Where a grant goes beyond what the parent has: the places in the list. */
-export const widenings = (granted: readonly string[], held: readonly string[]): number[] =>
-  granted.flatMap((name, at) => (held.some((one) => covers(one, name)) ? [] : [at]))
+export const widenings = (granted: readonly string[], held: readonly string[]): number[] => {
+  const isHeld = coverage(held)
+  return granted.flatMap((name, at) => (isHeld(name) ? [] : [at]))
+}
 
 /** What a parent signs. DIDs as the bridge names them, so never an alias. */
 export interface DelegationTerms {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import fc from 'fast-check'
 import { bySource, groupChange, groupSource, narrowed, parseCapability } from '../../src/core/capabilities.ts'
+import { coverage, covers } from '../../src/core/covers.ts'
 import type { CapabilitySource } from '../../src/core/types.ts'
 
 const source = (capability: string, name = 'manual', did = 'did:mesh:a'): CapabilitySource => ({
@@ -62,4 +64,31 @@ test('a complete read of a group adds what is new and removes what is gone, and 
     { did: 'joins', capability: 'x', source: 'group:north/g', confirmedAt: 9 },
     { did: 'joins', capability: 'y', source: 'group:north/g', confirmedAt: 9 },
   ])
+})
+
+test('a list of grants includes what one of them includes, however odd the names', () => {
+  const name = fc
+    .array(fc.constantFrom('read', 'r', 'x', ':', ':', '*', ':*'), { maxLength: 6 })
+    .map((parts) => parts.join(''))
+  fc.assert(
+    fc.property(fc.array(name, { maxLength: 5 }), name, (granted, asked) => {
+      const one = granted.some((grant) => covers(grant, asked))
+      assert.equal(coverage(granted)(asked), one)
+    }),
+    { numRuns: 20_000 },
+  )
+})
+
+test('long lists are narrowed by looking up, not by comparing each with each', () => {
+  let read = 0
+  const counted = (list: readonly string[]) =>
+    new Proxy(list, {
+      get: (target, key) => {
+        if (typeof key === 'string' && /^\d+$/.test(key)) read += 1
+        return Reflect.get(target, key)
+      },
+    })
+  const own = Array.from({ length: 1_000 }, (_, n) => `read:${n}`)
+  assert.equal(narrowed(counted(own), counted(own)).length, 1_000)
+  assert.ok(read < 10_000, `${read} look-ups`)
 })
