@@ -71,5 +71,6 @@ const answers = (path: string): Promise<boolean> =>
       socket.destroy()
       resolve(true)
     })
-    socket.once('error', () => resolve(false))
+    // Any other failure (a full queue, no permission) is of one that is there.
+    socket.once('error', (error) => resolve(!('code' in error && error.code === 'ECONNREFUSED')))
   })

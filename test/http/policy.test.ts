@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { linkSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { type IncomingHttpHeaders, type RequestOptions, request } from 'node:http'
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
 import { test } from 'node:test'
 import { listenForPolicy } from '../../src/http/listening.ts'
 import type { PolicyAddress } from '../../src/http/policy.ts'
@@ -137,6 +140,36 @@ test('on a Unix socket only its owner and group reach it; one that was left behi
     assert.equal(statSync(file).size, 8)
     await assert.rejects(policyOn(world, { path: join(folder, 'nowhere', 'policy.sock') }), { code: 'E_CONFIG' })
   } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+const onLinux = { skip: process.platform !== 'linux' && 'a full queue looks like no process at all' }
+
+test('a socket whose process is too busy to answer is in use', onLinux, async () => {
+  await using world = await World.open()
+  const folder = mkdtempSync(join(tmpdir(), 'policy-'))
+  const path = join(folder, 'policy.sock')
+  const code = `require('node:net').createServer().listen({ path: ${JSON.stringify(path)}, backlog: 1 }, () => console.log('up'))`
+  const busy = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const waiting: Socket[] = []
+  try {
+    await once(busy.stdout, 'data')
+    busy.kill('SIGSTOP')
+    const connects = async (): Promise<boolean> => {
+      const socket = connect(path)
+      waiting.push(socket)
+      return once(socket, 'connect').then(
+        () => true,
+        () => false,
+      )
+    }
+    while (await connects()) assert.ok(waiting.length < 100)
+    await assert.rejects(policyOn(world, { path }), { code: 'E_CONFIG' })
+    assert.ok(statSync(path).isSocket())
+  } finally {
+    for (const socket of waiting) socket.destroy()
+    busy.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   }
 })
