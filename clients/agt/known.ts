@@ -127,7 +127,7 @@ export class Known {
     const renamed = this.#rename(frame.did, frame.aliases)
     if (frame.type === 'suspended') this.#suspended(frame.did, frame.hold, seq)
     else this.#held.delete(frame.did)
-    return [...renamed, frame.did]
+    return [...renamed, frame.did, ...this.#forget(frame.did)]
   }
 
   /** A kill of this process begins. */
@@ -171,7 +171,7 @@ export class Known {
     const before = this.#held
     const wasClosed = this.closedDids()
     this.#held = new Map()
-    for (const [did, { aliases }] of held) this.#rename(did, aliases)
+    const renamed = [...held].flatMap(([did, { aliases }]) => this.#rename(did, aliases))
     for (const [did, { holds }] of held) {
       const known = holds.map((hold): [string, KnownHold] => {
         const old = before.get(did)?.get(hold.holdId)
@@ -181,20 +181,29 @@ export class Known {
       })
       this.#held.set(did, new Map(known))
     }
-    const dids = [...new Set([...wasClosed, ...held.keys(), ...this.#latches.keys()])]
+    const latched = [...this.#latches.keys()]
     for (const [did, latches] of this.#latches) {
       for (const [killId, { holdId, answeredIn }] of latches) {
         if (holdId === undefined) continue
         if (this.#held.get(did)?.has(holdId) || answeredIn < this.#epoch) this.unlatch(did, killId)
       }
     }
-    return dids
+    const closed = [...new Set([...wasClosed, ...held.keys(), ...latched])]
+    return [...new Set([...closed, ...renamed, ...closed.flatMap((did) => this.#forget(did))])]
   }
 
-  /** These are the other spellings of the DID: what is known of one of them is the agent's. Gives those that are new. */
+  /** While an agent is free nothing is told of its names, and they may become another's. Gives those it had. */
+  #forget(did: string): readonly string[] {
+    return this.isClosed(did) ? [] : this.#names.set(did, []).gone
+  }
+
+  /**
+   * These are the other spellings of the DID: what is known of one of them is the agent's. Gives those that are new, and
+   * those that are none any more.
+   */
   #rename(did: string, aliases: readonly string[]): readonly string[] {
-    const renamed = this.#names.set(did, aliases)
-    for (const alias of renamed) {
+    const { fresh, gone } = this.#names.set(did, aliases)
+    for (const alias of fresh) {
       const holds = this.#held.get(alias)
       this.#held.delete(alias)
       if (holds !== undefined) this.#held.set(did, new Map([...holds, ...(this.#held.get(did) ?? [])]))
@@ -202,7 +211,7 @@ export class Known {
       this.#latches.delete(alias)
       if (latches !== undefined) this.#latches.set(did, new Map([...latches, ...(this.#latches.get(did) ?? [])]))
     }
-    return renamed
+    return [...fresh, ...gone]
   }
 
   #suspended(did: string, hold: HoldFrame, seq: number): void {

@@ -11,15 +11,28 @@ export class Names {
     return this.#aliases.get(did) ?? []
   }
 
-  /** In place of those it had. Gives the spellings that were not known as the agent's before. */
-  set(did: string, aliases: readonly string[]): readonly string[] {
-    const fresh = aliases.filter((alias) => alias !== did && this.#dids.get(alias) !== did)
-    for (const alias of this.aliasesOf(did)) if (!aliases.includes(alias)) this.#dids.delete(alias)
-    // Named by itself now: it is nobody's alias any more.
-    this.#dids.delete(did)
+  /** In place of those it had. Gives the spellings that were not known as the agent's before, and those that are not any more. */
+  set(
+    did: string,
+    aliases: readonly string[],
+  ): { readonly fresh: readonly string[]; readonly gone: readonly string[] } {
+    const wanted = [...new Set(aliases)].filter((alias) => alias !== did)
+    const fresh = wanted.filter((alias) => this.#dids.get(alias) !== did)
+    const gone = this.aliasesOf(did).filter((alias) => !wanted.includes(alias))
+    // Named by itself, or as another agent's: it is nobody else's alias any more.
+    for (const one of [did, ...fresh, ...gone]) this.#free(one)
     for (const alias of fresh) this.#dids.set(alias, did)
-    if (aliases.length === 0) this.#aliases.delete(did)
-    else this.#aliases.set(did, aliases)
-    return fresh
+    if (wanted.length === 0) this.#aliases.delete(did)
+    else this.#aliases.set(did, wanted)
+    return { fresh, gone }
+  }
+
+  #free(id: string): void {
+    const owner = this.#dids.get(id)
+    if (owner === undefined) return
+    this.#dids.delete(id)
+    const rest = this.aliasesOf(owner).filter((alias) => alias !== id)
+    if (rest.length === 0) this.#aliases.delete(owner)
+    else this.#aliases.set(owner, rest)
   }
 }

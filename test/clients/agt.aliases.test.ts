@@ -131,3 +131,59 @@ test('aliases of another shape are not understood: the stream is opened anew', a
   await until('opened anew', () => double.positions.length > 1)
   assert.equal(at(double.posts[0]?.body, 'agentId'), undefined)
 })
+
+test('an alias that became that of another agent stays held with that one, whatever is told of the first', async () => {
+  await using double = await startDouble()
+  await using agent = process(double)
+  await agent.bridge.ready()
+  const alias = agent.identity.did
+  double.say(suspended('g-2', did, 'h1', 'suspend', [alias]))
+  double.say(resumed('g-3', did, [alias]))
+  double.say(suspended('g-4', 'did:mesh:heir', 'h2', 'suspend', [alias]))
+  double.say(suspended('g-5', did, 'h3', 'suspend'))
+  await until('told of', () => agent.gate.check(did).holds.includes('h3'))
+  assert.deepEqual(agent.gate.check(alias).holds, ['h2'])
+  double.say(resumed('g-6', did))
+  await until('let go on', () => agent.gate.check(did).open)
+  assert.equal(agent.gate.check(alias).open, false)
+  assert.equal(agent.identity.status, 'suspended')
+  double.say(resumed('g-7', 'did:mesh:heir', [alias]))
+  await until('free', () => agent.gate.check(alias).open && agent.identity.status === 'active')
+})
+
+test('an alias that was removed while this process was away is free with the agent', async () => {
+  await using double = await startDouble()
+  await using agent = process(double)
+  await agent.bridge.ready()
+  const alias = agent.identity.did
+  double.say(suspended('g-2', did, 'h1', 'suspend', [alias]))
+  await until('suspended', () => agent.identity.status === 'suspended')
+  double.say(resumed('g-3', did))
+  await until('reactivated', () => agent.identity.status === 'active')
+  assert.equal(agent.gate.check(alias).open, true)
+  double.say(suspended('g-4', did, 'h2', 'suspend', [alias]))
+  await until('suspended', () => agent.identity.status === 'suspended')
+  double.greeting = framed('g-9', 'snapshot', {
+    held: [{ did, holds: [{ holdId: 'h3', severity: 'suspend' }] }],
+  })
+  double.cut()
+  await until('reactivated', () => agent.identity.status === 'active')
+  assert.equal(agent.gate.check(did).open, false)
+  assert.equal(agent.gate.check(alias).open, true)
+})
+
+test('a kill of what was an alias while the agent was held is not a kill of that agent', async () => {
+  await using double = await startDouble()
+  await using agent = process(double)
+  await agent.bridge.ready()
+  const alias = agent.identity.did
+  double.say(suspended('g-2', did, 'h1', 'suspend', [alias]))
+  await until('suspended', () => agent.identity.status === 'suspended')
+  double.say(resumed('g-3', did, [alias]))
+  await until('reactivated', () => agent.identity.status === 'active')
+  double.answer = ({ path }) => (path === '/v1/kill' ? { status: 202, body: { holdId: 'h5' } } : { status: 204 })
+  await agent.killSwitch.kill(alias, { action: 'x', reason: 'y' })
+  const [kill] = double.posts.filter(({ path }) => path === '/v1/kill')
+  assert.equal(at(kill?.body, 'agentId'), alias)
+  assert.equal(agent.gate.check(did).open, true)
+})
