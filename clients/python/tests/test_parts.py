@@ -271,3 +271,30 @@ def test_a_hold_of_an_agent_holds_every_spelling_and_is_acknowledged_once() -> N
     assert calls == ['acknowledged']
     with pytest.raises(BridgeError):
         _spellings({'did': A, 'aliases': [7]})
+
+
+def test_a_spelling_that_was_removed_meanwhile_is_free_with_the_agent() -> None:
+    held = Held()
+    held.snapshot({A: [Hold('h1', 'suspend', 'o', 'r')], B: [Hold('h1', 'suspend', 'o', 'r')]})
+    assert held.released([A]) == [A, B]
+    assert held.dids() == set()
+
+
+def test_what_holds_a_removed_spelling_as_well_goes_on_holding_it() -> None:
+    held = Held()
+    for did in (A, B):
+        held.suspended(did, Hold('h1', 'suspend', 'o', 'r'))
+    held.suspended(B, Hold('h2', 'kill', 'o', 'r'))
+    assert held.released([A]) == [A]
+    assert [hold.id for hold in held.holds(B)] == ['h2']
+    held.killing(A, 'k')
+    held.suspended(A, Hold('h3', 'suspend', 'o', 'r'))
+    assert held.released([A]) == []
+    assert held.is_held(A)
+
+
+def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
+    for url in ('https://user:secret@bridge.example', 'https://:secret@bridge.example', 'https://secret@bridge.example'):
+        with pytest.raises(BridgeError) as refused:
+            Bridge(url, 'token')
+        assert 'secret' not in str(refused.value)

@@ -275,7 +275,7 @@ class Attachment:
             self._act(fresh, hold, lambda: self._sender.acknowledge(hold.id, f'/v1/signals/{seq}/ack', {}))
         elif event == 'resumed':
             with self._lock:
-                free = [did for did in _spellings(data) if self._held.resumed(did)]
+                free = self._held.released(_spellings(data))
             for did in free:
                 self._freed(did)
 

@@ -94,6 +94,22 @@ class Held:
         """The last hold that the stream told of was released. True when nothing else holds the DID."""
         return self._told.pop(did, None) is not None and not self.is_held(did)
 
+    def released(self, spellings: Iterable[str]) -> list[str]:
+        """The last hold of an agent was released; gives the DIDs that are free now. A spelling that was removed in the
+        meantime is not named any more, and is held by the same holds."""
+        given = list(spellings)
+        over = {hold_id for did in given for hold_id in self._told.get(did, {})}
+        free = [did for did in given if self.resumed(did)]
+        for did, holds in list(self._told.items()):
+            if over.isdisjoint(holds):
+                continue
+            left = {hold_id: hold for hold_id, hold in holds.items() if hold_id not in over}
+            if left:
+                self._told[did] = left
+            elif self.resumed(did):
+                free.append(did)
+        return free
+
     def killing(self, did: str, key: str) -> None:
         """A kill of ours was queued."""
         self._pending.setdefault(did, set()).add(key)

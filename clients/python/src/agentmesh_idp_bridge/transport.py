@@ -82,7 +82,9 @@ class Bridge:
 
     def __init__(self, url: str, token: Token, *, timeout: float = 10.0, context: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(url)
-        if parts.hostname is None or parts.path not in ('', '/') or parts.query or parts.fragment or parts.username:
+        if '@' in parts.netloc:
+            raise BridgeError('E_CONFIGURATION', 'The address of the bridge must not carry a user name or password.')
+        if parts.hostname is None or parts.path not in ('', '/') or parts.query or parts.fragment:
             raise BridgeError('E_CONFIGURATION', f'{url!r} is not the origin of a bridge, as https://host:port.')
         if parts.scheme != 'https' and not (parts.scheme == 'http' and _is_loopback(parts.hostname)):
             raise BridgeError('E_CONFIGURATION', 'The bridge must be reached by https://, except on loopback.')
