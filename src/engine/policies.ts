@@ -135,8 +135,10 @@ export const acceptPolicy = async (deps: Deps, ref: AccessPolicyRef): Promise<vo
     })
   }
   const now = await look(deps, ref)
+  // One that was never there is nobody's news; one that blueprints name already is gone for them as well.
+  const isKnown = memoryOf(deps).seen.has(keyOf(ref))
+  if (isKnown || now.state !== 'absent') remember(deps, ref, now)
   if (now.state === 'absent') throw absent(now)
-  remember(deps, ref, now)
 }
 
 /** @throws BridgeError E_ACCESS_POLICY: nothing is registered under a policy that is known to be gone */

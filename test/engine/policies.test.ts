@@ -46,6 +46,17 @@ test('a policy that a blueprint names must exist when it is put', async () => {
   assert.deepEqual((await world.bridge.blueprint('B')).accessPolicy, policy)
 })
 
+test('one that is found gone when another blueprint is put is gone for every blueprint, and told', async () => {
+  await using world = await open()
+  await put(world, { accessPolicy: policy })
+  world.north.policies.clear()
+  const other = world.bridge.defineBlueprint('C', { accessPolicy: policy }, registrar, undefined)
+  await assert.rejects(other, code('E_ACCESS_POLICY'))
+  assert.deepEqual(alerts(world), ['access-policy-absent'])
+  assert.equal((await world.bridge.blueprint('B')).policy?.state, 'absent')
+  await assert.rejects(world.agent('a', { blueprint: 'B' }), code('E_ACCESS_POLICY'))
+})
+
 test('a directory without access policies has none of that id', async () => {
   await using world = await World.open({
     adapters: {

@@ -294,7 +294,7 @@ def test_what_holds_a_removed_spelling_as_well_goes_on_holding_it() -> None:
 
 
 def test_an_address_with_a_password_is_refused_and_not_repeated() -> None:
-    for url in ('https://user:secret@bridge.example', 'https://:secret@bridge.example', 'https://secret@bridge.example'):
+    for user in ('user:secret', ':secret', 'secret'):
         with pytest.raises(BridgeError) as refused:
-            Bridge(url, 'token')
+            Bridge(f'https://{user}@bridge.example', 'token')
         assert 'secret' not in str(refused.value)
