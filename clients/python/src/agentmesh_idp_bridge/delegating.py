@@ -39,9 +39,9 @@ def sign_delegation(
 ) -> dict[str, Any]:
     """What ``POST /v1/agents`` takes as ``delegation``, beside ``parentDid``.
 
-    ``child`` and ``parent`` are DIDs as they are registered at the bridge; ``parent`` only when it is not the one of the
-    identity. ``depth`` is the number of hops from the root to the child, by default one more than the identity counts for
-    itself. Without ``expires_at``, which needs a time zone, the signature holds for good.
+    ``child`` and ``parent`` are DIDs in any spelling the bridge knows; ``parent`` only when it is not the one of the
+    identity. ``depth`` is the number of hops from the root to the child, by default one more than the identity
+    counts for itself. Without ``expires_at``, which needs a time zone, the signature holds for good.
 
     AGT lets a suspended identity sign; this does not. Raises :class:`BridgeError` ``E_DELEGATION``.
     """
