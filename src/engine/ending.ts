@@ -9,6 +9,7 @@ import { claimMany, distinctDids, type Open, openOf } from './claiming.ts'
 import type { Deps } from './deps.ts'
 import { auditClaims, holdEvent } from './holdaudit.ts'
 import { endLegs } from './legs.ts'
+import { oneAtATime } from './queued.ts'
 import { changeHolds } from './recording.ts'
 
 /**
@@ -118,20 +119,6 @@ const lessenSome = async (c: Change, ancestor: Did, found: readonly Hold[]): Pro
   await lessen(c, present, derived)
 }
 
-/** One run at a time a process: several would keep a kill waiting for as many transactions. */
-const runs = new WeakMap<Deps, Promise<void>>()
-
-/**
- * Does the rest of what is recorded of releases, some holds a transaction. Whatever ends the process in between, it is
- * found again here. An agent that is held again meanwhile keeps the holds below it: they are what it asks.
- */
-export const endCascades = (deps: Deps): Promise<void> => {
-  const before = runs.get(deps) ?? Promise.resolve()
-  const run = before.catch(() => undefined).then(() => endAll(deps))
-  runs.set(deps, run)
-  return run
-}
-
 const endAll = async (deps: Deps): Promise<void> => {
   for (let ends = await deps.store.cascadeEnds(); ends.length > 0; ends = await deps.store.cascadeEnds()) {
     for (const { ancestor, actor, requestId } of ends) {
@@ -149,6 +136,13 @@ const endAll = async (deps: Deps): Promise<void> => {
     }
   }
 }
+
+/**
+ * Does the rest of what is recorded of releases, some holds a transaction. Whatever ends the process in between, it is
+ * found again here. An agent that is held again meanwhile keeps the holds below it: they are what it asks. One run at a time:
+ * several would keep a kill waiting for as many transactions.
+ */
+export const endCascades = oneAtATime(endAll)
 
 /** Resolves when the cascade of this agent has ended. A failure delays it; the release stands all the same. */
 export const cascadeEnded = async (deps: Deps, ancestor: Did): Promise<void> => {

@@ -6,6 +6,7 @@ import type { Deps } from './deps.ts'
 import { fitting } from './fitting.ts'
 import { capabilitiesBefore, capabilitiesChanged } from './granting.ts'
 import { tendPolicies } from './policies.ts'
+import { oneAtATime } from './queued.ts'
 
 /** Definitions of blueprints, and what a changed one means for the agents that carry it. */
 
@@ -104,20 +105,6 @@ const regrantSome = (deps: Deps, name: string): Promise<boolean> =>
     return more
   })
 
-/** One run at a time a process. */
-const runs = new WeakMap<Deps, Promise<void>>()
-
-/**
- * Brings the agents of changed blueprints in line, some of them a transaction. Whatever ends the process in between, it
- * goes on where it was; a definition that changes meanwhile begins anew.
- */
-export const regrantAll = (deps: Deps): Promise<void> => {
-  const before = runs.get(deps) ?? Promise.resolve()
-  const run = before.catch(() => undefined).then(() => regrantRest(deps))
-  runs.set(deps, run)
-  return run
-}
-
 const regrantRest = async (deps: Deps): Promise<void> => {
   for (let left = await deps.store.regrants(); left.length > 0; left = await deps.store.regrants()) {
     for (const { name } of left) {
@@ -129,6 +116,12 @@ const regrantRest = async (deps: Deps): Promise<void> => {
     }
   }
 }
+
+/**
+ * Brings the agents of changed blueprints in line, some of them a transaction. Whatever ends the process in between, it
+ * goes on where it was; a definition that changes meanwhile begins anew.
+ */
+export const regrantAll = oneAtATime(regrantRest)
 
 const retryMs = 10_000
 
