@@ -4,7 +4,7 @@ import type { Registered } from '../engine/agentapi.ts'
 import type { Keep } from '../engine/keeping.ts'
 import { callerOf, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
-import { ifMatch, revisionOf, tagged } from './etag.ts'
+import { ifMatch, replacedRevision, revisionOf, tagged } from './etag.ts'
 import { respond } from './idempotency.ts'
 import { agentPatch, agentQuery, agentSchema, registration, replacement, sharedSchema } from './schemas.ts'
 import { agentPath, page, reason } from './shapes.ts'
@@ -120,10 +120,7 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     handler: async (request, reply) => {
       const { did } = request.params
       const caller = callerOf(request)
-      const header = request.headers['if-match']
-      const revision = revisionOf(header)
-      // RFC 9110 §13.1.1: `*` is false, and the method not performed, when there is nothing yet.
-      if (header !== undefined && revision === undefined) await bridge.agent(did, caller)
+      const revision = await replacedRevision(request.headers['if-match'], () => bridge.agent(did, caller))
       const { agent, created } = await bridge.replace(
         did,
         { ...request.body, did: request.body.did ?? did },

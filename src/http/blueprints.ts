@@ -4,7 +4,7 @@ import { mostHops } from '../core/delegation.ts'
 import type { BlueprintView } from '../engine/blueprintapi.ts'
 import { callerOf } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
-import { ifMatch, revisionOf, tagged } from './etag.ts'
+import { ifMatch, replacedRevision, revisionOf, tagged } from './etag.ts'
 import { count, limit, page, text, time } from './shapes.ts'
 import { time as rfc3339, timeOrNull } from './views.ts'
 
@@ -137,11 +137,8 @@ export const blueprintRoutes = (app: App, { bridge }: Context): void => {
       response: { 200: answers('Replaced', blueprintSchema), 201: answers('Defined', blueprintSchema) },
     },
     handler: async (request, reply) => {
-      const header = request.headers['if-match']
-      const revision = revisionOf(header)
-      // RFC 9110 §13.1.1: `*` is false, and the method not performed, when there is nothing yet.
-      if (header !== undefined && revision === undefined) await bridge.blueprint(request.params.name)
       const { params, body } = request
+      const revision = await replacedRevision(request.headers['if-match'], () => bridge.blueprint(params.name))
       const { blueprint, created } = await bridge.defineBlueprint(params.name, body, callerOf(request), revision)
       reply.code(created ? 201 : 200)
       return tagged(reply, bodyOf(blueprint))

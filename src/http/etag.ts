@@ -17,6 +17,19 @@ export const revisionOf = (header: string | undefined): number | undefined => {
   throw invalid('header', [{ pointer: '/if-match', code: 'invalid_format' }], hint)
 }
 
+/**
+ * The same for a PUT, which may create: `*` is false, and the method not performed, when there is nothing yet. `present`
+ * reads what is there, and throws when nothing is.
+ */
+export const replacedRevision = async (
+  header: string | undefined,
+  present: () => Promise<unknown>,
+): Promise<number | undefined> => {
+  const revision = revisionOf(header)
+  if (header !== undefined && revision === undefined) await present()
+  return revision
+}
+
 export const tagged = <T extends { readonly revision: number }>(reply: FastifyReply, body: T): T => {
   reply.header('etag', `"${body.revision}"`)
   return body
