@@ -1,6 +1,7 @@
 import type { Actor } from '../core/actors.ts'
 import type { TokenSubject } from '../core/adapter.ts'
 import { covers } from '../core/covers.ts'
+import type { Link } from '../core/delegation.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Agent, CapabilitySource, Did, Hold, Principal, PrincipalKey } from '../core/types.ts'
 import type { AgentView } from './agentapi.ts'
@@ -70,18 +71,16 @@ export const epochReader = (store: Pick<StoreReads, 'auditHead' | 'meta'>): (() 
   }
 }
 
-/** The sources that cover a capability: of the agent and, as each narrows it, of its ancestors, nearest first. */
+/** The sources that cover a capability: of the agent and, as each narrows it, of its ancestors. @param chain the agent first */
 export const grantsOf = async (
-  store: Pick<StoreReads, 'agent' | 'sourcesOf'>,
-  did: Did,
+  store: Pick<StoreReads, 'sourcesOf'>,
+  chain: readonly Pick<Link, 'did'>[],
   capability: string,
   now: number,
 ): Promise<Grant[]> => {
   const grants: Grant[] = []
-  const seen = new Set<Did>()
-  for (let at: Did | undefined = did; at !== undefined && !seen.has(at); at = (await store.agent(at))?.parentDid) {
-    seen.add(at)
-    for (const source of await store.sourcesOf(at)) {
+  for (const { did } of chain) {
+    for (const source of await store.sourcesOf(did)) {
       if (!covers(source.capability, capability)) continue
       grants.push({ ...source, ageMs: Math.max(0, now - source.confirmedAt) })
     }

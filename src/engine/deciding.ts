@@ -1,5 +1,5 @@
 import { type Decision, decide, type RefusalCode, standsUntil } from '../core/decide.ts'
-import { nextEnd } from '../core/delegation.ts'
+import { type Link, nextEnd } from '../core/delegation.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
@@ -37,6 +37,8 @@ interface Outcome {
   readonly actors: Chain
   /** Every account of the DID. */
   readonly accounts: readonly ScheduledPrincipal[]
+  /** The agent, its parent and so on, where they were asked about. */
+  readonly chain: readonly Link[]
   /** Effective ones, where they were asked about. */
   readonly capabilities: readonly string[]
   /** Past which time alone may change an allowing one. */
@@ -51,6 +53,7 @@ const refuse = (codes: readonly RefusalCode[]): Outcome => ({
   open: [],
   actors: noChain,
   accounts: [],
+  chain: [],
   capabilities: [],
   until: Number.NEGATIVE_INFINITY,
 })
@@ -113,11 +116,11 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       denyAfterMs,
     })
     const until = Math.min(standsUntil({ accounts: checked, denyAfterMs }), nextEnd(chains.flat(), now))
-    return { decision, agent, open, actors, accounts, capabilities, until }
+    return { decision, agent, open, actors, accounts, chain, capabilities, until }
   }
 
   const basisOf = async (
-    { decision, agent, open, actors, accounts, capabilities }: Outcome,
+    { decision, agent, open, actors, accounts, chain, capabilities }: Outcome,
     asked: Asked | undefined,
     input: DecisionInput,
   ): Promise<Omit<Basis, 'epoch'>> => {
@@ -131,7 +134,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       actor: token?.actor ?? (single && { did: single.did, principal: input.principal }),
       onBehalfOf: token?.onBehalfOf,
       actors: actors.actors,
-      grants: granted ? await grantsOf(deps.store, single.did, capability, deps.clock.now()) : [],
+      grants: granted ? await grantsOf(deps.store, chain, capability, deps.clock.now()) : [],
       token: token && {
         issuer: token.issuer,
         adapter: token.adapter,
