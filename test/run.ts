@@ -1,0 +1,22 @@
+/** `npm test`: every test, as many files at once as there are processors; Node by itself leaves one of them idle. Further arguments go to the runner. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { availableParallelism } from 'node:os'
+import process, { argv, execPath } from 'node:process'
+
+const suites = 'unit,store,contract,adapters,sandbox,http,engine,property,model,e2e,crash,golden,clients,attack'
+const runner = spawn(
+  execPath,
+  [
+    '--import',
+    './test/seed.ts',
+    '--test',
+    `--test-concurrency=${availableParallelism()}`,
+    '--test-timeout=240000',
+    ...argv.slice(2),
+    `test/{${suites}}/**/*.test.ts`,
+  ],
+  { stdio: 'inherit' },
+)
+const [code] = await once(runner, 'exit')
+process.exitCode = typeof code === 'number' ? code : 1
