@@ -2,9 +2,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
-import process, { argv, execPath } from 'node:process'
+import process, { argv, env, execPath } from 'node:process'
+import { fileURLToPath } from 'node:url'
 
 const suites = 'unit,store,contract,adapters,sandbox,http,engine,property,model,e2e,crash,golden,clients,attack'
+/** Every file, and every daemon that one starts, loads the same sources: what is compiled once is kept. */
+const compiled = env['NODE_COMPILE_CACHE'] ?? fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url))
 const runner = spawn(
   execPath,
   [
@@ -16,7 +19,7 @@ const runner = spawn(
     ...argv.slice(2),
     `test/{${suites}}/**/*.test.ts`,
   ],
-  { stdio: 'inherit' },
+  { stdio: 'inherit', env: { ...env, NODE_COMPILE_CACHE: compiled } },
 )
 const [code] = await once(runner, 'exit')
 process.exitCode = typeof code === 'number' ? code : 1
