@@ -8,13 +8,14 @@ import { createActivity } from './engine/activity.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
 import { change, bridge as derived } from './engine/change.ts'
+import { putInForce } from './engine/configured.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { tendCascades } from './engine/ending.ts'
 import { tendDelegations } from './engine/expiring.ts'
 import { headSigner } from './engine/heads.ts'
 import { createKnown } from './engine/known.ts'
 import { finishKills } from './engine/masskill.ts'
-import { defineConfigured, tendBlueprints } from './engine/regranting.ts'
+import { tendBlueprints } from './engine/regranting.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
 import { watchStore } from './engine/storewatch.ts'
@@ -27,7 +28,7 @@ import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
 import { createMetrics } from './lib/metrics.ts'
 import { createOutbound } from './lib/outbound.ts'
-import { blueprintsOf, clientsOf, inForce, policyOf, selfOf, settingsOf } from './settings.ts'
+import { clientsOf, definedBy, inForce, policyOf, selfOf, settingsOf } from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
 
 export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
@@ -158,7 +159,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       store: createKnown(store),
     })
     const doubted = await begin(deps, () => randomBytes(6).toString('hex'), store.lost)
-    await defineConfigured(deps, blueprintsOf(config))
+    await putInForce(deps, definedBy(config))
 
     for (const [name, mount] of mounts) {
       runners.set(name, createRunner(deps, mount, config.schedule.timeZone, doubted.has(name)))
@@ -230,7 +231,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
         verifier.reload()
         for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
         metrics.inc('config_reload_total', { outcome: 'ok' })
-        await defineConfigured(deps, blueprintsOf(config))
+        await putInForce(deps, definedBy(config))
         const { reloaded, needsRestart } = diff
         await recordReload(deps, reloaded, needsRestart)
         log.info({ reloaded, needsRestart }, 'configuration reloaded')

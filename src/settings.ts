@@ -1,6 +1,8 @@
 import type { Config } from './config.ts'
 import type { AdapterSettings } from './core/adapter.ts'
 import { type Definition, definitionOf } from './core/blueprints.ts'
+import { type ToolServerDefinition, writtenServer } from './core/tools.ts'
+import type { Defined } from './engine/configured.ts'
 import type { Policy } from './engine/deps.ts'
 import type { SelfSettings } from './engine/selfapi.ts'
 import type { Client } from './http/auth.ts'
@@ -55,13 +57,21 @@ export const blueprintsOf = ({ blueprints }: Config): ReadonlyMap<string, Defini
     ]),
   )
 
+export const toolServersOf = ({ tools }: Config): ReadonlyMap<string, ToolServerDefinition> =>
+  new Map(Object.entries(tools.servers).map(([name, server]) => [name, writtenServer(server)]))
+
+export const definedBy = (config: Config): Defined => ({
+  blueprints: blueprintsOf(config),
+  toolServers: toolServersOf(config),
+})
+
 /** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */
 export const inForce = (started: Config, next: Config): Config => {
-  const { auth, registration, signing, policy, capabilities, retention, blueprints, log } = next
+  const { auth, registration, signing, policy, capabilities, retention, blueprints, tools, log } = next
   const adapters = Object.entries(started.adapters).map(([name, one]) => {
     const groups = next.adapters[name]?.kind === one.kind ? next.adapters[name].groups : one.groups
     return [name, { ...one, groups }]
   })
-  const reloaded = { auth, registration, signing, policy, capabilities, retention, blueprints, log }
+  const reloaded = { auth, registration, signing, policy, capabilities, retention, blueprints, tools, log }
   return { ...started, ...reloaded, adapters: Object.fromEntries(adapters) }
 }

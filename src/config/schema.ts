@@ -17,6 +17,7 @@ import {
 } from '../lib/fields.ts'
 import type { AdapterBase } from './adapter.ts'
 import { blueprints } from './blueprints.ts'
+import { tools } from './tools.ts'
 
 /** Every kind of adapter there is, by the word that `kind` has in the file. Each extends `adapterBase`. */
 export type AdapterKinds = Readonly<Record<string, z.ZodObject>>
@@ -239,6 +240,7 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
       .prefault({})
       .describe('Ed25519 keys in PEM: the first signs, all verify'),
     blueprints,
+    tools,
     adapters: z
       .record(adapterName, z.discriminatedUnion('kind', options))
       .describe('The directories, each by a name of yours'),

@@ -7,6 +7,9 @@ const shape = /^(\*|[^\s:*]+:(\*|[^\s:*]+(:(\*|[^\s:*]+))?))$/
 /** Whether `parseCapability` takes it. */
 export const isCapability = (text: string): boolean => text.length <= 256 && shape.test(text)
 
+/** Whether it names one capability, not a set of them. */
+export const isConcrete = (text: string): boolean => isCapability(text) && !text.includes('*')
+
 /**
  * A capability name, `action:resource[:qualifier]`; `*` alone or as the last segment stands for all.
  * @throws BridgeError E_CAPABILITY

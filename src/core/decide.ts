@@ -1,6 +1,8 @@
 import type { Actor } from './actors.ts'
+import { type CheckWord, passed } from './checks.ts'
 import { covers } from './covers.ts'
 import type { ChainFaults } from './delegation.ts'
+import { judge, type ToolCall, type ToolServer } from './tools.ts'
 import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
 
 /**
@@ -13,7 +15,7 @@ import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
  * | claims | in a token whose signature holds |
  * | actor | between the token's ids, the mappings and the DID asked about |
  * | state | from holds, releases, what was seen in the directories and the delegation chain |
- * | grant | from the capability or scope asked for |
+ * | grant | from the scope, capability or call asked for |
  */
 export const refusals = {
   R_TOO_LARGE: 'The token is over 16 KiB.',
@@ -51,7 +53,9 @@ export const refusals = {
   R_DEPTH: 'The agent, or an actor the token names, is further from its root than a blueprint above it allows.',
 
   R_SCOPE: 'The agent was not granted this scope.',
-  R_CAPABILITY: 'The agent does not have this capability.',
+  R_CAPABILITY: 'The agent does not have this capability, or the one that the tool takes.',
+  R_TOOL: 'The tool, or its server, is not one that may be called.',
+  R_PARAMETERS: 'What the tool is to be called with is not what its rule allows.',
 } as const
 
 export type RefusalCode = keyof typeof refusals
@@ -81,8 +85,12 @@ export interface Question {
   readonly unknownActors?: 'deny' | 'allow'
   readonly capability: string | undefined
   readonly scope: string | undefined
+  /** One call of a tool, and the server in force that it names. */
+  readonly call?: { readonly asked: ToolCall; readonly server: ToolServer | undefined } | undefined
   /** What its delegation chain, and that of every actor, says against it. */
   readonly chain: ChainFaults
+  /** Whether any of them is delegated at all. */
+  readonly delegated?: boolean
   /** Effective capabilities of the agent. */
   readonly capabilities: readonly string[]
   readonly now: number
@@ -105,6 +113,10 @@ export interface Decision {
   /** All that failed, in the order of the table; empty exactly when allowed. */
   readonly codes: readonly RefusalCode[]
   readonly holds: readonly PublicHold[]
+  /** What was checked and found in order. */
+  readonly checks: readonly CheckWord[]
+  /** What the call takes, when its tool is listed. */
+  readonly toolCapability: string | undefined
 }
 
 /**
@@ -149,7 +161,11 @@ export function decide(question: Question): Decision {
     const granted = token ? token.scopes : principals.flatMap((principal) => principal.scopes)
     if (scope === '' || !granted.includes(scope)) failed.add('R_SCOPE')
   }
-  if (capability !== undefined && !question.capabilities.some((granted) => covers(granted, capability))) {
+  const call = question.call && judge(question.call.asked, question.call.server)
+  if (call?.listed === false) failed.add('R_TOOL')
+  if (call?.fits === false) failed.add('R_PARAMETERS')
+  for (const wanted of [capability, call?.capability]) {
+    if (wanted === undefined || question.capabilities.some((granted) => covers(granted, wanted))) continue
     failed.add('R_CAPABILITY')
   }
 
@@ -159,6 +175,23 @@ export function decide(question: Question): Decision {
     did,
     codes,
     holds: holds.map(({ origin, publicReason, severity, placedAt }) => ({ origin, publicReason, severity, placedAt })),
+    checks: passed(
+      {
+        signature: token !== undefined,
+        mapping: true,
+        holds: question.did !== undefined || mapped.size > 0,
+        release: token !== undefined && agent !== undefined,
+        observed: question.accounts.length > 0,
+        scope: scope !== undefined,
+        capability: capability !== undefined || call?.capability !== undefined,
+        delegation: question.delegated === true,
+        actors: (question.actors ?? []).length > 0,
+        tool: call !== undefined,
+        parameters: call?.fits !== undefined,
+      },
+      failed,
+    ),
+    toolCapability: call?.capability,
   }
 }
 

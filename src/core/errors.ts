@@ -48,6 +48,8 @@ export const errorTable = {
   E_BLUEPRINT_UNKNOWN: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_BLUEPRINT_CONFIG: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_BLUEPRINT_USED: { act: 'caller', retry: false, status: 409, exit: 64 },
+  E_TOOLSERVER_CONFIG: { act: 'caller', retry: false, status: 409, exit: 64 },
+  E_TOOLSERVER_RESOURCE: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_SPONSOR: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_ACCESS_POLICY: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_WIDENING: { act: 'caller', retry: false, status: 422, exit: 64 },

@@ -7,6 +7,7 @@ import type { EndReads, EndWrites } from './ending.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegRecord } from './receipts.ts'
+import type { ToolServerReads, ToolServerWrites } from './tools.ts'
 import type { TrustReads, TrustWrites } from './trust.ts'
 import type {
   Account,
@@ -95,6 +96,7 @@ export interface StoreReads
     EndReads,
     TrustReads,
     BlueprintReads,
+    ToolServerReads,
     DelegationReads,
     KeyReads,
     AliasReads {
@@ -190,6 +192,7 @@ export interface StoreTx
     EndWrites,
     TrustWrites,
     BlueprintWrites,
+    ToolServerWrites,
     DelegationWrites,
     KeyWrites,
     AliasWrites {

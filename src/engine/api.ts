@@ -12,6 +12,7 @@ import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Receipts } from './receiptviews.ts'
 import type { SelfRegistration } from './selfapi.ts'
+import type { ToolServers } from './toolapi.ts'
 import type { TrustReports } from './trustapi.ts'
 
 /**
@@ -46,6 +47,12 @@ export interface DecisionInput {
   readonly principal?: { readonly adapter: string; readonly id: string } | undefined
   readonly capability?: string | undefined
   readonly scope?: string | undefined
+  /** A tool that is to be called, and where: the name of a configured server, or its resource identifier. */
+  readonly tool?: string | undefined
+  readonly server?: string | undefined
+  /** On what it is to be called, a text; with what, a JSON object. Looked at, and kept nowhere. */
+  readonly resource?: unknown
+  readonly parameters?: unknown
   /** Instead of did, token and principal: whoever is meant cannot be an agent. */
   readonly nobody?: boolean | undefined
   /** The answer says what the agent is, too. */
@@ -56,6 +63,8 @@ export interface DecisionView extends Basis {
   readonly allow: boolean
   readonly did: Did | undefined
   readonly codes: readonly string[]
+  /** What was checked and found in order. */
+  readonly checks: readonly string[]
   readonly holds: readonly { readonly origin: string; readonly publicReason: string | undefined }[]
 }
 
@@ -117,7 +126,7 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Blueprints, SelfRegistration {
+export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Blueprints, ToolServers, SelfRegistration {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, delegation, labels, capabilities, principals. */

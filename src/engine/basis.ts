@@ -18,7 +18,7 @@ export interface Epoch {
   readonly seq: number
 }
 
-/** A source of the capability asked for, and how long ago it was last confirmed. */
+/** A source of a capability asked for, and how long ago it was last confirmed. */
 export interface Grant extends CapabilitySource {
   readonly ageMs: number
 }
@@ -71,17 +71,19 @@ export const epochReader = (store: Pick<StoreReads, 'auditHead' | 'meta'>): (() 
   }
 }
 
-/** The sources that cover a capability: of the agent and, as each narrows it, of its ancestors. @param chain the agent first */
+/** The sources that cover these capabilities: of the agent and, as each narrows it, of its ancestors. @param chain the agent first */
 export const grantsOf = async (
   store: Pick<StoreReads, 'sourcesOf'>,
   chain: readonly Pick<Link, 'did'>[],
-  capability: string,
+  capabilities: ReadonlySet<string>,
   now: number,
 ): Promise<Grant[]> => {
   const grants: Grant[] = []
+  const asked = [...capabilities]
+  if (asked.length === 0) return grants
   for (const { did } of chain) {
     for (const source of await store.sourcesOf(did)) {
-      if (!covers(source.capability, capability)) continue
+      if (!asked.some((capability) => covers(source.capability, capability))) continue
       grants.push({ ...source, ageMs: Math.max(0, now - source.confirmedAt) })
     }
   }

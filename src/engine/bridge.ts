@@ -28,6 +28,7 @@ import { createSelfRegistration } from './selfregistration.ts'
 import { didsOf } from './sharing.ts'
 import { signalStream } from './signals.ts'
 import { readiness, statusView } from './status.ts'
+import { createToolServers } from './toolservers.ts'
 import { reportTrust, trustNow } from './trusting.ts'
 import { validateAgent } from './validating.ts'
 import type { Verifier } from './verify.ts'
@@ -194,6 +195,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     hold: (id) => store.hold(id),
     ...createReceipts(deps, parts.receipts),
     ...createBlueprints(deps),
+    ...createToolServers(deps),
     ...createSelfRegistration({
       deps,
       verifier: parts.verifier,

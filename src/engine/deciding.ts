@@ -8,10 +8,11 @@ import type { Activity } from './activity.ts'
 import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
 import { aged, agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
+import { callOf } from './calling.ts'
 import type { Deps } from './deps.ts'
 import { effectiveIn, effectiveOf } from './granting.ts'
 import { createKnown } from './known.ts'
-import { faultsAmong } from './limits.ts'
+import { faultsAmong, isDelegated } from './limits.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
 import { createStandings } from './standing.ts'
@@ -48,7 +49,7 @@ interface Outcome {
 const noChain: Chain = { actors: [], accounts: [], delegations: [] }
 
 const refuse = (codes: readonly RefusalCode[]): Outcome => ({
-  decision: { allow: false, did: undefined, codes, holds: [] },
+  decision: { allow: false, did: undefined, codes, holds: [], checks: [], toolCapability: undefined },
   agent: undefined,
   open: [],
   actors: noChain,
@@ -90,7 +91,8 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     const actors = token && token.act.length > 0 ? await followChain(deps, token.adapter, token.act) : noChain
     const accounts = did === undefined ? [] : await known.principalsOf(did)
     const denyAfterMs = deps.policy().maxStaleness.denyMs
-    const wanted = input.capability !== undefined || input.describe === true
+    const call = await callOf(deps.store, input)
+    const wanted = input.capability !== undefined || call !== undefined || input.describe === true
     // Only a chain, or a question for a capability, needs more of the agent than its row.
     const chained = agent !== undefined && (agent.parentDid !== undefined || wanted)
     const chain = chained ? await deps.store.chain(agent.did) : []
@@ -110,7 +112,9 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       unknownActors: deps.policy().unknownActors,
       capability: input.capability,
       scope: input.scope,
+      call,
       chain: await faultsAmong(deps.store, chains, now),
+      delegated: chains.some(isDelegated),
       capabilities,
       now,
       denyAfterMs,
@@ -124,17 +128,17 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     asked: Asked | undefined,
     input: DecisionInput,
   ): Promise<Omit<Basis, 'epoch'>> => {
-    const { capability } = input
-    const { did, codes } = decision
+    const { did, codes, toolCapability } = decision
+    const asksFor = new Set([input.capability, toolCapability].filter((one) => one !== undefined))
     const token = asked?.token
     // Of several agents that may be meant nothing is told.
     const single = did === undefined ? undefined : agent
-    const granted = capability !== undefined && single && !codes.includes('R_CAPABILITY')
+    const granted = single && !codes.includes('R_CAPABILITY')
     return {
       actor: token?.actor ?? (single && { did: single.did, principal: input.principal }),
       onBehalfOf: token?.onBehalfOf,
       actors: actors.actors,
-      grants: granted ? await grantsOf(deps.store, chain, capability, deps.clock.now()) : [],
+      grants: granted ? await grantsOf(deps.store, chain, asksFor, deps.clock.now()) : [],
       token: token && {
         issuer: token.issuer,
         adapter: token.adapter,
@@ -198,13 +202,14 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       const epoch = await epochNow()
       const asked = await askedBy(input)
       const outcome = 'decision' in asked ? asked : await ask(asked, input)
-      const { allow, did, codes, holds } = outcome.decision
+      const { allow, did, checks, codes, holds } = outcome.decision
       if (allow && did !== undefined) activity.note(did)
       sample({ did, codes })
       const view: DecisionView = {
         allow,
         did,
         codes,
+        checks,
         holds: holds.map(({ origin, publicReason }) => ({ origin, publicReason })),
         epoch,
         ...(await basisOf(outcome, 'decision' in asked ? undefined : asked, input)),

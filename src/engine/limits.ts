@@ -31,8 +31,9 @@ export const faultsAmong = async (
   return { over: found.some(({ over }) => over), tooDeep: found.some(({ tooDeep }) => tooDeep) }
 }
 
+/** Whether there is anything to say against a chain at all. */
+export const isDelegated = (chain: readonly Link[]): boolean => chain.length > 1 || chain[0]?.parentDid !== undefined
+
 /** What a chain, the agent first, says against it now. */
 export const faultsOf = async (reads: StoreReads, chain: readonly Link[], now: number): Promise<ChainFaults> =>
-  chain.length < 2 && chain[0]?.parentDid === undefined
-    ? soundChain
-    : chainFaults(chain, await depthLimits(reads, chain.slice(1)), now)
+  isDelegated(chain) ? chainFaults(chain, await depthLimits(reads, chain.slice(1)), now) : soundChain

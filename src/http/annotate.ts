@@ -13,9 +13,13 @@ const question = z
       .looseObject({
         capability: z.string().min(1).max(256).optional(),
         scope: z.string().min(1).max(500).optional(),
+        tool: z.string().min(1).max(256).optional(),
+        server: z.string().min(1).max(2048).optional(),
+        resource: z.string().min(1).max(2048).optional(),
+        parameters: z.unknown().optional(),
       })
       .nullish()
-      .describe('What the manifest sets for the annotator: a capability or scope to ask for; others are not looked at'),
+      .describe('What the manifest sets: a capability, scope or call of a tool to ask for; others are not looked at'),
   })
   .meta({ id: 'AnnotatorQuestion', examples: [{ input: exampleDid, fields: { capability: 'read:reports' } }] })
 
@@ -60,7 +64,7 @@ export const annotatorRoutes = (app: App, context: FaceContext, access: Access):
   app.route({
     method: 'POST',
     url: '/annotate',
-    config: { access },
+    config: { access, uniqueNames: true },
     schema: {
       operationId: 'annotate',
       summary: 'What is known of an agent, for a policy to read',
@@ -71,7 +75,8 @@ export const annotatorRoutes = (app: App, context: FaceContext, access: Access):
     handler: async (request, reply) => {
       const { fields, input } = request.body
       const did = didOf(input)
-      const asked = { did, capability: fields?.capability, scope: fields?.scope, describe: true }
+      const { capability, parameters, resource, scope, server, tool } = fields ?? {}
+      const asked = { did, capability, scope, tool, server, resource, parameters, describe: true }
       return answerOnce(context, request, async () =>
         annotationOf(await ask(did === undefined ? { nobody: true } : asked, reply)),
       )

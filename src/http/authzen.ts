@@ -23,10 +23,10 @@ const subject = z.looseObject({
 const action = z.looseObject({ name, properties })
 const resource = z.looseObject({
   type: name.describe(
-    'capability or scope: id is the rest of the capability, or the scope. Others: part of the capability',
+    'capability or scope: id is the rest of the capability, or the scope. tool: its name. Others: part of the capability',
   ),
   id: z.string().min(1).max(512),
-  properties,
+  properties: properties.describe('server, resource and parameters, of a tool'),
 })
 const context = z.record(z.string(), z.unknown()).describe('Not looked at')
 
@@ -81,9 +81,18 @@ const subjectOf = ({ type, id, properties: more }: Tuple['subject']): DecisionIn
   return type === 'account' && adapter !== undefined ? { principal: { adapter, id } } : undefined
 }
 
+/** What is done to a tool is to call it; anything else that is asked of one is the call of no tool. */
+const callOf = (verb: string, tool: string, more: Members | undefined): DecisionInput => ({
+  tool: verb === 'call' || verb === 'tools/call' ? tool : '',
+  server: text(more?.server),
+  resource: more?.resource,
+  parameters: more?.parameters,
+})
+
 /** A capability is `action:resource[:qualifier]` (DESIGN section 4); what it is to be is said by the resource's type. */
-const wantedOf = ({ action: { name: verb }, resource: { type, id } }: Tuple): DecisionInput => {
+const wantedOf = ({ action: { name: verb }, resource: { type, id, properties: more } }: Tuple): DecisionInput => {
   if (type === 'scope') return { scope: id }
+  if (type === 'tool') return callOf(verb, id, more)
   return { capability: type === 'capability' ? `${verb}:${id}` : `${verb}:${type}:${id}` }
 }
 
@@ -153,7 +162,7 @@ export const authzenRoutes = (app: App, parts: Context): void => {
   app.route({
     method: 'POST',
     url: '/access/v1/evaluation',
-    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'] },
+    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'], uniqueNames: true },
     schema: {
       operationId: 'evaluate',
       summary: 'May this subject do that? (OpenID AuthZEN 1.0)',
@@ -167,7 +176,7 @@ export const authzenRoutes = (app: App, parts: Context): void => {
   app.route({
     method: 'POST',
     url: '/access/v1/evaluations',
-    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'] },
+    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'], uniqueNames: true },
     schema: {
       operationId: 'evaluateEach',
       summary: 'Several evaluations in one request (OpenID AuthZEN 1.0)',

@@ -20,6 +20,8 @@ declare module 'fastify' {
     access?: Access
     /** Broken characters in a body are replaced, where refusing it would do more harm. */
     mendText?: boolean
+    /** No object of a body may name a member twice: others read the other one. */
+    uniqueNames?: boolean
     /** An endpoint of OAuth: takes HTTP Basic as well, and its failures carry `error` (RFC 6749 section 5.2). */
     oauth?: boolean
     /** Codes the route may answer besides those every route may: for the documentation. */

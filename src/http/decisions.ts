@@ -16,13 +16,28 @@ const question = z
     principal: z.strictObject({ adapter: z.string().min(1).max(64), id: z.string().min(1).max(2048) }).optional(),
     capability: z.string().min(1).max(256).optional(),
     scope: z.string().min(1).max(500).optional(),
+    tool: z.string().min(1).max(256).optional().describe('The tool that is to be called; with server'),
+    server: z.string().min(1).max(2048).optional().describe('Name or resource identifier of a configured tool server'),
+    resource: z.string().min(1).max(2048).optional().describe('On what the tool is to be called'),
+    parameters: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe('What the tool is to be called with; over 16 KiB it is refused. Kept nowhere'),
   })
   .refine((asked) => [asked.did, asked.token, asked.principal].filter((who) => who !== undefined).length === 1, {
     error: 'names not exactly one of did, token and principal',
   })
+  .superRefine(({ parameters, resource, server, tool }, context) => {
+    const missing = (name: string) =>
+      context.addIssue({ code: 'custom', path: [name], message: 'is required', params: { code: 'required' } })
+    if (tool !== undefined && server === undefined) missing('server')
+    if (tool === undefined && [parameters, resource, server].some((part) => part !== undefined)) missing('tool')
+  })
   .meta({
     id: 'Question',
-    description: 'Exactly one of `did`, `token` and `principal`; what it wants to do, if that is asked',
+    description:
+      'Exactly one of `did`, `token` and `principal`; what it wants to do, if that is asked. A call of a tool is `tool` and ' +
+      '`server`, with `resource` and `parameters` where the rule of the tool speaks of them.',
     examples: [{ did: exampleDid, capability: 'read:reports' }],
   })
 
@@ -33,6 +48,7 @@ const decision = z.object({ allow: z.boolean(), ...basisShape }).meta({
       allow: false,
       did: exampleDid,
       codes: ['R_SUSPENDED'],
+      checks: ['mapping', 'observed'],
       holds: [{ origin: 'operator:soc', publicReason: 'under investigation' }],
       actor: { did: exampleDid, principal: null },
       onBehalfOf: null,
@@ -83,7 +99,7 @@ export const decisionRoutes = (app: App, context: Context): void => {
   app.route({
     method: 'POST',
     url: '/v1/decisions',
-    config: { access: ['gateway'], errors: ['E_DID'] },
+    config: { access: ['gateway'], errors: ['E_DID'], uniqueNames: true },
     schema: {
       operationId: 'decide',
       summary: 'May this agent act now?',

@@ -42,6 +42,7 @@ const count = z.int().min(0)
 export const basisShape = {
   did: z.string().nullable(),
   codes: z.array(z.string()).describe('R_* refusal codes'),
+  checks: z.array(z.string()).describe('What was checked and found in order, each by its word'),
   holds: z.array(z.object({ origin: z.string(), publicReason: z.string().nullable() })),
   actor: z
     .object({ did: z.string(), principal: account.nullable() })
@@ -70,7 +71,7 @@ export const basisShape = {
         ageSeconds: count,
       }),
     )
-    .describe('Why the capability asked for is granted'),
+    .describe('Why what is asked for is granted: sources of its capabilities'),
   epoch: count.describe('Head of the audit chain when the decision was begun; everything up to it is in the answer'),
   generation: z.string().describe('Epochs of one generation can be compared; a restored store starts another'),
 }
@@ -79,6 +80,7 @@ export const basisShape = {
 export const basisBody = (view: DecisionView) => ({
   did: view.did ?? null,
   codes: [...view.codes],
+  checks: [...view.checks],
   holds: view.holds.map(({ origin, publicReason }) => ({ origin, publicReason: publicReason ?? null })),
   actor: view.actor === undefined ? null : { did: view.actor.did, principal: accountBody(view.actor.principal) },
   onBehalfOf: view.onBehalfOf === undefined ? null : { id: view.onBehalfOf.id, kind: view.onBehalfOf.kind },

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { isDid } from '../core/did.ts'
+import type { DecisionInput } from '../engine/api.ts'
 import type { Access } from './auth.ts'
 import { type App, answers } from './context.ts'
 import { type Ask, answerOnce, asker, type FaceContext } from './faces.ts'
@@ -18,7 +19,8 @@ const MAX_DIDS = 4
 const query = z.looseObject({ input: z.unknown().optional() }).meta({
   id: 'PolicyQuery',
   description:
-    'The agent under any name that an AGT backend gives it; `capability`, or an `action` of that form, is asked as well',
+    'The agent under any name that an AGT backend gives it; `capability`, or an `action` of that form, is asked as well, ' +
+    'and so is `tool` with `server` and `params`',
   examples: [{ input: { agentDid: exampleDid, action: 'read:reports' } }],
 })
 
@@ -50,17 +52,57 @@ const capabilityOf = ({ action, capability }: Members): string | undefined | nul
   return typeof action === 'string' && action.includes(':') ? action : undefined
 }
 
+/** What AGT's backends and gateways call a tool, its server and what it is called with, in their languages' spellings. */
+const callNames = {
+  tool: ['tool', 'tool_name', 'toolName', 'ToolName'],
+  server: ['server', 'server_name', 'serverName', 'ServerName', 'mcp_server', 'mcpServer'],
+  resource: ['resource'],
+  parameters: ['params', 'parameters', 'arguments', 'args'],
+} as const
+
+/** The one value that an input has under any of these names; null: several, which nobody can tell apart. */
+const oneOf = (input: Members, names: readonly string[]): unknown => {
+  const given = names.flatMap((name) => (Object.hasOwn(input, name) ? [input[name]] : [])).filter((one) => one !== null)
+  return given.length > 1 && given.some((one) => one !== given[0]) ? null : given[0]
+}
+
+/**
+ * The call that an input tells of. An input without a tool asks for none, whatever else it has: all of these are ordinary
+ * words. Null: nonsense.
+ */
+const callOf = (input: Members): DecisionInput | null => {
+  const tool = oneOf(input, callNames.tool)
+  if (tool === undefined) return {}
+  const server = oneOf(input, callNames.server)
+  const resource = oneOf(input, callNames.resource)
+  const parameters = oneOf(input, callNames.parameters)
+  if (
+    typeof tool !== 'string' ||
+    (server !== undefined && typeof server !== 'string') ||
+    resource === null ||
+    parameters === null
+  )
+    return null
+  return {
+    tool,
+    server,
+    resource,
+    parameters,
+  }
+}
+
 /** Input that names nobody, several agents, or nonsense is answered false: every backend takes that for a denial. */
 const allowed = async (ask: Ask, input: unknown, reply: FastifyReply): Promise<boolean> => {
   const members = isMembers(input) ? input : {}
   const dids = didsOf(members)
   const capability = capabilityOf(members)
-  if (dids.size === 0 || dids.size > MAX_DIDS || ![...dids].every(isDid) || capability === null) {
+  const call = callOf(members)
+  if (dids.size === 0 || dids.size > MAX_DIDS || ![...dids].every(isDid) || capability === null || call === null) {
     return (await ask({ nobody: true }, reply)).allow
   }
   const agents = new Set<string | undefined>()
   for (const did of dids) {
-    const view = await ask({ did, capability }, reply)
+    const view = await ask({ did, capability, ...call }, reply)
     if (!view.allow) return false
     agents.add(view.did)
   }
@@ -77,7 +119,7 @@ export const opaRoutes = (app: App, context: FaceContext, access: Access): void 
     app.route({
       method: 'POST',
       url: `/v1/data/${name}/allow`,
-      config: { access },
+      config: { access, uniqueNames: true },
       schema: {
         operationId,
         summary: 'May this agent act? A bare boolean, for policy backends',

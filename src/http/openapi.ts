@@ -128,6 +128,7 @@ const finish = (document: JsonObject): JsonObject => {
 const tags = [
   { name: 'agents', description: 'Registrations: which accounts an agent has' },
   { name: 'blueprints', description: 'What agents of a kind have in common' },
+  { name: 'tools', description: 'Which tools may be called, and what that takes' },
   { name: 'holds', description: 'Why an agent must not act' },
   { name: 'decisions', description: 'May it act now?' },
   { name: 'signals', description: 'What runtimes receive' },

@@ -27,6 +27,7 @@ import { observeRequests, type RequestObserver } from './requests.ts'
 import { selfRoutes } from './selfregistration.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
+import { toolServerRoutes } from './toolservers.ts'
 import { trustRoutes } from './trust.ts'
 import { whoamiRoute } from './whoami.ts'
 
@@ -89,6 +90,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   const families = [
     agentRoutes,
     blueprintRoutes,
+    toolServerRoutes,
     delegationRoutes,
     holdRoutes,
     receiptRoutes,

@@ -43,6 +43,8 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_BLUEPRINT_UNKNOWN: 'There is no such blueprint',
   E_BLUEPRINT_CONFIG: 'The blueprint is one of the configuration',
   E_BLUEPRINT_USED: 'Agents carry the blueprint',
+  E_TOOLSERVER_CONFIG: 'The tool server is one of the configuration',
+  E_TOOLSERVER_RESOURCE: 'The resource identifier is that of another tool server',
   E_SPONSOR: 'The agent needs a sponsor',
   E_ACCESS_POLICY: 'The access policy does not exist',
   E_WIDENING: 'More was delegated than the parent has',

@@ -175,7 +175,7 @@ const isObject = (value: unknown): value is Claims =>
 const [QUOTE, COMMA, OPEN_LIST, ESCAPE, CLOSE_LIST, OPEN, CLOSE] = [0x22, 0x2c, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d]
 
 /** Of valid JSON: no object names a member twice (after unescaping) or `__proto__`, and nesting is bounded. */
-export function namesAreSound(json: string): boolean {
+export function namesAreSound(json: string, maxDepth = MAX_DEPTH): boolean {
   /** One a level: the names so far of an object, undefined for an array. */
   const open: (Set<string> | undefined)[] = []
   let names: Set<string> | undefined
@@ -187,7 +187,7 @@ export function namesAreSound(json: string): boolean {
         nameNext = json.charCodeAt(at) === OPEN
         names = nameNext ? new Set() : undefined
         open.push(names)
-        if (open.length > MAX_DEPTH) return false
+        if (open.length > maxDepth) return false
         break
       case CLOSE:
       case CLOSE_LIST:

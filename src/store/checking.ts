@@ -11,6 +11,7 @@ const decisive = [
   'releases',
   'capability_sources',
   'blueprints',
+  'tool_servers',
   'delegations',
 ]
 
@@ -22,6 +23,7 @@ const documents = [
   ['principals', 'drifts'],
   ['holds', 'evidence'],
   ['blueprints', 'capabilities'],
+  ['tool_servers', 'tools'],
 ] as const
 
 const linesKept = 5

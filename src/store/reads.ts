@@ -15,6 +15,7 @@ import { sharerReads } from './sharers.ts'
 import { signalReads } from './signals.ts'
 import { sourceReads } from './sources.ts'
 import type { Run } from './statement.ts'
+import { toolServerReads } from './toolservers.ts'
 import { trustReads } from './trust.ts'
 
 /** Every read of the port, on one connection. */
@@ -34,5 +35,6 @@ export const reads = (run: Run): StoreReads => ({
   ...endReads(run),
   ...trustReads(run),
   ...blueprintReads(run),
+  ...toolServerReads(run),
   ...delegationReads(run),
 })

@@ -5,6 +5,7 @@ import type { Binding } from '../core/keys.ts'
 import type { LegReason, LegState } from '../core/receipts.ts'
 import type { Lane } from '../core/store.ts'
 import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
+import type { ToolServerTable } from './toolservers.ts'
 import type { TrustTable } from './trust.ts'
 
 /**
@@ -29,6 +30,7 @@ export type Schema = {
   principal_counts: { adapter: string; n: number }
   capability_sources: { did: string; capability: string; source: string; kind: string; confirmed_at: number }
   blueprints: BlueprintTable
+  tool_servers: ToolServerTable
   regrants: { name: string; after: string }
   delegations: DelegationTable
   holds: HoldTable

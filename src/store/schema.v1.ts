@@ -108,6 +108,15 @@ create table blueprints (
 
 -- Blueprints whose agents after this DID do not have its present capabilities yet.
 create table regrants (name text not null primary key, after text not null) strict, without rowid;
+
+-- What may be called on the servers of tools, as blueprints: of one name the one from the configuration is in force.
+create table tool_servers (
+  name text not null, origin text not null check (origin in ('config', 'api')), description text, resource text,
+  unlisted text, tools text not null, created_at integer not null, updated_at integer not null,
+  revision integer not null, primary key (name, origin)
+) strict, without rowid;
+create index tool_servers_resource on tool_servers (resource) where resource is not null;
+
 -- What a parent granted a child. ended_at: its end was told.
 create table delegations (
   did text not null primary key references agents (did), parent_did text not null, capabilities text not null,

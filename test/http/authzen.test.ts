@@ -74,7 +74,7 @@ test('an agent is asked about by DID, by account or by token, and the context sa
 test('action and resource are a capability or a scope, and nothing is granted by being close to it', async () => {
   await using faces = await faceWorld()
   const { world } = faces
-  const did = await world.agent('a', { capabilities: ['read:reports', 'call:tool:*'] })
+  const did = await world.agent('a', { capabilities: ['read:reports', 'call:queue:*'] })
   const token = await faces.token({ sub: 'a', scope: 'Reports.Read' })
   const rows: readonly [string, { type: string; id: string }, readonly unknown[]][] = [
     ['read', { type: 'capability', id: 'reports' }, [true]],
@@ -82,9 +82,9 @@ test('action and resource are a capability or a scope, and nothing is granted by
     ['read', { type: 'reports', id: 'q3' }, [false, 'R_CAPABILITY']],
     ['read', { type: 'capability', id: 'report' }, [false, 'R_CAPABILITY']],
     ['*', { type: 'capability', id: '*' }, [false, 'R_CAPABILITY']],
-    ['call', { type: 'tool', id: 'send_mail' }, [true]],
-    ['call', { type: 'tool', id: 'urn:x:y' }, [true]],
-    ['call', { type: 'tools', id: 'send_mail' }, [false, 'R_CAPABILITY']],
+    ['call', { type: 'queue', id: 'mail' }, [true]],
+    ['call', { type: 'queue', id: 'urn:x:y' }, [true]],
+    ['call', { type: 'queues', id: 'mail' }, [false, 'R_CAPABILITY']],
     ['use', { type: 'scope', id: 'Reports.Write' }, [false, 'R_SCOPE']],
     ['use', { type: 'scope', id: 'Reports.Read' }, [true]],
   ]

@@ -7,6 +7,7 @@ import type { Keep } from '../../src/engine/keeping.ts'
 import type { Calls, Double } from './double.ts'
 import { createBlueprintDouble } from './doubleblueprints.ts'
 import { createKills } from './doublekills.ts'
+import { createToolServerDouble } from './doubletoolservers.ts'
 import { createTrust } from './doubletrust.ts'
 
 export const start = Date.UTC(2026, 10, 21, 10)
@@ -140,6 +141,7 @@ export const createDouble = (): Double => {
     ...kills,
     ...createTrust(calls.scores, keeping),
     ...createBlueprintDouble(start, seen),
+    ...createToolServerDouble(start, seen),
     calls,
     holdsById,
     stored,
@@ -257,6 +259,7 @@ export const createDouble = (): Double => {
         allow,
         did,
         codes: allow ? [] : ['R_SUSPENDED'],
+        checks: [],
         holds,
         epoch: { generation: 'first', seq: 7 },
         actor: did === undefined ? undefined : { did, principal: undefined },

@@ -84,12 +84,15 @@ const question = (over: Partial<Question> = {}): Question => ({
 const byToken = (over: Partial<Question> = {}) =>
   question({ did: undefined, token: { issuedAt: NOW - 1000, scopes: ['Reports.Read'] }, ...over })
 
+const allowed = { allow: true, did: DID, codes: [], holds: [], toolCapability: undefined }
+
 const codes = (asked: Question) => decide(asked).codes
 
 describe('decide', () => {
   it('allows an agent without holds whose accounts are fresh', () => {
-    assert.deepEqual(decide(question()), { allow: true, did: DID, codes: [], holds: [] })
-    assert.deepEqual(decide(byToken()), { allow: true, did: DID, codes: [], holds: [] })
+    assert.deepEqual(decide(question()), { ...allowed, checks: ['mapping', 'holds', 'observed'] })
+    const checks = ['signature', 'mapping', 'holds', 'release', 'observed']
+    assert.deepEqual(decide(byToken()), { ...allowed, checks })
   })
 
   it('denies with any open hold and shows of it only what gateways may see', () => {
@@ -98,6 +101,8 @@ describe('decide', () => {
       did: DID,
       codes: ['R_SUSPENDED'],
       holds: [{ origin: 'operator:soc', publicReason: 'under review', severity: 'suspend', placedAt: NOW - 5 }],
+      checks: ['mapping', 'observed'],
+      toolCapability: undefined,
     })
     assert.deepEqual(codes(question({ holds: [hold({ releasedAt: NOW })] })), [])
     assert.deepEqual(codes(question({ holds: [hold({ guarded: true })] })), ['R_SUSPENDED'])
