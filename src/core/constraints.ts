@@ -51,14 +51,25 @@ const typeTests: Readonly<Record<ValueType, (value: unknown) => boolean>> = {
   object: isObject,
 }
 
-/** `..` as a whole segment, in any way that a reader of paths or URLs may undo. */
-const climbs = (text: string): boolean =>
-  text
-    .replaceAll(/[\t\n\r]/g, '')
-    .replaceAll(/%(?:25)*2e/gi, '.')
-    .replaceAll(/%(?:25)*(?:2f|5c)/gi, '/')
-    .split(/[/\\?#;]/)
-    .includes('..')
+const mostDecodings = 4
+
+/** `..` as a whole segment, in any way that a reader of paths or URLs may undo, or encoded more often than anybody does. */
+const climbs = (text: string): boolean => {
+  let read = text
+  for (let times = 0; times <= mostDecodings; times++) {
+    if (
+      read
+        .replaceAll(/[\t\n\r]/g, '')
+        .split(/[/\\?#;]/)
+        .includes('..')
+    )
+      return true
+    const decoded = read.replaceAll(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+    if (decoded === read) return false
+    read = decoded
+  }
+  return true
+}
 
 /** Whether one value is what the constraint says. */
 export const fits = (constraint: Constraint, value: unknown): boolean => {

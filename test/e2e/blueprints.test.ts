@@ -20,7 +20,9 @@ test('a blueprint of the configuration: reload, restart, and a policy that the t
       blueprints: {
         [name]: { capabilities, requireSponsor: true, accessPolicy: { adapter: 'contoso', id: contoso.policy } },
       },
+      tools: { servers: { feeds: { tools: { list: { capability: capabilities[0] } } } } },
     })
+  const call = { did: scoutDid, tool: 'list', server: 'feeds' }
   define(['read:feeds'])
   const first = await world.daemon()
   const scout = { did: scoutDid, name: 'scout', blueprint: name, principals: [principal(contoso.agents.scout)] }
@@ -33,6 +35,7 @@ test('a blueprint of the configuration: reload, restart, and a policy that the t
     at((await first.as('gateway').post('/v1/decisions', { did: scoutDid, capability: 'read:feeds' })).body, 'allow'),
   )
   await until('the policy was read', async () => (await stateOf(first)) === 'enforced')
+  await assertAllowed(first, call)
   const own = await first.as('registrar').ask(route, { method: 'PUT', body: {} })
   assert.deepEqual([own.status, at(own.body, 'code')], [409, 'E_BLUEPRINT_CONFIG'])
 
@@ -44,6 +47,8 @@ test('a blueprint of the configuration: reload, restart, and a policy that the t
   )
   assert.deepEqual(listAt(frame.data, 'capabilities'), ['read:news'])
   await assertAllowed(first, { did: scoutDid, capability: 'read:news' })
+  const listed = (await first.as('gateway').post('/v1/decisions', call)).body
+  assert.deepEqual([at(listed, 'allow'), at(listAt(listed, 'grants')[0], 'capability')], [true, 'read:news'])
 
   await first[Symbol.asyncDispose]()
   tenant.removePolicy(contoso.policy)

@@ -14,6 +14,7 @@ import { propertyContract } from './properties.ts'
 import { receiptContract } from './receipts.ts'
 import { recordContract } from './records.ts'
 import { sharerContract } from './sharers.ts'
+import { toolServerContract } from './toolservers.ts'
 import { transactionContract } from './transactions.ts'
 import { trustContract } from './trust.ts'
 
@@ -53,6 +54,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: trust scores`, () => trustContract(storeTest))
   describe(`${name} store: blueprints`, () => blueprintContract(storeTest))
   describe(`${name} store: delegations`, () => delegationContract(storeTest))
+  describe(`${name} store: tool servers`, () => toolServerContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))
 }
