@@ -156,14 +156,13 @@ export const judge = (call: ToolCall, server: ToolServer | undefined): Judgement
   const rule = server.tools.find(({ name }) => name === tool)
   const capability = rule === undefined ? server.unlisted : rule.capability
   if (capability === undefined) return unlisted
-  const given = parameters === undefined ? undefined : isSmallObject(parameters, mostParameterBytes)
-  const compared: boolean[] = given === undefined ? [] : [given]
+  const small = isSmallObject(parameters, mostParameterBytes) ? parameters : undefined
+  const compared: boolean[] = parameters === undefined ? [] : [small !== undefined]
   if (rule?.resource !== undefined) {
     compared.push(resource === undefined ? rule.resource.optional === true : fits(rule.resource, resource))
   }
   if (rule?.parameters !== undefined) {
-    const isObject = isSmallObject(parameters, mostParameterBytes)
-    compared.push(isObject && allFit(parameters, rule.parameters, rule.otherParameters))
+    compared.push(small !== undefined && allFit(small, rule.parameters, rule.otherParameters))
   }
   return { listed: true, capability, fits: compared.length === 0 ? undefined : !compared.includes(false) }
 }

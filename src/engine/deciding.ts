@@ -8,7 +8,7 @@ import type { Activity } from './activity.ts'
 import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
 import { aged, agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
-import { callOf } from './calling.ts'
+import { callOf, knownServers } from './calling.ts'
 import type { Deps } from './deps.ts'
 import { effectiveIn, effectiveOf } from './granting.ts'
 import { createKnown } from './known.ts'
@@ -68,6 +68,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
   const epochNow = epochReader(deps.store)
   const known = createKnown(deps.store)
   const standings = createStandings(deps)
+  const servers = knownServers(deps.store)
 
   /** Refusals are counted by whoever serves them; of each kind one in a while is logged, so that a person sees what it is about. */
   const sample = ({ did, codes }: Pick<DecisionView, 'did' | 'codes'>): void => {
@@ -91,7 +92,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     const actors = token && token.act.length > 0 ? await followChain(deps, token.adapter, token.act) : noChain
     const accounts = did === undefined ? [] : await known.principalsOf(did)
     const denyAfterMs = deps.policy().maxStaleness.denyMs
-    const call = await callOf(deps.store, input)
+    const call = await callOf(servers, input)
     const wanted = input.capability !== undefined || call !== undefined || input.describe === true
     // Only a chain, or a question for a capability, needs more of the agent than its row.
     const chained = agent !== undefined && (agent.parentDid !== undefined || wanted)

@@ -31,6 +31,7 @@ export interface Standings {
 }
 
 const maxTokenLength = 16 * 1024
+const maxTextLength = 1024
 
 /**
  * Allowing decisions, by digest of their token: no token is kept. One stands until any commit of the store, a reload, a
@@ -59,13 +60,15 @@ export const createStandings = (deps: Pick<Deps, 'store' | 'policy' | 'clock'>, 
   }
 }
 
-/** The whole question, token by digest; undefined for one that is not made of texts alone. */
+/** The whole question, token by digest; undefined for one that is not made of short texts alone. */
 const keyOf = (input: DecisionInput): string | undefined => {
   let digest = ''
   let rest = ''
   for (const [name, value] of Object.entries(input)) {
     if (value === undefined) continue
     if (typeof value !== 'string') return undefined
+    // One more for every thing that a tool is called on, and not seen again.
+    if (name === 'resource' || (name !== 'token' && value.length > maxTextLength)) return undefined
     if (name !== 'token') rest += `${name} ${value.length} ${value} `
     else if (value.length > maxTokenLength) return undefined
     else digest = digestOf(value)

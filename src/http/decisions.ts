@@ -38,7 +38,10 @@ const question = z
     description:
       'Exactly one of `did`, `token` and `principal`; what it wants to do, if that is asked. A call of a tool is `tool` and ' +
       '`server`, with `resource` and `parameters` where the rule of the tool speaks of them.',
-    examples: [{ did: exampleDid, capability: 'read:reports' }],
+    examples: [
+      { did: exampleDid, capability: 'read:reports' },
+      { did: exampleDid, tool: 'set_credit', server: 'crm', parameters: { customer: 'c-17', amount: 250 } },
+    ],
   })
 
 const decision = z.object({ allow: z.boolean(), ...basisShape }).meta({

@@ -60,16 +60,25 @@ test('a remembered answer to a call is forgotten with the rule that it rests on'
     reads.push(called)
     return world.store.toolServer(called)
   }
+  let decided = 0
+  const auditHead = () => {
+    decided += 1
+    return world.store.auditHead()
+  }
   const verifier: Verifier = {
     verify: async () => ({ valid: false, codes: [], principals: [] }),
     subject: async () => ({ valid: false, codes: [], principals: [] }),
     reload: () => undefined,
   }
-  const decider = createDecider({ ...world.deps, store: { ...world.store, toolServer } }, verifier, world.activity)
+  const decider = createDecider(
+    { ...world.deps, store: { ...world.store, toolServer, auditHead } },
+    verifier,
+    world.activity,
+  )
   const asked = { did, tool: 'get', server: 'crm' }
   await put(world, 'crm', { tools: { get: rule('read:x') } })
   for (let times = 0; times < 3; times++) assert.equal((await decider.decide(asked)).allow, true)
-  assert.equal(reads.length, 1, 'a question without parameters is remembered')
+  assert.equal(decided, 1, 'a question without parameters is remembered')
   await put(world, 'crm', { tools: { get: rule('write:x') } })
   assert.equal((await decider.decide(asked)).allow, false)
   await configure(world, { crm: { unlisted: 'use:y' } })
@@ -78,11 +87,19 @@ test('a remembered answer to a call is forgotten with the rule that it rests on'
   assert.equal((await decider.decide(asked)).allow, false)
   await put(world, 'crm', { tools: { get: rule('read:x') } })
   reads.length = 0
+  decided = 0
   for (const part of [{ parameters: { id: 1 } }, { parameters: { id: 2 } }, { parameters: {} }, { resource: 'r' }]) {
     assert.equal((await decider.decide({ ...asked, ...part })).allow, true)
     assert.equal((await decider.decide({ ...asked, ...part })).allow, true)
   }
-  assert.equal(reads.length, 7, 'one with parameters is never remembered')
+  assert.equal(decided, 8, 'one with parameters or a resource is never remembered')
+  assert.deepEqual(reads, ['crm'], 'the rules are, until anything is committed')
+  const long = { ...asked, capability: 'x'.repeat(2000) }
+  await world.agent('all', { capabilities: ['*'] })
+  for (let times = 0; times < 2; times++) {
+    assert.equal((await decider.decide({ ...long, did: 'did:mesh:all' })).allow, true)
+  }
+  assert.equal(decided, 10, 'and so is none that could fill the memory')
   const { id } = await world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
   assert.deepEqual((await decider.decide(asked)).codes, ['R_SUSPENDED'])
   await world.bridge.release(did, id, 'r', soc)
