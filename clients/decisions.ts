@@ -35,6 +35,16 @@ export interface DecisionAnswer {
   } | null
   /** For whom it acts, when the token says so; never the agent. */
   readonly onBehalfOf: { readonly id: string; readonly kind: string } | null
+  /** What the token says of itself, once its signature and claims hold; null without one. An older bridge does not tell it. */
+  readonly token?: {
+    readonly issuer: string
+    readonly adapter: string
+    /** Its `aud`. A resource server takes no token that was not issued for itself (RFC 8707). */
+    readonly audience: readonly string[]
+    readonly scopes: readonly string[]
+    readonly issuedAt: string
+    readonly expiresAt: string
+  } | null
   /** The token's chain of actors, outermost first. */
   readonly act: readonly {
     readonly names: readonly string[]

@@ -29,6 +29,7 @@ export interface TokenFacts {
   readonly adapter: string
   readonly issuedAt: number
   readonly expiresAt: number
+  readonly audiences: readonly string[]
   readonly scopes: readonly string[]
 }
 

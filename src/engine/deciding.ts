@@ -145,6 +145,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
         adapter: token.adapter,
         issuedAt: token.issuedAt,
         expiresAt: token.expiresAt,
+        audiences: token.audiences,
         scopes: token.scopes,
       },
       agent: input.describe === true && single ? agentFacts(single, open, accounts, capabilities) : undefined,

@@ -17,6 +17,8 @@ export interface Verified {
   readonly issuer: string
   readonly issuedAt: number
   readonly expiresAt: number
+  /** Its `aud`, all of it: also those that are nobody's here. */
+  readonly audiences: readonly string[]
   /** The agent, and the first of the token's accounts that is mapped to it: the acting one, unless that is not mapped. */
   readonly actor: { readonly did: Did; readonly principal: PrincipalKey }
   /** Every mapped account the token names, the actor's first. */
@@ -84,6 +86,7 @@ interface Seen extends Selected {
   readonly subject: TokenSubject
   readonly issuedAt: number
   readonly expiresAt: number
+  readonly audiences: readonly string[]
   /** A clock that was set back may be before what was checked against it. */
   readonly checkedAt: number
 }
@@ -154,14 +157,16 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     // An actor that the adapter did not follow the chain to would go unchecked.
     if (chainLength(jwt.claims.act) !== subject.act.length) return rejected('R_ACT')
     const { signedBy, issuedAt, expiresAt } = jwt
-    return { seen: { ...selected, signedBy, subject, issuedAt, expiresAt, checkedAt }, inForce: stands(expiresAt) }
+    const audiences = audiencesOf(jwt.claims)
+    const seen = { ...selected, signedBy, subject, issuedAt, expiresAt, audiences, checkedAt }
+    return { seen, inForce: stands(expiresAt) }
   }
 
   return {
     async verify(token) {
       const checked = await check(token)
       if ('valid' in checked) return checked
-      const { adapter, issuer, subject, issuedAt, expiresAt } = checked.seen
+      const { adapter, issuer, subject, issuedAt, expiresAt, audiences } = checked.seen
       if (subject.principals.length === 0) return rejected('R_UNMAPPED')
       // The one it acts for may be an agent's account too, and held; but it never says who the actor is (DESIGN §5).
       const { onBehalfOf } = subject
@@ -182,6 +187,7 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
         issuer: issuer.issuer,
         issuedAt,
         expiresAt,
+        audiences,
         actor: { did: actor.did, principal: { adapter: actor.adapter, id: actor.id } },
         principals,
         // One of the agent's own accounts is nobody for whom it acts.

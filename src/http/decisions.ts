@@ -55,6 +55,7 @@ const decision = z.object({ allow: z.boolean(), ...basisShape }).meta({
       holds: [{ origin: 'operator:soc', publicReason: 'under investigation' }],
       actor: { did: exampleDid, principal: null },
       onBehalfOf: null,
+      token: null,
       act: [],
       grants: [],
       epoch: 41,

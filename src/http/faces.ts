@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { DecisionInput, DecisionView } from '../engine/api.ts'
+import type { TokenFacts } from '../engine/basis.ts'
 import { hasClient } from './auth.ts'
 import type { Context } from './context.ts'
 import { time } from './views.ts'
@@ -52,6 +53,17 @@ export const basisShape = {
     .object({ id: z.string(), kind: z.string() })
     .nullable()
     .describe('For whom it acts, when the token says so; never the agent'),
+  token: z
+    .object({
+      issuer: z.string(),
+      adapter: z.string(),
+      audience: z.array(z.string()).describe('Its aud. A resource server takes none that was not issued for itself'),
+      scopes: z.array(z.string()),
+      issuedAt: z.string().meta({ format: 'date-time' }),
+      expiresAt: z.string().meta({ format: 'date-time' }),
+    })
+    .nullable()
+    .describe('What the token says of itself, once its signature and claims hold; null when none was asked about'),
   act: z
     .array(
       z.object({
@@ -84,6 +96,7 @@ export const basisBody = (view: DecisionView) => ({
   holds: view.holds.map(({ origin, publicReason }) => ({ origin, publicReason: publicReason ?? null })),
   actor: view.actor === undefined ? null : { did: view.actor.did, principal: accountBody(view.actor.principal) },
   onBehalfOf: view.onBehalfOf === undefined ? null : { id: view.onBehalfOf.id, kind: view.onBehalfOf.kind },
+  token: view.token === undefined ? null : tokenBody(view.token),
   act: view.actors.map(({ names, dids, held }) => ({
     names: [...names],
     dids: [...dids],
@@ -98,6 +111,15 @@ export const basisBody = (view: DecisionView) => ({
   })),
   epoch: view.epoch.seq,
   generation: view.epoch.generation,
+})
+
+const tokenBody = ({ issuer, adapter, audiences, scopes, issuedAt, expiresAt }: TokenFacts) => ({
+  issuer,
+  adapter,
+  audience: [...audiences],
+  scopes: [...scopes],
+  issuedAt: time(issuedAt),
+  expiresAt: time(expiresAt),
 })
 
 const accountBody = (principal: { adapter: string; id: string } | undefined) =>

@@ -31,6 +31,7 @@ const tokensOf = (world: World, at: Name, id: string, issuedAt: number, deps: De
         issuer: at,
         issuedAt,
         expiresAt: issuedAt + 60 * minute,
+        audiences: [],
         actor: { did: principal.did, principal: { adapter: at, id } },
         principals: [principal],
         onBehalfOf: undefined,

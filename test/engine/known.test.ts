@@ -25,6 +25,7 @@ const verifierOf = (reads: DecisionReads, issuedAt: number): Verifier => ({
       issuer: 'north',
       issuedAt,
       expiresAt: issuedAt + 365 * 24 * 60 * minute,
+      audiences: [],
       actor: { did: principal.did, principal: { adapter: 'north', id } },
       principals: [principal],
       onBehalfOf: undefined,
