@@ -1,4 +1,4 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { parseRetryAfter } from '../../src/lib/backoff.ts'
 import { isMembers, parsed } from './frames.ts'
@@ -78,13 +78,13 @@ const within = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
 
 /**
  * Requests to the one origin that was configured, by Node's own client: a connection each, so that none is found dead at
- * the moment of a kill. Nothing is redirected; the token goes nowhere else.
+ * the moment of a kill, unless an agent that keeps them is given. Nothing is redirected; the token goes nowhere else.
  */
-export const createHttp = ({ base, token, tls }: Settings): Http => {
+export const createHttp = ({ base, token, tls }: Pick<Settings, 'base' | 'token' | 'tls'>, agent?: Agent): Http => {
   const open = async (method: string, path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) => {
     const url = new URL(path, base)
     const authorization = `Bearer ${await within(token(), signal)}`
-    const options = { method, agent: false, signal, headers: { authorization, ...headers } } as const
+    const options = { method, agent: agent ?? false, signal, headers: { authorization, ...headers } } as const
     return url.protocol === 'https:' ? httpsRequest(url, { ...options, ...tls }) : httpRequest(url, options)
   }
   const responded = (sent: ClientRequest) =>

@@ -1,4 +1,5 @@
 import type { SecureContextOptions } from 'node:tls'
+import { baseOf, milliseconds, type TokenOption, tokenOf } from '../place.ts'
 import { AgtClientError, type Report } from './errors.ts'
 import type { GovernedLike, KillSwitchLike, LifecyclesLike, RegistryLike } from './sdk.ts'
 
@@ -6,7 +7,7 @@ export interface AttachOptions {
   /** Where the bridge is reached: https, or http on loopback. A path in it is kept as a prefix. */
   readonly url: string
   /** Bearer token of a client with the role `runtime`; a function is asked before every request. */
-  readonly token: string | (() => string | Promise<string>)
+  readonly token: TokenOption
   /** One kill switch, or all of this process. */
   readonly killSwitch: KillSwitchLike | readonly KillSwitchLike[]
   /** Identities to suspend and reactivate, by DID. */
@@ -54,33 +55,6 @@ export interface Settings {
 
 const wrong = (what: string) => new AgtClientError('E_OPTIONS', what)
 
-const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host)
-
-const baseOf = (text: string): URL => {
-  if (!URL.canParse(text)) throw wrong('url is not a URL.')
-  const url = new URL(text)
-  if (url.username !== '' || url.password !== '') throw wrong('url must not carry a user name or password.')
-  if (url.search !== '' || url.hash !== '') throw wrong('url must not have a query or a fragment.')
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback(url.hostname))) {
-    throw wrong('url must be https; http is accepted on loopback only.')
-  }
-  if (!url.pathname.endsWith('/')) url.pathname += '/'
-  return url
-}
-
-const tokenOf = (token: AttachOptions['token']): (() => Promise<string>) => {
-  if (typeof token === 'function') return async () => token()
-  if (typeof token !== 'string' || token === '') throw wrong('token is empty.')
-  return async () => token
-}
-
-const milliseconds = (name: string, value: number | undefined, otherwise: number): number => {
-  const ms = value ?? otherwise
-  if (!Number.isFinite(ms) || ms < 1 || ms > 3_600_000) throw wrong(`${name} must be from 1 to 3,600,000 milliseconds.`)
-  return ms
-}
-
 const switchesOf = ({ killSwitch, clients = [] }: AttachOptions): KillSwitchLike[] => {
   const given = [killSwitch].flat()
   if (given.some((one) => typeof one?.kill !== 'function')) throw wrong('killSwitch has no kill method.')
@@ -111,8 +85,8 @@ const quietly =
 
 /** @throws AgtClientError E_OPTIONS */
 export const settingsOf = (options: AttachOptions): Settings => ({
-  base: baseOf(options.url),
-  token: tokenOf(options.token),
+  base: baseOf(options.url, wrong),
+  token: tokenOf(options.token, wrong),
   switches: switchesOf(options),
   clients: options.clients ?? [],
   registry: options.registry,
@@ -120,9 +94,9 @@ export const settingsOf = (options: AttachOptions): Settings => ({
   aliases: aliasesOf(options.aliases),
   folder: options.folder,
   killFrom: options.killFrom ?? 'kill',
-  silenceMs: milliseconds('silenceMs', options.silenceMs, 45_000),
-  recordTimeoutMs: milliseconds('recordTimeoutMs', options.recordTimeoutMs, 2_000),
-  handlerTimeoutMs: milliseconds('handlerTimeoutMs', options.handlerTimeoutMs, 10_000),
+  silenceMs: milliseconds('silenceMs', options.silenceMs, 45_000, wrong),
+  recordTimeoutMs: milliseconds('recordTimeoutMs', options.recordTimeoutMs, 2_000, wrong),
+  handlerTimeoutMs: milliseconds('handlerTimeoutMs', options.handlerTimeoutMs, 10_000, wrong),
   report: quietly(options.onError ?? warn),
   tls: options.tls ?? {},
 })

@@ -14,6 +14,7 @@ const compiler = join(modules, 'typescript/bin/tsc')
 
 const consumer = `
 import { attach, type Attachment, AgtClientError } from 'agentmesh-idp-bridge/agt'
+import { type Authority, createMcpGuard, createRemoteAuthority, McpGuardError } from 'agentmesh-idp-bridge/mcp'
 const killSwitch = { kill: async (agentId: string, { reason }: { reason: string }) => ({ agentId, reason, killedAt: '' }) }
 const controller = new AbortController()
 controller.abort()
@@ -23,9 +24,15 @@ try {
 } catch (error) {
   if (error instanceof AgtClientError) console.log(error.code, error.gate.join())
 }
+const authority: Authority = createRemoteAuthority({ url: 'https://bridge.example.com', token: 't' })
+try {
+  createMcpGuard({ authority, resource: 'https://mcp.example.com/crm', authorizationServers: [] })
+} catch (error) {
+  if (error instanceof McpGuardError) console.log(error.code)
+}
 `
 
-test('built, the package gives its client, with types, to a project that has nothing else installed', async () => {
+test('built, the package gives its clients, with types, to a project that has nothing else installed', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-package-'))
   try {
     const home = join(folder, 'node_modules/agentmesh-idp-bridge')
@@ -40,7 +47,7 @@ test('built, the package gives its client, with types, to a project that has not
     symlinkSync(join(modules, '@types/node'), join(folder, 'node_modules/@types/node'))
     await run(execPath, [compiler, ...strict, '--types', 'node', '--noEmit', file], { cwd: folder })
     const { stdout, stderr } = await run(execPath, [file], { cwd: folder })
-    assert.equal(stdout, 'E_GATE_CLOSED R_STOPPED\n')
+    assert.equal(stdout, 'E_GATE_CLOSED R_STOPPED\nE_OPTIONS\n')
     assert.equal(stderr, '')
   } finally {
     rmSync(folder, { recursive: true, force: true })
