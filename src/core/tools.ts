@@ -28,7 +28,7 @@ export interface ToolServerDefinition {
   readonly resource?: string | undefined
   /** What a tool that is not listed takes; undefined: none but those listed may be called. */
   readonly unlisted?: string | undefined
-  /** In byte order of names. */
+  /** In the order of their names, each once. */
   readonly tools: readonly ToolRule[]
 }
 

@@ -97,6 +97,8 @@ test('what is no definition is refused, with where', async () => {
     assert.equal(status, 400, text)
     assert.ok(JSON.stringify(json?.errors).includes(JSON.stringify(pointer)), `${pointer}: ${text}`)
   }
+  const twice = '{"tools":{"get":{"capability":"write:x"},"get":{"capability":"read:x"}}}'
+  assert.equal((await faces.server.ask(path, { as: 'registrar', method: 'PUT', body: twice })).json?.code, 'E_JSON')
   for (const name of ['a%2Fb', 'urn:x', '%C3%A9', 'x'.repeat(65)]) {
     const answer = await faces.server.ask(`/v1/toolservers/${name}`, { as: 'registrar', method: 'PUT', body: {} })
     assert.equal(answer.status, 400, name)
