@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import type { AdapterDeps } from '../adapters/deps.ts'
 import type { AdapterBase, Config } from './config.ts'
 import { diffReload } from './config.ts'
@@ -7,7 +7,6 @@ import { BridgeError } from './core/errors.ts'
 import { createActivity } from './engine/activity.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
-import { change, bridge as derived } from './engine/change.ts'
 import { putInForce } from './engine/configured.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { tendCascades } from './engine/ending.ts'
@@ -15,6 +14,7 @@ import { tendDelegations } from './engine/expiring.ts'
 import { headSigner } from './engine/heads.ts'
 import { createKnown } from './engine/known.ts'
 import { finishKills } from './engine/masskill.ts'
+import { prune, pruneMs } from './engine/pruning.ts'
 import { tendBlueprints } from './engine/regranting.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
@@ -28,7 +28,17 @@ import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
 import { createMetrics } from './lib/metrics.ts'
 import { createOutbound } from './lib/outbound.ts'
-import { clientsOf, definedBy, inForce, policyOf, selfOf, settingsOf } from './settings.ts'
+import {
+  clientsOf,
+  definedBy,
+  inForce,
+  policyOf,
+  publishingOf,
+  receiptsOf,
+  selfOf,
+  settingsOf,
+  signingKeysOf,
+} from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
 
 export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
@@ -63,7 +73,6 @@ export interface App {
 }
 
 const alertsKept = 100
-const pruneMs = 3_600_000
 const minuteMs = 60_000
 const drainMs = 10_000
 
@@ -166,11 +175,6 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     }
     const activity = createActivity(deps)
     stack.defer(() => activity.flush())
-    const receipts = {
-      keys: () => config.signing.keys,
-      issuer: config.server.publicUrl ?? 'idp-bridge',
-      retentionMs: () => config.retention.receipts,
-    }
     const runner = (name: string) => runners.get(name)
     const bridge = createBridge({
       deps,
@@ -179,11 +183,12 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       runner,
       version,
       alerts,
-      receipts,
+      receipts: receiptsOf(() => config),
+      publishing: publishingOf(() => config, randomInt),
       self: () => selfOf(config),
     })
 
-    const signer = headSigner({ keys: () => config.signing.keys, store, clock, log, keep: store.keepHead })
+    const signer = headSigner({ keys: () => signingKeysOf(config), store, clock, log, keep: store.keepHead })
     stack.defer(() => signer.sign())
     for (const runner of runners.values()) runner.start()
     stack.defer(async () => {
@@ -196,7 +201,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     void tendBlueprints(deps, stopping.signal)
     void tendDelegations(deps, stopping.signal)
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
-    void every(clock, pruneMs, stopping.signal, log, () => prune(deps, config))
+    void every(clock, pruneMs, stopping.signal, log, () => prune(deps, () => config.retention))
 
     const requests = observeRequests()
     const { policySocket } = config.server
@@ -273,22 +278,3 @@ const every = async (
 
 /** What a kill that failed in the middle, on a full disk say, left undone. */
 const finishMs = 10_000
-const idempotencyMs = 7 * 86_400_000
-
-const pruneSlices = 72
-
-/** Oldest first and an hour at a time, so that what piled up while the daemon was down never makes a suspension wait. */
-const prune = async (deps: Deps, { retention, policy }: Config): Promise<void> => {
-  for (let slice = pruneSlices; slice >= 0; slice--) {
-    const now = deps.clock.now() - slice * pruneMs
-    await change(deps, derived, (c) =>
-      c.tx.prune({
-        signals: now - retention.signals,
-        inbox: now - retention.inbox,
-        idempotency: now - idempotencyMs,
-        guard: now - 2 * policy.guard.window,
-        receipts: now - retention.receipts,
-      }),
-    )
-  }
-}

@@ -4,7 +4,10 @@ import { type Definition, definitionOf } from './core/blueprints.ts'
 import { type ToolServerDefinition, writtenServer } from './core/tools.ts'
 import type { Defined } from './engine/configured.ts'
 import type { Policy } from './engine/deps.ts'
+import type { PublishingSettings } from './engine/publishing.ts'
+import type { ReceiptSettings } from './engine/receipts.ts'
 import type { SelfSettings } from './engine/selfapi.ts'
+import { keysInForce, type SigningKey } from './engine/signing.ts'
 import type { Client } from './http/auth.ts'
 
 /** What each part of the daemon is given of the configuration. */
@@ -39,6 +42,29 @@ export const selfOf = ({ registration, server }: Config): SelfSettings | undefin
   return { adapters: self.adapters, blueprint: self.blueprint, audience: server.publicUrl }
 }
 
+/** Those that sign and are published. */
+export const signingKeysOf = ({ signing }: Config): readonly SigningKey[] => keysInForce(signing.keys, signing.revoked)
+
+/** @param present the configuration in force, at each call */
+export const receiptsOf = (present: () => Config): ReceiptSettings => ({
+  keys: () => signingKeysOf(present()),
+  issuer: present().server.publicUrl ?? 'idp-bridge',
+  retentionMs: () => present().retention.receipts,
+})
+
+/** @param present the configuration in force, at each call */
+export const publishingOf = (
+  present: () => Config,
+  randomPlace: PublishingSettings['randomPlace'],
+): PublishingSettings => ({
+  keys: () => present().signing.keys,
+  revoked: () => present().signing.revoked,
+  publicUrl: present().server.publicUrl,
+  passports: () => ({ lifetimeMs: present().passports.lifetime, sponsor: present().passports.sponsor }),
+  statusLists: () => ({ ttlMs: present().statusLists.ttl, lifetimeMs: present().statusLists.lifetime }),
+  randomPlace,
+})
+
 export const settingsOf = (adapter: Config['adapters'][string]): AdapterSettings => ({
   mirror: adapter.mirror,
   settleMs: adapter.settle,
@@ -67,11 +93,14 @@ export const definedBy = (config: Config): Defined => ({
 
 /** What a reload puts into force; the rest stays as it was started, and is told again at the next reload. */
 export const inForce = (started: Config, next: Config): Config => {
-  const { auth, registration, signing, policy, capabilities, retention, blueprints, tools, log } = next
+  const { auth, registration, signing, passports, statusLists, policy, capabilities, retention, log } = next
+  const { blueprints, tools } = next
   const adapters = Object.entries(started.adapters).map(([name, one]) => {
     const groups = next.adapters[name]?.kind === one.kind ? next.adapters[name].groups : one.groups
     return [name, { ...one, groups }]
   })
-  const reloaded = { auth, registration, signing, policy, capabilities, retention, blueprints, tools, log }
-  return { ...started, ...reloaded, adapters: Object.fromEntries(adapters) }
+  const asked = { auth, registration, policy, capabilities, retention, log }
+  const defined = { blueprints, tools }
+  const published = { signing, passports, statusLists }
+  return { ...started, ...asked, ...defined, ...published, adapters: Object.fromEntries(adapters) }
 }

@@ -8,9 +8,9 @@ export interface ReloadDiff {
   readonly needsRestart: readonly string[]
 }
 
-/** What a reload puts into force: clients, keys, groups, blueprints, tools, policy and log level. Everything else needs a restart. */
+/** What a reload puts into force: clients, keys, what is published, groups, blueprints, tools, policy and log level. Everything else needs a restart. */
 const RELOADABLE = [
-  /^(auth|registration|signing|policy|capabilities|retention|blueprints|tools)\./,
+  /^(auth|registration|signing|passports|statusLists|policy|capabilities|retention|blueprints|tools)\./,
   /^log\.level$/,
   /^adapters\.[^.]+\.groups\./,
 ]

@@ -1,4 +1,3 @@
-import { createPrivateKey } from 'node:crypto'
 import { z } from 'zod'
 import {
   cidr,
@@ -10,13 +9,13 @@ import {
   proxyException,
   proxyUrl,
   says,
-  secret,
   text,
   textMap,
   timeZone,
 } from '../lib/fields.ts'
 import type { AdapterBase } from './adapter.ts'
 import { blueprints } from './blueprints.ts'
+import { passports, signing, statusLists } from './publishing.ts'
 import { tools } from './tools.ts'
 
 /** Every kind of adapter there is, by the word that `kind` has in the file. Each extends `adapterBase`. */
@@ -190,15 +189,6 @@ const storeUrl = z.string().superRefine((url, context) => {
   else if (url.includes(':memory:')) fault('names a store in memory, which would lose every hold at a restart', example)
 })
 
-function privateKey(pem: string): string | undefined {
-  try {
-    if (createPrivateKey(pem).asymmetricKeyType === 'ed25519') return undefined
-  } catch {
-    // Not a key at all.
-  }
-  return says('is not an Ed25519 private key in PEM (PKCS #8)', 'openssl genpkey -algorithm ed25519 -out ed25519.pem')
-}
-
 /** The whole file. The schema gives the types, the defaults, the faults and `config/schema.json`. */
 export function configSchema<K extends AdapterKinds>(kinds: K) {
   // The registry is a record, the union wants a tuple: the cast says that the registry is not empty.
@@ -235,10 +225,11 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
         receipts: duration({ minMs: 86_400_000 }).prefault('400d'),
       })
       .prefault({}),
-    signing: z
-      .strictObject({ keys: z.array(secret({ check: privateKey })).prefault([]) })
+    signing: signing
       .prefault({})
-      .describe('Ed25519 keys in PEM: the first signs, all verify'),
+      .describe('Ed25519 keys in PEM: the first that is not revoked signs, all of those verify'),
+    passports: passports.prefault({}).describe('What is vouched for about an agent, to be checked without asking'),
+    statusLists: statusLists.prefault({}).describe('Signed lists of who is suspended, for everybody'),
     blueprints,
     tools,
     adapters: z

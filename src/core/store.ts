@@ -7,6 +7,7 @@ import type { EndReads, EndWrites } from './ending.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegRecord } from './receipts.ts'
+import type { StatusReads, StatusWrites } from './statuslist.ts'
 import type { ToolServerReads, ToolServerWrites } from './tools.ts'
 import type { TrustReads, TrustWrites } from './trust.ts'
 import type {
@@ -95,6 +96,7 @@ export interface StoreReads
   extends BulkReads,
     EndReads,
     TrustReads,
+    StatusReads,
     BlueprintReads,
     ToolServerReads,
     DelegationReads,
@@ -191,6 +193,7 @@ export interface StoreTx
     BulkWrites,
     EndWrites,
     TrustWrites,
+    StatusWrites,
     BlueprintWrites,
     ToolServerWrites,
     DelegationWrites,

@@ -10,6 +10,7 @@ import type { HopView } from './delegationapi.ts'
 import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
+import type { Publishing } from './publishingapi.ts'
 import type { Receipts } from './receiptviews.ts'
 import type { SelfRegistration } from './selfapi.ts'
 import type { ToolServers } from './toolapi.ts'
@@ -126,7 +127,15 @@ export interface SignalFrame {
   readonly data: unknown
 }
 
-export interface Bridge extends MassKills, Guards, Receipts, TrustReports, Blueprints, ToolServers, SelfRegistration {
+export interface Bridge
+  extends MassKills,
+    Guards,
+    Receipts,
+    Publishing,
+    TrustReports,
+    Blueprints,
+    ToolServers,
+    SelfRegistration {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, delegation, labels, capabilities, principals. */

@@ -19,6 +19,7 @@ import { findTargets, finishKill, killMany } from './masskill.ts'
 import { named, spellingsOf } from './naming.ts'
 import { mergePatch } from './patching.ts'
 import { pauseWrites } from './pausing.ts'
+import { createPublishing, type PublishingSettings, unpublished } from './publishing.ts'
 import { createRecall } from './recall.ts'
 import { createReceipts, type ReceiptSettings } from './receipts.ts'
 import { inputOf } from './registration.ts'
@@ -42,6 +43,8 @@ export interface BridgeParts {
   readonly version: string
   readonly receipts: ReceiptSettings
   readonly alerts: readonly Alert[]
+  /** Undefined: no passports, no status lists. */
+  readonly publishing?: PublishingSettings | undefined
   /** Undefined: nobody registers itself. */
   readonly self?: (() => SelfSettings | undefined) | undefined
 }
@@ -194,6 +197,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     },
     hold: (id) => store.hold(id),
     ...createReceipts(deps, parts.receipts),
+    ...createPublishing(deps, parts.publishing ?? unpublished, decider.decide),
     ...createBlueprints(deps),
     ...createToolServers(deps),
     ...createSelfRegistration({

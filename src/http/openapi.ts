@@ -131,6 +131,7 @@ const tags = [
   { name: 'tools', description: 'Which tools may be called, and what that takes' },
   { name: 'holds', description: 'Why an agent must not act' },
   { name: 'decisions', description: 'May it act now?' },
+  { name: 'publishing', description: 'What is checked without asking the bridge' },
   { name: 'signals', description: 'What runtimes receive' },
   { name: 'hooks', description: 'What directories deliver' },
   { name: 'audit', description: 'What happened, provably' },

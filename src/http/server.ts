@@ -22,6 +22,7 @@ import { methodRoutes } from './methods.ts'
 import { opaRoutes } from './opa.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
+import { publishingRoutes } from './publishing.ts'
 import { receiptRoutes } from './receipts.ts'
 import { observeRequests, type RequestObserver } from './requests.ts'
 import { selfRoutes } from './selfregistration.ts'
@@ -94,6 +95,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     delegationRoutes,
     holdRoutes,
     receiptRoutes,
+    publishingRoutes,
     killRoutes,
     trustRoutes,
     signalRoutes,

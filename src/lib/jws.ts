@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { CompactSign, calculateJwkThumbprint, compactVerify, errors } from 'jose'
 import { canonical } from '../core/canonical.ts'
 import { BridgeError } from '../core/errors.ts'
+import { thumbprintOf } from './agentkey.ts'
 import { namesAreSound } from './jwt.ts'
 
 /** The public half of a signing key as it is published (RFC 7517, RFC 8037); `kid` is its thumbprint (RFC 7638). */
@@ -33,6 +34,16 @@ export const publicJwk = async (pem: string): Promise<SigningJwk> => {
     throw badKey(cause)
   }
   return jwkOf(key)
+}
+
+/** `kid` of a PEM, private or public; undefined for what is no Ed25519 key. */
+export const kidOf = (pem: string): string | undefined => {
+  try {
+    const { crv, x } = createPublicKey(pem).export({ format: 'jwk' })
+    return crv === 'Ed25519' && x !== undefined ? thumbprintOf(x) : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /**

@@ -30,6 +30,8 @@ export const metricTable = {
     help: 'Agents that registered or proved themselves, or tried to',
     labels: ['outcome'],
   },
+  passports_total: { type: 'counter', help: 'Passports asked for, issued or by code of refusal', labels: ['outcome'] },
+  status_lists_signed_total: { type: 'counter', help: 'Signatures on status lists', labels: [] },
   holds_open: { type: 'gauge', help: 'Open holds', labels: ['severity'] },
   trust_reports_total: { type: 'counter', help: 'Trust scores reported, by what became of them', labels: ['status'] },
   hook_deliveries_total: { type: 'counter', help: 'Webhook deliveries', labels: ['adapter', 'outcome'] },

@@ -15,6 +15,7 @@ import { sharerReads } from './sharers.ts'
 import { signalReads } from './signals.ts'
 import { sourceReads } from './sources.ts'
 import type { Run } from './statement.ts'
+import { statusReads } from './statusplaces.ts'
 import { toolServerReads } from './toolservers.ts'
 import { trustReads } from './trust.ts'
 
@@ -34,6 +35,7 @@ export const reads = (run: Run): StoreReads => ({
   ...bulkReads(run),
   ...endReads(run),
   ...trustReads(run),
+  ...statusReads(run),
   ...blueprintReads(run),
   ...toolServerReads(run),
   ...delegationReads(run),

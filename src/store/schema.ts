@@ -22,6 +22,7 @@ export type Schema = {
     declared_at: number
     proven_at: number | null
   }
+  status_places: { list: number; idx: number; did: string }
   aliases: Alias
   proofs: { adapter: string; id: string; did: string; at: number; thumbprint: string }
   agent_labels: { did: string; key: string; value: string }

@@ -21,6 +21,7 @@ create index agents_parent on agents (parent_did) where parent_did is not null;
 create index agents_blueprint on agents (blueprint) where blueprint is not null;
 create index agents_sponsor_email on agents (sponsor_email) where sponsor_email is not null;
 create index agents_sponsor_id on agents (sponsor_id) where sponsor_id is not null;
+create index agents_resumed on agents (resumed_at) where resumed_at is not null;
 
 create table agent_labels (
   did text not null references agents (did) on delete cascade, key text not null, value text not null,
@@ -63,6 +64,12 @@ create table agent_keys (
   proven_at integer, primary key (did, thumbprint)
 ) strict, without rowid;
 create index agent_keys_thumbprint on agent_keys (thumbprint);
+
+-- Where agents that ever had a passport stand in the status lists, for ever.
+create table status_places (
+  list integer not null check (list > 0), idx integer not null check (idx >= 0),
+  did text not null unique references agents (did), primary key (list, idx)
+) strict, without rowid;
 
 -- Other spellings of a registered DID.
 create table aliases (

@@ -22,6 +22,7 @@ const tables: readonly { name: string; columns: string; note: (row: string) => s
     columns: 'id, did, origin, severity, public_reason, placed_at, released_at',
     note: (row) => `touched_did(${row}.did)`,
   },
+  { name: 'status_places', columns: 'list, idx, did', note: (row) => `touched_did(${row}.did)` },
 ]
 
 const triggers = tables.flatMap(({ name, columns, note }) => [

@@ -18,6 +18,7 @@ import { recordWrites } from './records.ts'
 import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule, fromSharer } from './rows.ts'
 import { dropSharer, dropSharers, firstSharer, listSharer, nameSharer, wakeHeldShared } from './sharers.ts'
 import { build, number, type Run, rowWriter, type Statement, slot, statement, text, type Values } from './statement.ts'
+import { statusWrites } from './statusplaces.ts'
 import { toolServerWrites } from './toolservers.ts'
 import { trustWrites } from './trust.ts'
 
@@ -190,6 +191,7 @@ export const transaction = (run: Run): StoreTx => ({
   ...bulkWrites(run),
   ...endWrites(run),
   ...trustWrites(run),
+  ...statusWrites(run),
   ...blueprintWrites(run),
   ...toolServerWrites(run),
   ...delegationWrites(run),

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,8 +14,10 @@ import { createBridge } from '../../src/engine/bridge.ts'
 import { createBus } from '../../src/engine/bus.ts'
 import type { Alert, Deps, Mount, Policy, Runtime } from '../../src/engine/deps.ts'
 import { endCascades } from '../../src/engine/ending.ts'
+import type { PassportSettings } from '../../src/engine/passports.ts'
 import { restMs } from '../../src/engine/recall.ts'
 import { createRunner, type Runner } from '../../src/engine/runner.ts'
+import { keysInForce } from '../../src/engine/signing.ts'
 import { begin } from '../../src/engine/start.ts'
 import { createVerifier } from '../../src/engine/verify.ts'
 import { type Clock, type ManualClock, manualClock } from '../../src/lib/clock.ts'
@@ -95,6 +98,11 @@ export class World implements AsyncDisposable {
   readonly settings: Record<Name, AdapterSettings>
   runtimes: readonly Runtime[] = []
   keys: readonly { read(): string }[] = []
+  revoked: readonly string[] = []
+  passports: PassportSettings = { lifetimeMs: 15 * minute, sponsor: 'id' }
+  statusLists = { ttlMs: 10 * second, lifetimeMs: 5 * minute }
+  /** Places in status lists to be drawn next; then any. */
+  places: number[] = []
   readonly alerts: Alert[] = []
   /** Rules that were broken at the directories' side of the wire. */
   readonly violations: string[] = []
@@ -232,7 +240,19 @@ export class World implements AsyncDisposable {
       verifier,
       runner: (name) => this.runners.get(name),
       version: 'test',
-      receipts: { keys: () => this.keys, issuer: 'test', retentionMs: () => 400 * 24 * 60 * minute },
+      receipts: {
+        keys: () => keysInForce(this.keys, this.revoked),
+        issuer: 'test',
+        retentionMs: () => 400 * 24 * 60 * minute,
+      },
+      publishing: {
+        keys: () => this.keys,
+        revoked: () => this.revoked,
+        publicUrl: 'https://bridge.test/',
+        passports: () => this.passports,
+        statusLists: () => this.statusLists,
+        randomPlace: (most) => this.places.shift() ?? randomInt(most),
+      },
       alerts: this.alerts,
     })
     this.#parts = { opened, store, deps, bridge, activity }

@@ -7,6 +7,7 @@ import type { Keep } from '../../src/engine/keeping.ts'
 import type { Calls, Double } from './double.ts'
 import { createBlueprintDouble } from './doubleblueprints.ts'
 import { createKills } from './doublekills.ts'
+import { createPublishingDouble } from './doublepublishing.ts'
 import { createToolServerDouble } from './doubletoolservers.ts'
 import { createTrust } from './doubletrust.ts'
 
@@ -142,6 +143,7 @@ export const createDouble = (): Double => {
     ...createTrust(calls.scores, keeping),
     ...createBlueprintDouble(start, seen),
     ...createToolServerDouble(start, seen),
+    ...createPublishingDouble(start, seen),
     calls,
     holdsById,
     stored,

@@ -2,6 +2,7 @@ import type { Hold } from '../../src/core/types.ts'
 import type { Caller } from '../../src/engine/agentapi.ts'
 import type { Bridge, KillInput, SignalFrame } from '../../src/engine/api.ts'
 import type { MassKillInput } from '../../src/engine/killapi.ts'
+import type { PassportInput } from '../../src/engine/publishingapi.ts'
 import type { TrustInput } from '../../src/engine/trustapi.ts'
 
 /** What the double remembers of the calls it got. */
@@ -18,6 +19,7 @@ export interface Calls {
 }
 
 export interface Double extends Bridge {
+  readonly passports: readonly PassportInput[]
   readonly masses: readonly MassKillInput[]
   readonly calls: Calls
   readonly holdsById: Map<string, Hold>

@@ -14,6 +14,7 @@ import { propertyContract } from './properties.ts'
 import { receiptContract } from './receipts.ts'
 import { recordContract } from './records.ts'
 import { sharerContract } from './sharers.ts'
+import { statusContract } from './statusplaces.ts'
 import { toolServerContract } from './toolservers.ts'
 import { transactionContract } from './transactions.ts'
 import { trustContract } from './trust.ts'
@@ -52,6 +53,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: sets and kills of many`, () => bulkContract(storeTest))
   describe(`${name} store: holds that end as a set`, () => endingContract(storeTest))
   describe(`${name} store: trust scores`, () => trustContract(storeTest))
+  describe(`${name} store: places in status lists`, () => statusContract(storeTest))
   describe(`${name} store: blueprints`, () => blueprintContract(storeTest))
   describe(`${name} store: delegations`, () => delegationContract(storeTest))
   describe(`${name} store: tool servers`, () => toolServerContract(storeTest))

@@ -126,6 +126,9 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   acksOf: (s) => s.acksOf(['h', 'i']),
   cascadesOf: (s) => s.cascadesOf('cascade:d', { from: 1, until: 2 }, 'd', 5),
   countCascades: (s) => s.countCascades('cascade:d', { from: 1, until: 2 }),
+  statusPlace: (s) => s.statusPlace('d'),
+  statusesOf: (s) => s.statusesOf(['d', 'e']),
+  newestStatusList: (s) => s.newestStatusList(),
   trustOf: (s) => s.trustOf(['d', 'e']),
   release: (s) => s.release('r'),
   openReleaseOf: (s) => s.openReleaseOf('h'),
@@ -153,6 +156,7 @@ for (const [name, call] of Object.entries(keyed)) {
 
 const changes: Readonly<Record<string, (tx: StoreTx) => Promise<unknown>>> = {
   wake: (tx) => tx.wake(['d'], 1, 0),
+  takeStatusPlace: (tx) => tx.takeStatusPlace('d', { list: 1, idx: 2 }),
   askRead: (tx) => tx.askRead(key, 1, 2),
   askReadDependents: (tx) => tx.askReadDependents('contoso', 'x', 1, undefined),
   saveAccount: (tx) => tx.saveAccount(key, account(), { nextAt: 1, lane: 1 }),
@@ -224,6 +228,14 @@ const throughOpenHolds = (plan: readonly string[]): void => {
 test('what is engaged is found from the open holds, not from the principals of the adapter', async () => {
   throughOpenHolds(await plansOf((run) => reads(run).engaged('contoso')))
   throughOpenHolds(await plansOf((run) => transaction(run).wakeEngaged('contoso', 1)))
+})
+
+test('what status lists tell is found from the open holds and the releases, not from all places', async () => {
+  const plan = await plansOf((run) => reads(run).statusesToTell(1))
+  const text = plan.join('\n')
+  assert.deepEqual(scans(plan.filter((line) => !/USING (COVERING )?INDEX holds_|^SCAN d$/.test(line))), [], text)
+  assert.match(text, /agents USING (COVERING )?INDEX agents_resumed/)
+  assert.match(text, /SEARCH p USING (COVERING )?INDEX \w+ \(did=\?\)/)
 })
 
 test('work in order of lane and time, staleness and signals need no sorting', async () => {
