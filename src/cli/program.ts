@@ -58,6 +58,31 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--key <file>', 'PEM of a key that signs, public or private; may be repeated', collect, [])
     .option('--json', 'machine-readable output')
     .action(async (file, options) => finish(await (await import('./receipt.ts')).receiptVerify(io, file, options)))
+
+  const passport = program.command('passport').description('signed statements about agents, checked offline')
+  passport
+    .command('issue <did>')
+    .description('have a running daemon issue one; prints it alone')
+    .option(...daemonUrl)
+    .option('--lifetime <duration>', 'shorter than the configured one, e.g. 5m')
+    .option('--audience <name>', 'whom it is for')
+    .option('--capability <name>', 'fewer than the agent has; may be repeated', collect, [])
+    .option('--key <thumbprint>', 'the key of the agent to bind it to')
+    .option('--json', 'machine-readable output')
+    .action(async (did, options) => finish(await (await import('./passport.ts')).passportIssue(io, did, options)))
+  passport
+    .command('verify <file>')
+    .description('check one by what is named here and nothing else; - reads standard input')
+    .option('--jwks <source>', 'key set of the bridge, file or URL; may be repeated', collect, [])
+    .option('--key <file>', 'PEM of a key that signs, public or private; may be repeated', collect, [])
+    .option('--revoked <source>', 'its jwks-revoked.json, file or URL')
+    .option('--status-list <source>', 'the status list that the passport names, file or URL')
+    .option('--no-status-list', 'do not ask whether the agent is suspended')
+    .option('--issuer <url>', 'who must have issued it')
+    .option('--audience <name>', 'who checks')
+    .option('--json', 'machine-readable output')
+    .action(async (file, options) => finish(await (await import('./passport.ts')).passportVerify(io, file, options)))
+
   const guard = program.command('guard').description('what the blast-radius guard of a running daemon holds back')
   guard
     .command('show [adapter]')

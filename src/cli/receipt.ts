@@ -1,13 +1,10 @@
-import { createPublicKey, type KeyObject } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { canonical } from '../core/canonical.ts'
-import { BridgeError } from '../core/errors.ts'
 import { legStates } from '../core/receipts.ts'
 import { receiptType } from '../engine/receipts.ts'
-import { fits, parseKeySet } from '../lib/jwkset.ts'
-import { type JwsFault, openStrict, publicJwk, type VerifyKey } from '../lib/jws.ts'
+import { type JwsFault, openStrict, type VerifyKey } from '../lib/jws.ts'
 import { namesAreSound } from '../lib/jwt.ts'
+import { contents, pemKeys, setKeys, given as textOf, usage } from './files.ts'
 import { type Io, paint } from './io.ts'
 
 export interface ReceiptOptions {
@@ -15,44 +12,6 @@ export interface ReceiptOptions {
   readonly key: readonly string[]
   readonly json?: boolean
 }
-
-const maxBytes = 16 * 1024 * 1024
-const standardInput = 0
-
-const usage = (text: string, hint: string, cause?: unknown) => new BridgeError('E_USAGE', text, { cause, hint })
-
-const contents = (file: string | number, named: string): string => {
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(file)
-  } catch (cause) {
-    throw usage(`${named} cannot be read.`, 'Check the name and that it is readable.', cause)
-  }
-  if (bytes.length > maxBytes) throw usage(`${named} is over 16 MiB.`, 'That is no receipt.')
-  return bytes.toString('utf8')
-}
-
-const pemKeys = async (file: string): Promise<VerifyKey[]> => {
-  const pem = contents(file, `The key file ${file}`)
-  try {
-    const { kid } = await publicJwk(pem)
-    return [{ kid, key: createPublicKey(pem) }]
-  } catch (cause) {
-    throw usage(`${file} is not an Ed25519 key in PEM.`, 'Name the key that signs, public or private.', cause)
-  }
-}
-
-const setKeys = (file: string): VerifyKey[] => {
-  const text = contents(file, `The key set ${file}`)
-  try {
-    const keys = [...parseKeySet(text, new Map()).values()].flat().filter((key) => fits(key, 'EdDSA'))
-    return keys.map(({ kid, jwk }) => ({ kid, key: publicKey(jwk.x ?? '') }))
-  } catch (cause) {
-    throw usage(`${file} is not a JSON Web Key Set.`, 'Fetch it from /.well-known/jwks.json of the bridge.', cause)
-  }
-}
-
-const publicKey = (x: string): KeyObject => createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
 
 const time = z.string().nullable()
 /** What is shown of a receipt; a later version may have more. */
@@ -170,14 +129,17 @@ const table = (receipt: Shown): string[] => {
  * was signed. Returns the exit code.
  */
 export const receiptVerify = async (io: Io, file: string, options: ReceiptOptions): Promise<number> => {
-  const keys = [...options.jwks.flatMap(setKeys), ...(await Promise.all(options.key.map(pemKeys))).flat()]
+  const keys = [
+    ...options.jwks.flatMap((file) => setKeys(contents(file, `The key set ${file}`), file)),
+    ...(await Promise.all(options.key.map(pemKeys))).flat(),
+  ]
   if (keys.length === 0) {
     throw usage(
       'No key to verify with was given.',
       'Use --jwks jwks.json (from /.well-known/jwks.json) or --key ed25519.pem.',
     )
   }
-  const text = file === '-' ? contents(standardInput, 'Standard input') : contents(file, `The file ${file}`)
+  const text = textOf(file)
   const result = await check(text, keys)
   const { bold, dim, green, red } = paint(io)
   if (typeof result === 'string') {

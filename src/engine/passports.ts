@@ -134,7 +134,7 @@ export const passportIssuer = (deps: Deps, { decide, lists, randomPlace, setting
     const key = keyFor(await store.keysOf(did), input.key)
     const delegation = await hopsOf(deps, did, now)
     const capabilities = [...new Set(input.capabilities ?? effective)].sort()
-    const wider = widenings(capabilities, effective)
+    const wider = widenings(input.capabilities ?? [], effective)
     if (wider.length > 0) {
       throw new BridgeError('E_WIDENING', 'The agent does not have these capabilities.', {
         details: wider.map((index) => ({ pointer: `/capabilities/${index}`, code: 'conflict' })),

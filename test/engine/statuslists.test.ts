@@ -172,8 +172,8 @@ test('releases are told for as long as a passport from before may live; many at 
       await tx.takeStatusPlace(one.did, { list: 2, idx })
     }
   })
-  const second = await opened('generation-2')
-  assert.deepEqual([second.released.size, second.releasedAll], [0, Math.floor(world.clock.now() / 1000)])
+  const many = await opened('generation-2')
+  assert.deepEqual([many.released.size, many.releasedAll], [0, Math.floor(world.clock.now() / 1000)])
   assert.equal((await opened(status.uri)).releasedAll, undefined)
 })
 
