@@ -47,15 +47,13 @@ const passport = z
 
 const list = z.strictObject({ list: text(64) })
 // A passport's own: what is no number is 400 and never 404, which AGT takes for an empty list.
-const one = z.strictObject({
-  list: text(64),
-  idx: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(placesOfList - 1),
-  iat: z.coerce.number().int().min(0).max(253_402_300_799),
-})
+const digits = (max: number) =>
+  z
+    .string()
+    .regex(/^(0|[1-9]\d{0,14})$/)
+    .transform(Number)
+    .refine((value) => value <= max)
+const one = z.strictObject({ list: text(64), idx: digits(placesOfList - 1), iat: digits(253_402_300_799) })
 
 const jwt = 'application/statuslist+jwt'
 
