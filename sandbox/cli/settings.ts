@@ -27,7 +27,8 @@ export interface SettingsInput {
 /** The configuration of the daemon that `npm start` runs. */
 export const settingsOf = ({ company, entra, folder, hookKey, okta, port, tokens }: SettingsInput) => ({
   version: 1,
-  server: { host: '127.0.0.1', port },
+  // A free port is not known yet: then nothing is published.
+  server: { host: '127.0.0.1', port, ...(port !== 0 && { publicUrl: `http://127.0.0.1:${port}` }) },
   store: { url: `sqlite:${join(folder, 'bridge.db')}` },
   auth: {
     clients: (Object.keys(people) as Person[]).map((name) => ({

@@ -5,7 +5,7 @@ export interface Touched {
   readonly dids: ReadonlySet<Did>
   /** As `nameOf` writes them. */
   readonly principals: ReadonlySet<string>
-  /** Rows that are about more than that: everything may differ. */
+  /** Rows that are about more than that: accounts of any agent may differ. Those named are named all the same. */
   readonly all: boolean
 }
 

@@ -48,7 +48,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_TOOLSERVER_RESOURCE: 'The resource identifier is that of another tool server',
   E_SPONSOR: 'The agent needs a sponsor',
   E_ACCESS_POLICY: 'The access policy does not exist',
-  E_WIDENING: 'More was delegated than the parent has',
+  E_WIDENING: 'More was to be passed on than there is',
   E_DEPTH: 'The delegation chain is too deep, or not as deep as said',
   E_DELEGATION_PROOF: 'The signature of the delegation does not hold',
   E_CAPABILITY: 'The capability is not valid',

@@ -33,6 +33,7 @@ const table: readonly Row[] = [
   { path: `/v1/agents/${did}`, method: 'DELETE', who: registrars },
   { path: `/v1/agents/${did}/validate`, who: readers },
   { path: `/v1/agents/${did}/delegation`, who: readers },
+  { path: `/v1/agents/${did}/passport`, method: 'POST', who: [...registrars, 'runtime'] },
   { path: `/v1/principals?adapter=contoso&id=${did}`, who: readers },
   { path: '/v1/toolservers', who: readers },
   { path: '/v1/toolservers/lasting', who: readers },

@@ -54,6 +54,7 @@ test('whatever writes a row that is remembered is told, whose it was and whose i
   assert.equal(await touches((tx) => tx.saveAgent(agent(one, { resumedAt: 7 }))), one)
   assert.equal(await touches((tx) => tx.insertHolds([hold('h', one), hold('i', two)])), `${one} ${two}`)
   assert.equal(await touches((tx) => tx.saveHold(hold('h', one, { releasedAt: 3 }))), one)
+  assert.equal(await touches((tx) => tx.takeStatusPlace(one, { list: 1, idx: 2 })), one)
   assert.equal(await touches((tx) => tx.unmapPrincipal(key, one)), `${one} ${name}`)
   // The row of a shared account names one of its DIDs only.
   assert.match(await touches((tx) => tx.insertPrincipal(principal(one, 'q', { shared: true }), idle)), / all$/)
