@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
+import type { Changes, Touched } from '../../src/core/changes.ts'
 import { statusAt } from '../../src/core/statuslist.ts'
+import { createStatusLists } from '../../src/engine/statuslists.ts'
+import { openStatusList } from '../../src/lib/statuslist.ts'
 import { alice, minute, registrar, runtime, second, soc, World } from './harness.ts'
 import { nameOf, published, signingKey } from './published.ts'
 
@@ -225,6 +228,86 @@ test('what AGT reads about one passport names every key once it is no good any m
   assert.deepEqual(await revoked(status.idx, again.issuedAt / 1000), world.revoked)
   world.keys = []
   await assert.rejects(revoked(), { code: 'E_SIGNING_KEY' })
+})
+
+test('a request that comes while an earlier one still reads sees what was committed in between', async () => {
+  await using world = await World.open()
+  const { issue, opened } = published(world)
+  const [early, late] = [await world.agent('early'), await world.agent('late')]
+  const { status } = await issue(early)
+  const { status: place } = await issue(late)
+  await opened(status.uri)
+  const { store } = world
+  const { statusesOf } = store
+  const reading = Promise.withResolvers<void>()
+  const gate = Promise.withResolvers<void>()
+  Object.assign(store, {
+    statusesOf: async (dids: readonly string[]) => {
+      Object.assign(store, { statusesOf })
+      const found = await statusesOf(dids)
+      reading.resolve()
+      await gate.promise
+      return found
+    },
+  })
+  await world.kill(early)
+  const first = opened(status.uri)
+  await reading.promise
+  await world.kill(late)
+  const second = opened(status.uri)
+  gate.resolve()
+  for (const [list, idx] of [
+    [await first, status.idx],
+    [await second, place.idx],
+  ] as const) {
+    assert.equal(statusAt(list.bytes, list.bits, idx), 2)
+  }
+})
+
+test('after a commit that may have been about anybody, everything is read again before long', async () => {
+  await using world = await World.open()
+  const { issue, keys } = published(world)
+  const did = await world.agent('a')
+  const { status } = await issue(did)
+  let told: ((touched: Touched) => void) | undefined
+  const changes: Changes = {
+    count: 0,
+    watch: (tell) => {
+      told = tell
+    },
+  }
+  const { clock, metrics, store } = world.deps
+  const lists = createStatusLists({ clock, metrics, store: { ...store, changes } })
+  const by = { pem: keys[0]?.pem ?? '', kid: 'k', issuer: 'i', base: 'b', ttlMs: 1_000, lifetimeMs: 60_000 }
+  const value = async () => {
+    const list = await openStatusList((await lists.signed(nameOf(status.uri), by)).token, keys)
+    assert.ok(typeof list !== 'string')
+    return statusAt(list.bytes, list.bits, status.idx)
+  }
+  assert.equal(await value(), 0)
+  await world.kill(did)
+  told?.({ all: true, dids: new Set(), principals: new Set() })
+  await world.clock.advance(minute + second)
+  assert.equal(await value(), 2)
+})
+
+test('a read that fails answers nobody, and the next one reads everything', async () => {
+  await using world = await World.open()
+  const { issue, opened } = published(world)
+  const did = await world.agent('a')
+  const { status } = await issue(did)
+  await opened(status.uri)
+  const { store } = world
+  const { statusesOf } = store
+  const failing = async () => {
+    throw new Error('the disk')
+  }
+  Object.assign(store, { statusesOf: failing })
+  await world.kill(did)
+  await assert.rejects(opened(status.uri), /the disk/)
+  Object.assign(store, { statusesOf })
+  const { bits, bytes } = await opened(status.uri)
+  assert.equal(statusAt(bytes, bits, status.idx), 2)
 })
 
 test('requests while agents are being held see every hold that was acknowledged before them', async () => {
