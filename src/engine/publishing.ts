@@ -1,9 +1,8 @@
 import { BridgeError } from '../core/errors.ts'
-import { kidOf } from '../lib/jws.ts'
 import type { Deps } from './deps.ts'
 import { type IssuingParts, type PassportSettings, passportIssuer } from './passports.ts'
 import type { Publishing } from './publishingapi.ts'
-import { keysInForce, kidsOf, type SigningKey } from './signing.ts'
+import { keysInForce, kidOfKey, kidsOf, type SigningKey } from './signing.ts'
 import { createStatusLists, type ListSigner } from './statuslists.ts'
 
 export interface PublishingSettings {
@@ -44,7 +43,7 @@ export const createPublishing = (
     const { publicUrl: issuer } = settings
     if (issuer === undefined || key === undefined) return undefined
     const pem = key.read()
-    const kid = kidOf(pem)
+    const kid = kidOfKey(key)
     if (kid === undefined)
       throw new BridgeError('E_SIGNING_KEY', 'The first signing key is not usable.', { hint: remake })
     return { pem, kid, issuer, base: issuer.replace(/\/+$/, ''), ...settings.statusLists() }
