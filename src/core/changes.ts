@@ -15,7 +15,10 @@ export interface Touched {
  * before anything else runs. So what is remembered under the present count is what a read would give now.
  */
 export interface Changes {
-  /** Grows with every commit, whatever it wrote. NaN, which equals nothing, once the store is not to be asked any more. */
+  /**
+   * Grows with every commit, whatever it wrote, those of other processes included. NaN, which equals nothing, once the store
+   * is not to be asked any more. To be read before anything remembered is used.
+   */
   readonly count: number
   /** Tells of every commit that wrote agents, accounts or holds; only times of activity are left out. */
   watch(told: (touched: Touched) => void): void

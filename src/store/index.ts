@@ -7,7 +7,7 @@ import { integrityOf, requireSound } from './checking.ts'
 import { copyStore, refuseHalfRestored } from './copying.ts'
 import { causeOf, connection, isFatal, makeDurable, openFile, openReader, type Raw, storeError } from './database.ts'
 import { keepHead, lostHead } from './head.ts'
-import { type Lock, locked, nextEpoch, takeLock } from './lease.ts'
+import { type Lock, leaseHolder, leaseLost, locked, nextEpoch, takeLock } from './lease.ts'
 import { createPrivate, locate, requireWritable } from './location.ts'
 import { identify, migrate, openExisting, refuseNewer } from './migrate.ts'
 import { type Migration, migrations } from './migrations.ts'
@@ -158,7 +158,10 @@ const take = async (path: string, options: StoreOptions): Promise<Opened> => {
 export const openStore = async (options: StoreOptions): Promise<FileStore> => {
   const { path, warnings } = locate(options.url)
   const { copy, epoch, lock, lost, raw, reader } = await take(path, options)
-  const { changes, committed, end } = touching(raw)
+  const holdsLease = leaseHolder(raw, epoch)
+  const { changes, committed, end } = touching(raw, () => {
+    if (!holdsLease()) life.fail(leaseLost())
+  })
   const life = lifeOf((error) => {
     end()
     options.onDead?.(error)

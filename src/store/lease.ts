@@ -72,6 +72,17 @@ export const nextEpoch = (raw: Raw, now: number): number => {
   }
 }
 
+/** Whether the store is still this process's: asked in every transaction, and when another process has written. */
+export const leaseHolder = (raw: Raw, epoch: number): (() => boolean) => {
+  const present = raw.prepare<[], Pick<Holder, 'epoch'>>('select epoch from lease')
+  return () => present.get()?.epoch === epoch
+}
+
+export const leaseLost = (): BridgeError =>
+  new BridgeError('E_LEASE_LOST', 'The lease on the store is lost.', {
+    hint: 'Another process took the store over; this one must end.',
+  })
+
 /** E_STORE_LOCKED, naming the holder when the store says who it is. */
 export const locked = (path: string): BridgeError => {
   const hint = `Stop ${holder(path)} first, or point store.url elsewhere.`

@@ -40,8 +40,13 @@ export interface Touching {
   end(): void
 }
 
-/** Watches the writing connection; its tables are there. */
-export const touching = (raw: Raw): Touching => {
+/**
+ * Watches the writing connection; its tables are there. What another process commits, it asks for once in a turn of the
+ * event loop: whatever is asked later is asked in a later turn.
+ *
+ * @param foreign told when another process has committed; what was read before may be wrong
+ */
+export const touching = (raw: Raw, foreign: () => void): Touching => {
   const watching: ((touched: Touched) => void)[] = []
   let dids = new Set<string>()
   let principals = new Set<string>()
@@ -68,6 +73,29 @@ export const touching = (raw: Raw): Touching => {
   raw.pragma('temp_store = memory')
   for (const trigger of triggers) raw.exec(trigger)
 
+  const version = raw.prepare<[], number>('pragma data_version').pluck()
+  let seen = version.get()
+  let asked = false
+  const lookAbroad = (): void => {
+    if (asked || Number.isNaN(count)) return
+    asked = true
+    setImmediate(() => {
+      asked = false
+    })
+    let present: number | undefined
+    try {
+      present = version.get()
+    } catch {
+      // Then nothing remembered is to be used either; the reads that follow tell what is the matter.
+    }
+    if (present !== undefined && present === seen) return
+    seen = present
+    count += 1
+    all = true
+    tell()
+    foreign()
+  }
+
   const tell = (): void => {
     if (!all && dids.size === 0 && principals.size === 0) return
     const touched = { dids, principals, all }
@@ -79,6 +107,7 @@ export const touching = (raw: Raw): Touching => {
   return {
     changes: {
       get count() {
+        lookAbroad()
         return count
       },
       watch: (told) => {

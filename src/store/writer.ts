@@ -2,6 +2,7 @@ import { BridgeError } from '../core/errors.ts'
 import type { StoreTx } from '../core/store.ts'
 import { breathe } from '../lib/breathe.ts'
 import { type Connection, causeOf, isFatal, isPassing, sqliteCode, storeError, storeReadonly } from './database.ts'
+import { leaseHolder, leaseLost } from './lease.ts'
 import { onReadonlyDisk } from './location.ts'
 import type { Run } from './statement.ts'
 import { transaction } from './writes.ts'
@@ -60,13 +61,13 @@ export interface Life {
 /** @param committed told after each try to commit, before anyone else */
 export const writer = (on: Connection, epoch: number, { alive, fail }: Life, committed: () => void): Writer => {
   const raw = on.raw
+  const holdsLease = leaseHolder(raw, epoch)
   const begin = raw.prepare('begin immediate')
   const commit = raw.prepare('commit')
   const savepoint = raw.prepare('savepoint work')
   const release = raw.prepare('release work')
   const undo = raw.prepare('rollback to work')
   const rollback = raw.prepare('rollback')
-  const present = raw.prepare<[], { epoch: number }>('select epoch from lease')
   const log = raw.prepare<[], { log: number; checkpointed: number }>('pragma wal_checkpoint(NOOP)')
   const copyBack = raw.prepare('pragma wal_checkpoint(PASSIVE)')
 
@@ -75,9 +76,7 @@ export const writer = (on: Connection, epoch: number, { alive, fail }: Life, com
   let commits = 0
 
   const checkLease = (): void => {
-    if (present.get()?.epoch === epoch) return
-    const hint = 'Another process took the store over; this one must end.'
-    throw fail(new BridgeError('E_LEASE_LOST', 'The lease on the store is lost.', { hint }))
+    if (!holdsLease()) throw fail(leaseLost())
   }
 
   /** What to tell of a failure; one after which the disk cannot be trusted ends the store. */
