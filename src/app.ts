@@ -161,11 +161,12 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       fatal: options.onFatal,
       ...(options.probe && { probe: options.probe }),
     }
+    const known = createKnown(store)
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
       keys: (issuer: Issuer) => keys(issuer.jwksUri, issuer.fetch),
       clock,
-      store: createKnown(store),
+      store: known,
     })
     const doubted = await begin(deps, () => randomBytes(6).toString('hex'), store.lost)
     await putInForce(deps, definedBy(config))
@@ -179,6 +180,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const bridge = createBridge({
       deps,
       verifier,
+      known,
       activity,
       runner,
       version,

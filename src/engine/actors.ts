@@ -5,6 +5,7 @@ import { isDid } from '../core/did.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
 import type { Did } from '../core/types.ts'
 import type { Deps } from './deps.ts'
+import type { DecisionReads } from './known.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
 
@@ -15,7 +16,7 @@ export interface Chain {
   readonly delegations: readonly (readonly Link[])[]
 }
 
-type Parts = Pick<Deps, 'store' | 'mounts'>
+type Parts = Pick<Deps, 'mounts'> & { readonly store: DecisionReads }
 
 /** The adapter whose ids a hop uses: of the issuer it names, or else of the token's own. */
 const adapterOf = ({ mounts }: Parts, issuer: string | undefined, own: string): string | undefined => {

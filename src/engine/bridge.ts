@@ -15,6 +15,7 @@ import { approvedGuard, approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
 import { killPage } from './killview.ts'
+import type { DecisionReads } from './known.ts'
 import { findTargets, finishKill, killMany } from './masskill.ts'
 import { named, spellingsOf } from './naming.ts'
 import { mergePatch } from './patching.ts'
@@ -38,6 +39,8 @@ import { agentView, checkBounds, requireAgent } from './views.ts'
 export interface BridgeParts {
   readonly deps: Deps
   readonly verifier: Verifier
+  /** What the verifier reads. */
+  readonly known: DecisionReads
   readonly activity: Activity
   readonly runner: (adapter: string) => Runner | undefined
   readonly version: string
@@ -53,7 +56,7 @@ export interface BridgeParts {
 export const createBridge = (parts: BridgeParts): Bridge => {
   const { deps, runner } = parts
   const { store } = deps
-  const decider = createDecider(deps, parts.verifier, parts.activity)
+  const decider = createDecider(deps, parts.verifier, parts.activity, parts.known)
   const spendKill = createKillBudget(deps)
   const startedAt = deps.clock.now()
   let clients = 0

@@ -8,10 +8,10 @@ import type { Activity } from './activity.ts'
 import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
 import { aged, agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
-import { callOf, knownServers } from './calling.ts'
+import { callOf } from './calling.ts'
 import type { Deps } from './deps.ts'
 import { effectiveIn, effectiveOf } from './granting.ts'
-import { createKnown } from './known.ts'
+import { createKnown, type DecisionReads } from './known.ts'
 import { faultsAmong, isDelegated } from './limits.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
@@ -62,13 +62,18 @@ const refuse = (codes: readonly RefusalCode[]): Outcome => ({
 /**
  * May this agent act now? Committed state says at every call: a hold denies from its commit on (rule 1). What is remembered
  * of it is forgotten in that very commit: see known.ts and standing.ts.
+ *
+ * @param known the same that the verifier reads, so that nothing is read twice
  */
-export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity) => {
+export const createDecider = (
+  deps: Deps,
+  verifier: Verifier,
+  activity: Activity,
+  known: DecisionReads = createKnown(deps.store),
+) => {
   const sampled = new Map<string, number>()
-  const epochNow = epochReader(deps.store)
-  const known = createKnown(deps.store)
+  const epochNow = epochReader(known)
   const standings = createStandings(deps)
-  const servers = knownServers(deps.store)
 
   /** Refusals are counted by whoever serves them; of each kind one in a while is logged, so that a person sees what it is about. */
   const sample = ({ did, codes }: Pick<DecisionView, 'did' | 'codes'>): void => {
@@ -89,18 +94,24 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     // After the holds: of one that is released in between, the agent then says when.
     const agent = did === undefined ? undefined : await known.agent(did)
     const { token } = asked
-    const actors = token && token.act.length > 0 ? await followChain(deps, token.adapter, token.act) : noChain
+    const actors =
+      token && token.act.length > 0
+        ? await followChain({ store: known, mounts: deps.mounts }, token.adapter, token.act)
+        : noChain
     const accounts = did === undefined ? [] : await known.principalsOf(did)
     const denyAfterMs = deps.policy().maxStaleness.denyMs
-    const call = await callOf(servers, input)
+    const call = await callOf(known, input)
     const wanted = input.capability !== undefined || call !== undefined || input.describe === true
     // Only a chain, or a question for a capability, needs more of the agent than its row.
     const chained = agent !== undefined && (agent.parentDid !== undefined || wanted)
-    const chain = chained ? await deps.store.chain(agent.did) : []
+    const chain = chained ? await known.chain(agent.did) : []
     const chains = [chain, ...actors.delegations]
+    const checked = [...accounts, ...actors.accounts]
+    // Whoever was stopped unseen would hold all that descends from it (rule 10).
+    const above = new Set(chains.flatMap((links) => links.slice(1).map((link) => link.did)))
+    for (const one of above) checked.push(...(await known.principalsOf(one)))
     const now = deps.clock.now()
     const capabilities = agent === undefined ? [] : effectiveIn(chain, now)(agent.did)
-    const checked = [...accounts, ...actors.accounts]
     const decision = decide({
       did: asked.did,
       agent,
@@ -114,7 +125,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       capability: input.capability,
       scope: input.scope,
       call,
-      chain: await faultsAmong(deps.store, chains, now),
+      chain: await faultsAmong(known, chains, now),
       delegated: chains.some(isDelegated),
       capabilities,
       now,
@@ -139,7 +150,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
       actor: token?.actor ?? (single && { did: single.did, principal: input.principal }),
       onBehalfOf: token?.onBehalfOf,
       actors: actors.actors,
-      grants: granted ? await grantsOf(deps.store, chain, asksFor, deps.clock.now()) : [],
+      grants: granted ? await grantsOf(known, chain, asksFor, deps.clock.now()) : [],
       token: token && {
         issuer: token.issuer,
         adapter: token.adapter,
@@ -162,7 +173,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
     }
     const spelled = input.did === undefined ? undefined : parseDid(input.did)
     if (spelled !== undefined && given === 1) return askedByDid(spelled)
-    const did = spelled === undefined ? undefined : (await named(deps.store, spelled)).did
+    const did = spelled === undefined ? undefined : (await named(known, spelled)).did
     if (input.token !== undefined) {
       const verified = await verifier.verify(input.token)
       if (!verified.valid) {
@@ -181,7 +192,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
   const askedByDid = async (spelled: Did): Promise<Asked> => {
     const principals = await known.principalsOf(spelled)
     if (principals.length > 0) return { did: spelled, token: undefined, principals }
-    const { did } = await named(deps.store, spelled)
+    const { did } = await named(known, spelled)
     return { did, token: undefined, principals: did === spelled ? [] : await known.principalsOf(did) }
   }
 
@@ -247,7 +258,7 @@ export const createDecider = (deps: Deps, verifier: Verifier, activity: Activity
         onBehalfOf: verified.onBehalfOf ?? null,
         act: verified.act,
         status: statusOf(agent, open),
-        capabilities: await effectiveOf(deps.store, did, deps.clock.now()),
+        capabilities: await effectiveOf(known, did, deps.clock.now()),
         expiresAt: verified.expiresAt,
       }
     },

@@ -4,7 +4,7 @@ import type { Did } from '../core/types.ts'
 import type { Change } from './change.ts'
 
 /** Effective capabilities of a DID at this moment: its own, narrowed hop by hop from its root. */
-export const effectiveOf = async (reads: StoreReads, did: Did, now: number): Promise<string[]> =>
+export const effectiveOf = async (reads: Pick<StoreReads, 'chain'>, did: Did, now: number): Promise<string[]> =>
   effectiveIn(await reads.chain(did), now)(did)
 
 /** The same for any of these agents; everyone above them must be among them. */

@@ -1,11 +1,23 @@
 import { nameOf } from '../core/changes.ts'
 import type { ScheduledPrincipal, Store, StoreReads } from '../core/store.ts'
-import type { Agent, Did, Hold } from '../core/types.ts'
+import type { Agent, Did, Hold, PrincipalKey } from '../core/types.ts'
 
 /** What a decision reads. `schedule` of an account may be an earlier one: it is no part of a decision. */
 export type DecisionReads = Pick<
   StoreReads,
-  'agent' | 'openHolds' | 'principalsOf' | 'principal' | 'principalsById' | 'sharersOf'
+  | 'agent'
+  | 'aliased'
+  | 'auditHead'
+  | 'blueprint'
+  | 'chain'
+  | 'meta'
+  | 'openHolds'
+  | 'principal'
+  | 'principalsById'
+  | 'principalsOf'
+  | 'sharersOf'
+  | 'sourcesOf'
+  | 'toolServer'
 >
 
 interface Facts {
@@ -34,6 +46,10 @@ export const createKnown = (store: Pick<Store, 'changes' | keyof DecisionReads>,
     for (const name of principals) byName.delete(name)
   })
 
+  /** Reading the count first: only that tells what another process wrote. */
+  const remembered = (did: Did): Facts | undefined => (Number.isNaN(changes.count) ? undefined : byDid.get(did))
+  const account = (key: PrincipalKey): ScheduledPrincipal | undefined =>
+    Number.isNaN(changes.count) ? undefined : byName.get(nameOf(key))
   const factsOf = (did: Did): Facts => {
     const known = byDid.get(did)
     if (known !== undefined) return known
@@ -48,42 +64,66 @@ export const createKnown = (store: Pick<Store, 'changes' | keyof DecisionReads>,
     if (changes.count === count) remember(found)
     return found
   }
+  /** The same until any commit at all: for what is written in more places than are watched. */
+  const untilCommit = <K, T>(read: (key: K) => Promise<T>): ((key: K) => Promise<T>) => {
+    const kept = new Map<K, T>()
+    let keptAt = changes.count
+    return async (key) => {
+      if (keptAt !== changes.count) {
+        kept.clear()
+        keptAt = changes.count
+      }
+      const known = kept.get(key)
+      if (known !== undefined) return known
+      return overtaken(read(key), (found) => {
+        if (found !== undefined) keep(kept, key, found, most)
+      })
+    }
+  }
+  const auditHead = untilCommit((_: 'head') => store.auditHead())
   const principals = (found: readonly ScheduledPrincipal[]): void => {
     for (const one of found) keep(byName, nameOf(one), one, most)
   }
 
   return {
     agent: async (did) =>
-      byDid.get(did)?.agent ??
+      remembered(did)?.agent ??
       overtaken(store.agent(did), (found) => {
         if (found !== undefined) factsOf(did).agent = found
       }),
     openHolds: async (did) =>
-      byDid.get(did)?.holds ??
+      remembered(did)?.holds ??
       overtaken(store.openHolds(did), (found) => {
         factsOf(did).holds = found
       }),
     principalsOf: async (did) =>
-      byDid.get(did)?.accounts ??
+      remembered(did)?.accounts ??
       overtaken(store.principalsOf(did), (found) => {
         factsOf(did).accounts = found
       }),
     principal: async (key) =>
-      byName.get(nameOf(key)) ??
+      account(key) ??
       overtaken(store.principal(key), (found) => {
         if (found !== undefined) principals([found])
       }),
     principalsById: async (adapter, ids) => {
-      const known = ids.flatMap((id) => byName.get(nameOf({ adapter, id })) ?? [])
+      const known = ids.flatMap((id) => account({ adapter, id }) ?? [])
       if (known.length === ids.length) return known
       return overtaken(store.principalsById(adapter, ids), principals)
     },
     // Shared accounts are few.
     sharersOf: (key) => store.sharersOf(key),
+    aliased: untilCommit((alias: Did) => store.aliased(alias)),
+    auditHead: () => auditHead('head'),
+    blueprint: untilCommit((name: string) => store.blueprint(name)),
+    chain: untilCommit((did: Did) => store.chain(did)),
+    meta: (key) => store.meta(key),
+    sourcesOf: untilCommit((did: Did) => store.sourcesOf(did)),
+    toolServer: untilCommit((called: string) => store.toolServer(called)),
   }
 }
 
-const keep = <T>(map: Map<string, T>, key: string, value: T, most: number): void => {
+const keep = <K, T>(map: Map<K, T>, key: K, value: T, most: number): void => {
   if (map.size >= most) for (const oldest of map.keys()) if (map.delete(oldest)) break
   map.set(key, value)
 }

@@ -10,7 +10,7 @@ const depthLimitOf = async (
 
 /** The limits of all agents of a chain, each blueprint looked up once. */
 export const depthLimits = async (
-  reads: StoreReads,
+  reads: Pick<StoreReads, 'blueprint'>,
   chain: readonly Link[],
 ): Promise<(link: Link) => number | undefined> => {
   const limits = new Map<string | undefined, number | undefined>()
@@ -22,7 +22,7 @@ export const depthLimits = async (
 
 /** What any of these chains says. */
 export const faultsAmong = async (
-  reads: StoreReads,
+  reads: Pick<StoreReads, 'blueprint'>,
   chains: readonly (readonly Link[])[],
   now: number,
 ): Promise<ChainFaults> => {
@@ -35,5 +35,9 @@ export const faultsAmong = async (
 export const isDelegated = (chain: readonly Link[]): boolean => chain.length > 1 || chain[0]?.parentDid !== undefined
 
 /** What a chain, the agent first, says against it now. */
-export const faultsOf = async (reads: StoreReads, chain: readonly Link[], now: number): Promise<ChainFaults> =>
+export const faultsOf = async (
+  reads: Pick<StoreReads, 'blueprint'>,
+  chain: readonly Link[],
+  now: number,
+): Promise<ChainFaults> =>
   isDelegated(chain) ? chainFaults(chain, await depthLimits(reads, chain.slice(1)), now) : soundChain

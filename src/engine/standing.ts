@@ -31,6 +31,7 @@ export interface Standings {
 }
 
 const maxTokenLength = 16 * 1024
+/** Of all of a question but its token. */
 const maxTextLength = 1024
 
 /**
@@ -60,19 +61,32 @@ export const createStandings = (deps: Pick<Deps, 'store' | 'policy' | 'clock'>, 
   }
 }
 
-/** The whole question, token by digest; undefined for one that is not made of short texts alone. */
-const keyOf = (input: DecisionInput): string | undefined => {
-  let digest = ''
-  let rest = ''
-  for (const [name, value] of Object.entries(input)) {
-    if (value === undefined) continue
-    if (typeof value !== 'string') return undefined
-    // One more for every thing that a tool is called on, and not seen again.
-    if (name === 'resource' || (name !== 'token' && value.length > maxTextLength)) return undefined
-    if (name !== 'token') rest += `${name} ${value.length} ${value} `
-    else if (value.length > maxTokenLength) return undefined
-    else digest = digestOf(value)
-  }
+/** The whole question, token by digest; undefined for one that is not made of short texts alone, or has a member not known here. */
+const keyOf = ({
+  token,
+  did,
+  principal,
+  capability,
+  scope,
+  tool,
+  server,
+  describe,
+  ...others
+}: DecisionInput): string | undefined => {
+  // What a tool is called on and with is among them: one more for every thing, and not seen again.
+  for (const name in others) if (Reflect.get(others, name) !== undefined) return undefined
+  if (token !== undefined && token.length > maxTokenLength) return undefined
+  const digest = token === undefined ? '' : digestOf(token)
+  let rest = describe === true ? 'describe ' : ''
+  if (did !== undefined) rest += part('did', did)
+  if (principal !== undefined) rest += part('adapter', principal.adapter) + part('id', principal.id)
+  if (capability !== undefined) rest += part('capability', capability)
+  if (scope !== undefined) rest += part('scope', scope)
+  if (tool !== undefined) rest += part('tool', tool)
+  if (server !== undefined) rest += part('server', server)
+  if (rest.length > maxTextLength) return undefined
   // A text that was joined is put together at each look-up.
   return rest === '' ? digest : digest + rest
 }
+
+const part = (name: string, value: string): string => `${name} ${value.length} ${value} `

@@ -14,6 +14,7 @@ import { createBridge } from '../../src/engine/bridge.ts'
 import { createBus } from '../../src/engine/bus.ts'
 import type { Alert, Deps, Mount, Policy, Runtime } from '../../src/engine/deps.ts'
 import { endCascades } from '../../src/engine/ending.ts'
+import { createKnown } from '../../src/engine/known.ts'
 import type { PassportSettings } from '../../src/engine/passports.ts'
 import { restMs } from '../../src/engine/recall.ts'
 import { createRunner, type Runner } from '../../src/engine/runner.ts'
@@ -159,6 +160,11 @@ export class World implements AsyncDisposable {
     return this.#parts[name]
   }
 
+  /** The file of the store. */
+  get path(): string {
+    return join(this.#dir, 'bridge.db')
+  }
+
   get store(): Store {
     return this.#part('store')
   }
@@ -189,7 +195,7 @@ export class World implements AsyncDisposable {
 
   /** Opens the store and makes everything that lives in memory anew. */
   async start(): Promise<void> {
-    const opened = await openStore({ url: `sqlite:${join(this.#dir, 'bridge.db')}`, now: () => this.clock.now() })
+    const opened = await openStore({ url: `sqlite:${this.path}`, now: () => this.clock.now() })
     this.dead = false
     const store: Store = {
       ...opened,
@@ -223,21 +229,23 @@ export class World implements AsyncDisposable {
       [...mounts].map(([name, mount]) => [name, createRunner(deps, mount, 'UTC', doubted.has(name))]),
     )
     const sources = new Map<string, KeySource>()
+    const known = createKnown(store)
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
       keys: ({ jwksUri, fetch }) => {
-        const known = sources.get(jwksUri) ?? createKeySource({ uri: jwksUri, fetch, clock: this.#ticking })
-        sources.set(jwksUri, known)
-        return known
+        const source = sources.get(jwksUri) ?? createKeySource({ uri: jwksUri, fetch, clock: this.#ticking })
+        sources.set(jwksUri, source)
+        return source
       },
       clock: this.#ticking,
-      store,
+      store: known,
     })
     const activity = createActivity(deps)
     const bridge = createBridge({
       activity,
       deps,
       verifier,
+      known,
       runner: (name) => this.runners.get(name),
       version: 'test',
       receipts: {
@@ -328,7 +336,7 @@ export class World implements AsyncDisposable {
   /** Ends the process, puts the backup in the place of the store and starts on it. */
   async restore(file: string): Promise<void> {
     await this.#end()
-    copyFileSync(file, join(this.#dir, 'bridge.db'))
+    copyFileSync(file, this.path)
     await this.start()
   }
 

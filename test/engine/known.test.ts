@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { BridgeError } from '../../src/core/errors.ts'
 import type { DecisionInput } from '../../src/engine/api.ts'
@@ -50,6 +51,7 @@ const questions: readonly DecisionInput[] = names.flatMap((name) => [
   { token: `north/${name}` },
   { token: `north/${name}`, capability: 'read:reports' },
   { token: `north/${name}`, scope: 's' },
+  { token: `north/${name}`, describe: true },
   { principal: { adapter: 'south', id: name } },
 ])
 
@@ -258,6 +260,31 @@ test('what stands is asked of nobody, until a commit; afterwards only what it wr
   assert.deepEqual([await readBy(a), await readBy(b)], [[], []])
 })
 
+test('what the verifier has read is not read again to decide', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  await world.full()
+  const { store } = world
+  let reads = 0
+  const counted: typeof store = {
+    ...store,
+    principalsById: async (adapter, ids) => {
+      reads += 1
+      return store.principalsById(adapter, ids)
+    },
+    principal: async (key) => {
+      reads += 1
+      return store.principal(key)
+    },
+  }
+  const known = createKnown(counted)
+  const deps = { ...world.deps, store: counted }
+  const decider = createDecider(deps, verifierOf(known, 0), world.activity, known)
+  assert.equal((await decider.decide({ token: 'north/a' })).did, did)
+  assert.equal((await decider.decide({ principal: { adapter: 'north', id: 'a' } })).did, did)
+  assert.equal(reads, 1)
+})
+
 test('a decision stands to the millisecond in which a delegation ends, and is as old as it is', async () => {
   await using world = await World.open()
   const parentDid = await world.agent('parent', { capabilities: ['read:reports'] })
@@ -275,6 +302,32 @@ test('a decision stands to the millisecond in which a delegation ends, and is as
   assert.equal((await ask()).allow, true)
   await world.clock.advance(1)
   assert.deepEqual((await ask()).codes, ['R_DELEGATION', 'R_CAPABILITY'])
+})
+
+test('what another process wrote is seen at the next call, and so is that the store was taken over', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  await world.full()
+  const known = createKnown(world.store)
+  const decider = createDecider(world.deps, verifierOf(known, 0), world.activity, known)
+  const inputs: readonly DecisionInput[] = [{ did }, { token: 'north/a' }]
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  for (const input of [...inputs, ...inputs]) assert.equal((await decider.decide(input)).allow, true)
+  const outside = new Database(world.path)
+  const { count } = world.store.changes
+  await turn()
+  outside.exec(`insert into holds select 'outside', did, 'operator:soc', 'operator', 'suspend', 'r', null, 'soc', null, 1, null,
+    null, 0, '{}' from agents`)
+  await turn()
+  for (const input of inputs) assert.deepEqual((await decider.decide(input)).codes, ['R_SUSPENDED'])
+  assert.ok(world.store.changes.count > count)
+  outside.exec(`delete from holds where id = 'outside'`)
+  await turn()
+  for (const input of [...inputs, ...inputs]) assert.equal((await decider.decide(input)).allow, true)
+  outside.exec('update lease set epoch = epoch + 1')
+  outside.close()
+  await turn()
+  for (const input of inputs) await assert.rejects(decider.decide(input), { code: 'E_LEASE_LOST' })
 })
 
 test('a store that is not to be asked any more is not answered for', async () => {

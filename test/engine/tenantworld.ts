@@ -7,6 +7,7 @@ import type { Bridge } from '../../src/engine/api.ts'
 import { createBridge } from '../../src/engine/bridge.ts'
 import { createBus, topics } from '../../src/engine/bus.ts'
 import type { Deps, Mount } from '../../src/engine/deps.ts'
+import { createKnown } from '../../src/engine/known.ts'
 import { createRunner, type Runner } from '../../src/engine/runner.ts'
 import { begin } from '../../src/engine/start.ts'
 import { createVerifier } from '../../src/engine/verify.ts'
@@ -81,15 +82,17 @@ export const tenantWorld = async (options: BenchOptions = {}): Promise<TenantWor
   await begin(deps, () => 'generation')
   const runner = createRunner(deps, mount, 'UTC')
   const stopping = new AbortController()
+  const known = createKnown(store)
   const verifier = createVerifier({
     adapters: () => [adapter],
     keys: () => ({ key: async () => Promise.reject(new Error('no keys')) }),
     clock,
-    store,
+    store: known,
   })
   const activity = createActivity(deps)
   const receipts = { keys: () => [], issuer: 'test', retentionMs: () => 86_400_000 }
-  const bridge = createBridge({ deps, receipts, verifier, activity, runner: () => runner, version: 'test', alerts: [] })
+  const parts = { deps, receipts, verifier, known, activity, version: 'test', alerts: [] }
+  const bridge = createBridge({ ...parts, runner: () => runner })
   const graph = () => tenant.requests.filter(({ surface }) => surface === 'graph')
   const still = async () => {
     let before = -1
