@@ -46,8 +46,10 @@ export const refusals = {
   R_DECOMMISSIONED: 'The agent was decommissioned.',
   R_ACTOR_SUSPENDED: 'The token names an actor, before or beside the agent, that is suspended.',
   R_BEFORE_RESUME: 'The token was issued before the latest release of the agent, or of an actor it names.',
-  R_UNOBSERVED: 'An account of the agent has never been read in its directory.',
-  R_STALE: 'An account of the agent has not been read in its directory for too long.',
+  R_UNOBSERVED:
+    'An account of the agent, of one above it or of an actor the token names has never been read in its directory.',
+  R_STALE:
+    'An account of the agent, of one above it or of an actor the token names has not been read in its directory for too long.',
 
   R_DELEGATION: 'A delegation that the agent, or an actor the token names, depends on has ended.',
   R_DEPTH: 'The agent, or an actor the token names, is further from its root than a blueprint above it allows.',
@@ -75,7 +77,10 @@ export interface Question {
   readonly principals: readonly Principal[]
   /** A shared account was named, and nothing proves which of its DIDs is meant (rule 16). */
   readonly unproven?: boolean
-  /** Every account of the DID, named or not: one that nobody could read for long may have been disabled meanwhile. */
+  /**
+   * Every account of the DID, of every agent above it and of the actors, named or not: one that nobody could read for long
+   * may have been disabled meanwhile.
+   */
   readonly accounts: readonly Principal[]
   /** What a verified token says. */
   readonly token: { readonly issuedAt: number; readonly scopes: readonly string[] } | undefined
@@ -152,7 +157,7 @@ export function decide(question: Question): Decision {
   }
   for (const { account } of question.accounts) {
     if (account.observedAt === undefined) failed.add('R_UNOBSERVED')
-    else if (!(now - account.observedAt <= question.denyAfterMs)) failed.add('R_STALE')
+    else if (!isCurrent(account.observedAt, now, question.denyAfterMs)) failed.add('R_STALE')
   }
   if (question.chain.over) failed.add('R_DELEGATION')
   if (question.chain.tooDeep) failed.add('R_DEPTH')
@@ -201,6 +206,13 @@ export function decide(question: Question): Decision {
  */
 export const standsUntil = ({ accounts, denyAfterMs }: Pick<Question, 'accounts' | 'denyAfterMs'>): number =>
   Math.min(...accounts.map(({ account }) => (account.observedAt ?? Number.NEGATIVE_INFINITY) + denyAfterMs))
+
+/** As much as token dates may be off. */
+const aheadMs = 60_000
+
+/** Of a reading that the clock, when it was ahead, dated in the future nobody can tell how old it is. */
+const isCurrent = (observedAt: number, now: number, denyAfterMs: number): boolean =>
+  now - observedAt <= denyAfterMs && observedAt - now <= aheadMs
 
 /** Issuers write whole seconds: a token of the second of the release may be from before it. */
 export const issuedAfter = (issuedAt: number, at: number) => Math.floor(issuedAt / 1000) * 1000 > at

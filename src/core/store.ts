@@ -122,9 +122,12 @@ export interface StoreReads
   /** Earliest `nextAt` in one lane of the adapter. */
   nextDue(adapter: string, lane: Lane): Promise<number | undefined>
   laneDepth(adapter: string): Promise<{ lane: Lane; due: number }[]>
-  /** Principals whose last telling read began before the given time or never happened, oldest first; not those of which a read is asked already. */
-  stale(adapter: string, before: number, limit: number): Promise<ScheduledPrincipal[]>
-  countStale(adapter: string, before: number): Promise<number>
+  /**
+   * Principals whose last telling read began before the given time or never happened, oldest first, and then those dated after
+   * `now`, when the clock was ahead; not those of which a read is asked already.
+   */
+  stale(adapter: string, before: number, now: number, limit: number): Promise<ScheduledPrincipal[]>
+  countStale(adapter: string, before: number, now: number): Promise<number>
   /** Begin of the oldest last reading of any principal that was ever read. */
   oldestReading(adapter: string): Promise<number | undefined>
   /** Principals with a mark whose latest write or read failed. */

@@ -44,7 +44,10 @@ const adapterStatus = async (
     },
     groups: { lastOkAt: runner?.groups.state.lastOkAt, lastError: runner?.groups.state.lastError },
     log: runner?.mirror.log && { ...runner.mirror.log },
-    stale: { warn: await store.countStale(name, now - warnMs), deny: await store.countStale(name, now - denyMs) },
+    stale: {
+      warn: await store.countStale(name, now - warnMs, now),
+      deny: await store.countStale(name, now - denyMs, now),
+    },
     lanes,
     throttledUntil: throttledUntil !== undefined && throttledUntil > now ? throttledUntil : undefined,
     writesFailing: await store.countFailing(name),

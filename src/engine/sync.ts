@@ -58,7 +58,7 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
   /** Mapped accounts that a full listing did not return are read by id: only that read may say absent. */
   const askForMissing = async (begunAt: number): Promise<void> => {
     for (;;) {
-      const missing = await deps.store.stale(name, begunAt, byIdMost)
+      const missing = await deps.store.stale(name, begunAt, deps.clock.now(), byIdMost)
       await askAll(missing)
       if (missing.length < byIdMost) return
     }
@@ -116,8 +116,9 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
 
   /** Keeps every reading younger than half of `maxStaleness.warn`. */
   const refresh = async (signal: AbortSignal): Promise<void> => {
-    const before = deps.clock.now() - deps.policy().maxStaleness.warnMs / 2
-    const stale = await deps.store.stale(name, before, byIdMost + 1)
+    const now = deps.clock.now()
+    const before = now - deps.policy().maxStaleness.warnMs / 2
+    const stale = await deps.store.stale(name, before, now, byIdMost + 1)
     if (stale.length > byIdMost) await full(signal)
     else await askAll(stale)
   }

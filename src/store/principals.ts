@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Lane, ScheduledPrincipal, StoreReads } from '../core/store.ts'
+import type { Lane, StoreReads } from '../core/store.ts'
 import { toPrincipal } from './rows.ts'
 import { heldSharer, principalsOfDid } from './sharers.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
@@ -27,12 +27,16 @@ const neverSeen = statement(unasked.where('observed_at', 'is', null).orderBy('id
 const seenBefore = statement(
   unasked.where('observed_at', '<', number('before')).orderBy('observed_at').orderBy('id').limit(number('limit')),
 )
+const seenAhead = statement(
+  unasked.where('observed_at', '>', number('now')).orderBy('observed_at').orderBy('id').limit(number('limit')),
+)
 const counted = build
   .selectFrom('principals')
   .select((eb) => eb.fn.countAll<number>().as('n'))
   .where('adapter', '=', text('adapter'))
 const countNeverSeen = statement(counted.where('observed_at', 'is', null))
 const countSeenBefore = statement(counted.where('observed_at', '<', number('before')))
+const countSeenAhead = statement(counted.where('observed_at', '>', number('now')))
 /** Spelled as the condition of the index. */
 const countUnseen = statement(counted.where(sql<boolean>`observed in ('absent', 'unknown')`))
 const oldest = statement(
@@ -97,11 +101,11 @@ type PrincipalReads = Pick<
   | 'adaptersWithPrincipals'
 >
 
-const stale = async (run: Run, adapter: string, before: number, limit: number): Promise<ScheduledPrincipal[]> => {
-  const never = await run.all(neverSeen, { adapter, limit })
-  if (never.length >= limit) return never.map(toPrincipal)
-  const rest = await run.all(seenBefore, { adapter, before, limit: limit - never.length })
-  return [...never, ...rest].map(toPrincipal)
+const stale: (run: Run) => PrincipalReads['stale'] = (run) => async (adapter, before, now, limit) => {
+  const found = await run.all(neverSeen, { adapter, limit })
+  if (found.length < limit) found.push(...(await run.all(seenBefore, { adapter, before, limit: limit - found.length })))
+  if (found.length < limit) found.push(...(await run.all(seenAhead, { adapter, now, limit: limit - found.length })))
+  return found.map(toPrincipal)
 }
 
 export const principalReads = (run: Run): PrincipalReads => ({
@@ -121,10 +125,11 @@ export const principalReads = (run: Run): PrincipalReads => ({
     for (const lane of lanes) depths.push({ lane, due: (await run.one(depth, { adapter, lane }))?.n ?? 0 })
     return depths
   },
-  stale: (adapter, before, limit) => stale(run, adapter, before, limit),
-  countStale: async (adapter, before) => {
+  stale: stale(run),
+  countStale: async (adapter, before, now) => {
     const never = (await run.one(countNeverSeen, { adapter }))?.n ?? 0
-    return never + ((await run.one(countSeenBefore, { adapter, before }))?.n ?? 0)
+    const early = (await run.one(countSeenBefore, { adapter, before }))?.n ?? 0
+    return never + early + ((await run.one(countSeenAhead, { adapter, now }))?.n ?? 0)
   },
   oldestReading: async (adapter) => (await run.one(oldest, { adapter }))?.observed_at ?? undefined,
   countFailing: async (adapter) => (await run.one(countFailing, { adapter }))?.n ?? 0,

@@ -103,8 +103,8 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   due: (s) => s.due('contoso', 0, 5, 10),
   nextDue: (s) => s.nextDue('contoso', 1),
   laneDepth: (s) => s.laneDepth('contoso'),
-  stale: (s) => s.stale('contoso', 5, 10),
-  countStale: (s) => s.countStale('contoso', 5),
+  stale: (s) => s.stale('contoso', 5, 50, 10),
+  countStale: (s) => s.countStale('contoso', 5, 50),
   oldestReading: (s) => s.oldestReading('contoso'),
   countFailing: (s) => s.countFailing('contoso'),
   hold: (s) => s.hold('h'),
@@ -261,7 +261,7 @@ test('a million idle principals cost nothing: counts and work have indexes of th
     (await plansOf((run) => call(reads(run)))).join('\n')
   assert.match(await plan((s) => s.countPrincipals('contoso')), /principal_counts USING PRIMARY KEY/)
   assert.match(await plan((s) => s.due('contoso', 1, 5, 5)), /principals_due/)
-  assert.match(await plan((s) => s.stale('contoso', 5, 5)), /principals_seen/)
+  assert.match(await plan((s) => s.stale('contoso', 5, 50, 5)), /principals_seen/)
   assert.match(await plan((s) => s.oldestReading('contoso')), /principals_seen/)
   assert.match(await plan((s) => s.countFailing('contoso')), /principals_marked/)
 })

@@ -137,21 +137,26 @@ export const principalContract = (test: StoreTest): void => {
     ])
   })
 
-  test('stale gives those never seen, then the oldest', async (store) => {
+  test('stale gives those never seen, then the oldest, then those of a clock that was ahead', async (store) => {
     await map(store, [
       ['new', idle, { observedAt: 50 }],
       ['edge', idle, { observedAt: 20 }],
       ['old', idle, { observedAt: 10 }],
       ['zero', idle, { observedAt: 0 }],
       ['never', idle],
+      ['ahead', idle, { observedAt: 101 }],
+      ['far ahead', idle, { observedAt: 102 }],
       ['asked', idle, { readDueAt: 5 }],
+      ['asked, ahead', idle, { observedAt: 101, readDueAt: 5 }],
       ['asked too', idle, { observedAt: 1, readDueAt: 5 }],
     ])
-    assert.deepEqual(ids(await store.stale('contoso', 20, 9)), ['never', 'zero', 'old'])
-    assert.deepEqual(ids(await store.stale('contoso', 20, 2)), ['never', 'zero'])
-    assert.deepEqual(ids(await store.stale('contoso', 20, 1)), ['never'])
-    assert.equal(await store.countStale('contoso', 20), 5)
-    assert.equal(await store.countStale('okta', 20), 0)
+    assert.deepEqual(ids(await store.stale('contoso', 20, 100, 9)), ['never', 'zero', 'old', 'ahead', 'far ahead'])
+    assert.deepEqual(ids(await store.stale('contoso', 20, 100, 4)), ['never', 'zero', 'old', 'ahead'])
+    assert.deepEqual(ids(await store.stale('contoso', 20, 101, 9)), ['never', 'zero', 'old', 'far ahead'])
+    assert.deepEqual(ids(await store.stale('contoso', 20, 100, 2)), ['never', 'zero'])
+    assert.deepEqual(ids(await store.stale('contoso', 20, 100, 1)), ['never'])
+    assert.equal(await store.countStale('contoso', 20, 100), 8)
+    assert.equal(await store.countStale('okta', 20, 100), 0)
     assert.equal(await store.oldestReading('contoso'), 0)
     assert.equal(await store.oldestReading('okta'), undefined)
   })

@@ -139,6 +139,8 @@ describe('decide', () => {
     assert.deepEqual(seen(NOW, undefined, 0), ['R_UNOBSERVED', 'R_STALE'])
     assert.deepEqual(seen(), [], 'an agent without accounts')
     assert.deepEqual(seen(Number.NaN), ['R_STALE'])
+    assert.deepEqual(seen(NOW + 60_000), [])
+    assert.deepEqual(seen(NOW, NOW + 60_001), ['R_STALE'], 'the clock was ahead: how old it is nobody can tell')
     const unread = principal({ id: 'p2', account: account({ observedAt: NOW - DAY_MS - 1 }) })
     assert.deepEqual(codes(byToken({ accounts: [principal(), unread] })), ['R_STALE'], 'one the token does not name')
   })
