@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
@@ -47,17 +47,26 @@ const bearerCredentials = (header: string | undefined): Credentials | undefined 
   return token === undefined ? undefined : { name: undefined, token }
 }
 
+const decoded = new WeakMap<Client, readonly Buffer[]>()
+
+const digestsOf = (client: Client): readonly Buffer[] => {
+  const known = decoded.get(client)
+  if (known !== undefined) return known
+  const made = client.tokenSha256.map((hex) => Buffer.from(hex, 'hex'))
+  decoded.set(client, made)
+  return made
+}
+
 /**
  * The client whose token the request carries.
  * Every hash of every client is compared, in constant time, so that the answer's time tells nothing about any of them.
  */
 const identify = (given: Credentials | undefined, clients: readonly Client[]): Client | undefined => {
   if (given === undefined) return undefined
-  const presented = createHash('sha256').update(given.token).digest()
+  const presented = hash('sha256', given.token, 'buffer')
   let found: Client | undefined
   for (const client of clients) {
-    for (const hex of client.tokenSha256) {
-      const known = Buffer.from(hex, 'hex')
+    for (const known of digestsOf(client)) {
       if (known.length === presented.length && timingSafeEqual(known, presented)) found = client
     }
   }

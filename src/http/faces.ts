@@ -32,8 +32,9 @@ export const answerOnce = async <T>(
   request: FastifyRequest,
   answer: () => Promise<T>,
 ): Promise<T> => {
+  if (request.headers['idempotency-key'] === undefined || !hasClient(request)) return answer()
   const run = async () => ({ status: 200, body: await answer(), ref: '' })
-  return (hasClient(request) ? await once(request, { run, repeat: run }) : await run()).body
+  return (await once(request, { run, repeat: run })).body
 }
 
 const account = z.object({ adapter: z.string(), id: z.string() })

@@ -77,10 +77,22 @@ const answerOf = (view: DecisionView, token: string): Answer => {
   }
 }
 
+/** What was made of the object before. */
+const kept = <K extends object, V>(map: WeakMap<K, V>, key: K, make: () => V): V => {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
+}
+
 /** RFC 7662: what resource servers and gateways ask of any authorization server. Takes forms, so it needs a scope of its own. */
 export const introspectionRoutes = (app: App, context: Context): void => {
   acceptForm(app)
   const ask = asker(context, 'introspection')
+  // Of a decision that stands the view is the same object each time: so are then its answer, and the text of that.
+  const bodies = new WeakMap<DecisionView, Answer>()
+  const texts = new WeakMap<Answer, string>()
 
   app.route({
     method: 'POST',
@@ -98,10 +110,14 @@ export const introspectionRoutes = (app: App, context: Context): void => {
         200: answers('What the token stands for, or that it stands for nothing', z.union([active, inactive])),
       },
     },
+    serializerCompiler: () => (answer: Answer) => kept(texts, answer, () => JSON.stringify(answer)),
     handler: async (request, reply) => {
       reply.header('pragma', 'no-cache')
       const { token } = request.body
-      return answerOnce(context, request, async () => answerOf(await ask({ token, describe: true }, reply), token))
+      return answerOnce(context, request, async () => {
+        const view = await ask({ token, describe: true }, reply)
+        return kept(bodies, view, () => answerOf(view, token))
+      })
     },
   })
 }

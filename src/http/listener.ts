@@ -60,8 +60,9 @@ export const createListener = ({ log, requests, trustProxy, graceMs, onStop }: L
     setTimeout(() => app.server.closeAllConnections(), graceMs ?? GRACE_MS).unref()
   })
   // Or the connection would stay open, and hold up the close, until its idle timeout.
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, _payload, done) => {
     if (stopping) reply.header('connection', 'close')
+    done()
   })
 
   app.decorateRequest('client', null)
@@ -72,12 +73,11 @@ export const createListener = ({ log, requests, trustProxy, graceMs, onStop }: L
   app.setNotFoundHandler((_request, _reply) => {
     throw new BridgeError('E_NOT_FOUND', 'There is no such route.', { hint: 'The routes are listed at /docs.' })
   })
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     requests.watch(request, reply)
     reply.headers({ ...answerHeaders, 'x-request-id': request.id })
-    if (stopping && request.routeOptions.url !== '/healthz') {
-      throw new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.', { retryAfterMs: 1000 })
-    }
+    const open = !stopping || request.routeOptions.url === '/healthz'
+    done(open ? undefined : new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.', { retryAfterMs: 1000 }))
   })
   return app
 }

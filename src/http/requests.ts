@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, Histogram, Registry } from 'prom-client'
+import { REQUEST } from '../lib/log.ts'
 
 const idForm = /^[A-Za-z0-9._~:/+=@-]{1,128}$/
 
@@ -11,7 +12,10 @@ export const requestId = (request: Pick<IncomingMessage, 'headers'>): string => 
   return typeof given === 'string' && idForm.test(given) ? given : randomUUID()
 }
 
-const path = (url: string): string => url.split('?', 1)[0] ?? ''
+const path = (url: string): string => {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
+}
 
 export interface RequestObserver {
   /** To be called once for a request, before its answer. */
@@ -59,7 +63,7 @@ export const observeRequests = (): RequestObserver => {
       ...(client === undefined ? {} : { client }),
       ...(reply.raw.writableFinished ? {} : { aborted: true }),
     }
-    request.log[level](fields, 'request')
+    request.log[level](fields, REQUEST)
   }
   return {
     // Not `onResponse`: a caller that leaves before the end, as those of streams do, would never be seen.

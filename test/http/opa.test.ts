@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { soc } from '../engine/harness.ts'
+import { alice, soc } from '../engine/harness.ts'
 import { type FaceWorld, faceWorld } from './faceworld.ts'
 
 const path = '/v1/data/agentmesh/allow'
@@ -32,6 +32,34 @@ test('every name that a backend gives the agent is known, on both packages that 
   assert.match(await faces.world.metrics.text(), /decisions_total\{face="opa",allow="true"\}/)
   await faces.world.bridge.place(did, { severity: 'suspend', reason: 'r' }, soc)
   for (const input of inputs) assert.equal(await allows(faces, input), false, JSON.stringify(input))
+})
+
+test('an agent named in several of its spellings is judged as that agent', async () => {
+  await using faces = await faceWorld()
+  const { bridge } = faces.world
+  const aliases = ['did:mesh:one', 'did:mesh:two', 'did:mesh:three', 'did:mesh:four']
+  const accountless = 'did:agentmesh:accountless'
+  const did = await faces.world.agent('a')
+  await bridge.patch(did, { aliases: aliases.slice(0, 3).map((one) => ({ did: one })) }, alice, undefined)
+  await bridge.register({ did: accountless, name: 'n', aliases: [{ did: 'did:mesh:four' }] }, alice)
+  const [one, two, three, four] = aliases
+  const inputs: unknown[] = [
+    { agentDid: one },
+    { agentDid: did, agentId: one },
+    { agentDid: one, agentId: two },
+    { agent_did: three, agent: { id: one, did }, agent_id: 'billing-bot', did: two },
+    { agentDid: four, did: accountless },
+  ]
+  for (const input of inputs) assert.equal(await allows(faces, input), true, JSON.stringify(input))
+  for (const input of [
+    { agentDid: one, did: four },
+    { agentDid: one, did: accountless },
+    { agentDid: two, did: 'did:mesh:x' },
+  ]) {
+    assert.equal(await allows(faces, input), false, JSON.stringify(input))
+  }
+  await bridge.place('did:mesh:two', { severity: 'suspend', reason: 'r' }, soc)
+  for (const input of inputs.slice(0, 4)) assert.equal(await allows(faces, input), false, JSON.stringify(input))
 })
 
 test('whoever is unknown, unnamed or named twice is false', async () => {

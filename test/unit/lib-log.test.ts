@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { BridgeError } from '../../src/core/errors.ts'
-import { createLogger } from '../../src/lib/log.ts'
+import { createLogger, gathered, REQUEST } from '../../src/lib/log.ts'
 import { createMetrics, metricTable } from '../../src/lib/metrics.ts'
 import { SecretRef } from '../../src/lib/secret.ts'
 
@@ -78,6 +78,33 @@ describe('the log', () => {
     assert.equal(line?.auditHeadSigned, jws)
     assert.equal(line?.other, '[redacted]')
     assert.ok(!`${line?.text} ${line?.msg}`.includes(jws))
+  })
+
+  it('writes the requests of one turn together, and anything else at once and in order', async () => {
+    const written: string[][] = []
+    const messages = (text: string) => [...text.matchAll(/"msg":"(\w+)"/g)].map(([, message]) => message ?? '')
+    const log = createLogger({ destination: gathered({ write: (text) => void written.push(messages(text)) }) })
+    for (let n = 0; n < 3; n += 1) log.child({ requestId: `r${n}` }).info({ n }, REQUEST)
+    assert.deepEqual(written, [])
+    log.info('listening')
+    assert.deepEqual(written.splice(0), [[REQUEST, REQUEST, REQUEST], ['listening']])
+    log.info(REQUEST)
+    log.warn({ n: 1 }, REQUEST)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual(written, [[REQUEST, REQUEST]])
+  })
+
+  it('finds what it looks for in any line', () => {
+    const texts = ['Bearer abcdefgh', 'basic abcdefgh', 'a eyJabcdef.ghi', '/x?sig=hush', '/x?code=hush', '/x?key=hush']
+    for (const text of texts) {
+      const [line] = logged((log) => log.info({ text }, 'a'))
+      assert.match(String(line?.text), /\[redacted\]/, text)
+    }
+    const names = ['authorization', 'Cookie', 'x-bridge-key', 'API_KEY', 'idToken', 'secrets', 'passphrase', 'jwt']
+    for (const name of names) {
+      const [line] = logged((log) => log.child({ [name]: 'hush' }).info('a'))
+      assert.equal(line?.[name], '[redacted]', name)
+    }
   })
 
   it('changes its level while running', () => {
