@@ -80,10 +80,11 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   const age = () => (loadedAt === undefined ? Number.POSITIVE_INFINITY : clock.mono() - loadedAt)
   const usable = () => !closed.signal.aborted && age() < CEILING_MS
   const down = () =>
-    new BridgeError('E_JWKS_DOWN', `the signing keys at ${uri} cannot be read now`, {
+    // Whoever asks for decisions is told this, and not where the keys are.
+    new BridgeError('E_JWKS_DOWN', 'The signing keys of the issuer cannot be read now.', {
       cause: failure,
       retryAfterMs: Math.max(0, retryAt - clock.mono()),
-      hint: `check that ${uri} answers from where the bridge runs`,
+      hint: 'The log of the bridge says where they are ("signing keys not fetched"): check that it answers from there.',
     })
 
   async function load(reason: FetchReason): Promise<void> {

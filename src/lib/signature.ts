@@ -31,16 +31,35 @@ const modulusLength = (key: KeyObject): number => Math.ceil((key.asymmetricKeyDe
  */
 const ecdsaDer = (signature: Buffer): Buffer => {
   const half = signature.length / 2
-  const [r, s] = [derInteger(signature.subarray(0, half)), derInteger(signature.subarray(half))]
-  const length = r.length + s.length
-  return Buffer.concat([length < 0x80 ? [0x30, length] : [0x30, 0x81, length], r, s].map((part) => Buffer.from(part)))
+  const r = integerAt(signature, 0, half)
+  const s = integerAt(signature, half, signature.length)
+  const length = 4 + r.length + s.length
+  const head = length < 0x80 ? [0x30, length] : [0x30, 0x81, length]
+  const der = Buffer.allocUnsafe(head.length + length)
+  der.set(head)
+  putInteger(der, head.length, signature, r)
+  putInteger(der, head.length + 2 + r.length, signature, s)
+  return der
 }
 
-const derInteger = (bytes: Buffer): Buffer => {
-  const first = bytes.findIndex((byte) => byte !== 0)
-  const digits = first < 0 ? Buffer.alloc(1) : bytes.subarray(first)
-  const sign = (digits[0] ?? 0) >= 0x80 ? [0] : []
-  return Buffer.from([0x02, sign.length + digits.length, ...sign, ...digits])
+/** A number without its leading zeros, and its length in ASN.1: a zero before a digit that would make it negative. */
+interface Integer {
+  readonly from: number
+  readonly to: number
+  readonly length: number
+}
+
+const integerAt = (bytes: Buffer, start: number, to: number): Integer => {
+  let from = start
+  while (from < to - 1 && bytes[from] === 0) from += 1
+  return { from, to, length: to - from + ((bytes[from] ?? 0) >= 0x80 ? 1 : 0) }
+}
+
+const putInteger = (der: Buffer, at: number, bytes: Buffer, { from, to, length }: Integer): void => {
+  der[at] = 0x02
+  der[at + 1] = length
+  der[at + 2] = 0
+  bytes.copy(der, at + 2 + length - (to - from), from, to)
 }
 
 interface Scheme {

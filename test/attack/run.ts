@@ -22,12 +22,21 @@ const { values } = parseArgs({
 const [cases, seed] = [Number(values.cases), Number(values.seed)]
 const { differential } = values
 
+/** What a part tells the whole: its figures, or the one rule that was broken. */
+type Told = { readonly fuzzed: Fuzzed } | { readonly broken: string }
+
+const part = (): Promise<Told> =>
+  fuzz({ cases, seed, differential }).then(
+    (fuzzed) => ({ fuzzed }),
+    (error: unknown) => ({ broken: error instanceof Error ? error.message : String(error) }),
+  )
+
 if (values.part) {
-  process.send?.(await fuzz({ cases, seed, differential }))
+  process.send?.(await part())
 } else {
   const started = performance.now()
   const parts = availableParallelism()
-  const runs = Array.from({ length: parts }, async (_, n): Promise<Fuzzed> => {
+  const runs = Array.from({ length: parts }, async (_, n): Promise<Told> => {
     const share = Math.ceil(cases / parts)
     const args = [
       '--part',
@@ -38,15 +47,20 @@ if (values.part) {
       ...(differential ? [] : ['--no-differential']),
     ]
     const child = fork(import.meta.filename, args)
-    let result: Fuzzed | undefined
-    child.on('message', (message: Fuzzed) => {
-      result = message
+    let told: Told | undefined
+    child.on('message', (message: Told) => {
+      told = message
     })
     const [code] = await once(child, 'exit')
-    if (code !== 0 || result === undefined) throw new Error(`part ${n} (seed ${seed + n}) failed; see above`)
-    return result
+    return told ?? { broken: `part ${n} (seed ${seed + n}) ended with ${code} and told nothing` }
   })
-  const results = await Promise.all(runs)
+  const ends = await Promise.all(runs)
+  const broken = ends.flatMap((end) => ('broken' in end ? [end.broken] : []))
+  if (broken.length > 0) {
+    stdout.write(`${broken.join('\n')}\n`)
+    process.exit(1)
+  }
+  const results = ends.flatMap((end) => ('fuzzed' in end ? [end.fuzzed] : []))
   const sum = (of: (fuzzed: Fuzzed) => number) => results.reduce((total, one) => total + of(one), 0)
   const codes = new Map<string, number>()
   for (const { refused } of results) {

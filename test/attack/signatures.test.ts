@@ -227,6 +227,28 @@ describe('ECDSA', () => {
     }
   })
 
+  it('knows numbers that begin with a zero, and with a digit that would make them negative', async () => {
+    for (const [alg, size] of [
+      ['ES256', 32],
+      ['ES384', 48],
+      ['ES512', 66],
+    ] as const) {
+      const key = target.key(alg)
+      const input = inputOf(key)
+      // Random, so another one each time: of the two short curves one in 256 begins so.
+      const seen = { 'r short': 0, 's short': 0, 'r high': 0, 's high': 0 }
+      for (let n = 0; n < 60 || (size < 66 && Math.min(...Object.values(seen)) === 0); n += 1) {
+        const signed = signature(input, key)
+        const [r = 0, s = 0] = [signed[0], signed[size]]
+        if (r === 0) seen['r short'] += 1
+        if (s === 0) seen['s short'] += 1
+        if (r >= 0x80) seen['r high'] += 1
+        if (s >= 0x80) seen['s high'] += 1
+        if (r === 0 || s === 0 || n < 40) await target.accepted(alg, `${input}.${b64(signed)}`)
+      }
+    }
+  })
+
   it('has for each signature one twin, which says nothing else', async () => {
     const key = target.key('ES256')
     const input = inputOf(key)

@@ -53,6 +53,17 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('the key cache', () => {
+  it('tells whoever asks nothing of where the keys are', async () => {
+    await using r = await rig()
+    r.server.answer = (response) => response.writeHead(500).end()
+    const error: unknown = await r.key('k1').catch((thrown: unknown) => thrown)
+    assert.ok(error instanceof BridgeError && isDown(error))
+    const { host, pathname } = new URL(r.server.uri)
+    for (const told of [error.message, error.hint ?? '']) {
+      assert.ok(told !== '' && !told.includes(host) && !told.includes(pathname), told)
+    }
+  })
+
   it('fetches once for any number of callers', async () => {
     await using r = await rig()
     const found = await Promise.all(Array.from({ length: 1000 }, () => r.key('k1')))
