@@ -1,9 +1,6 @@
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { argv, cpuUsage, execPath, memoryUsage } from 'node:process'
-import { promisify } from 'node:util'
+import { join } from 'node:path'
 import type { Adapter } from '../../src/core/adapter.ts'
 import type { Activity } from '../../src/engine/activity.ts'
 import { createBus } from '../../src/engine/bus.ts'
@@ -20,17 +17,16 @@ import { openStore } from '../../src/store/index.ts'
 import { policyOf } from '../engine/harness.ts'
 import { account, agent, hold, idle, principal } from '../store/fixture.ts'
 import { KeyServer, makeKey, token } from '../unit/issuer.ts'
-import { type Row, secondsOf, whole } from './figures.ts'
+import { cpuSeconds, median, type Row, secondsOf, whole } from './figures.ts'
 import { fastJwt } from './peers.ts'
 import { didOf, idOf } from './store.ts'
 
-const run = promisify(execFile)
 const unused = () => {
   throw new Error('a decision asks the directory nothing')
 }
 
 /** Everything a decision takes, without HTTP: a real store, real tokens. */
-const open = async (file: string, server: KeyServer) => {
+export const openDecisions = async (file: string, server: KeyServer) => {
   const store = await openStore({ url: `sqlite:${file}`, now: Date.now })
   const clock = systemClock
   const source = createKeySource({ uri: server.uri, fetch: server.fetch, clock })
@@ -46,8 +42,7 @@ const open = async (file: string, server: KeyServer) => {
     lookup: unused,
     check: unused,
   }
-  // Readings of the filled store are as old as time.
-  const policy = policyOf({ maxStaleness: { warnMs: Number.MAX_SAFE_INTEGER, denyMs: Number.MAX_SAFE_INTEGER } })
+  const policy = policyOf()
   const deps: Deps = {
     store,
     mounts: () => new Map(),
@@ -71,11 +66,14 @@ const open = async (file: string, server: KeyServer) => {
     },
     flush: async () => undefined,
   }
-  const verifier = createVerifier({ adapters: () => [adapter], keys: () => source, clock, store: createKnown(store) })
-  const decider = createDecider(deps, verifier, activity)
   return {
     store,
-    decider,
+    /** One that remembers nothing yet. */
+    decider: () => {
+      const known = createKnown(store)
+      const verifier = createVerifier({ adapters: () => [adapter], keys: () => source, clock, store: known })
+      return createDecider(deps, verifier, activity, known)
+    },
     close: async () => {
       source.close()
       await store.close()
@@ -83,7 +81,7 @@ const open = async (file: string, server: KeyServer) => {
   }
 }
 
-const allowed = (view: { allow: boolean }): void => {
+export const allowed = (view: { allow: boolean }): void => {
   if (!view.allow) throw new Error(`refused: ${JSON.stringify(view)}`)
 }
 
@@ -103,26 +101,19 @@ export interface SeenBench {
   readonly fastJwtCached: number
 }
 
-const cpuSeconds = async (work: () => Promise<unknown>): Promise<number> => {
-  const before = cpuUsage()
-  await work()
-  const { user, system } = cpuUsage(before)
-  return (user + system) / 1e6
-}
-const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1] ?? Number.NaN
-
 /** Whole decisions in process on tokens seen before: token, mapping, holds, release, staleness. */
 export const benchSeen = async (rounds: number): Promise<SeenBench> => {
   const directory = mkdtempSync(join(tmpdir(), 'bench-decisions-'))
   const key = makeKey('key')
   await using server = await KeyServer.start(key)
-  const bench = await open(join(directory, 'bridge.db'), server)
-  const { decider, store } = bench
+  const bench = await openDecisions(join(directory, 'bridge.db'), server)
+  const { store } = bench
+  const decider = bench.decider()
   try {
     const [agents, perRound] = [500, 50_000]
     await store.write(async (tx) => {
       for (let n = 0; n < agents; n += 1) {
-        const observed = account({ observed: 'enabled', observedAt: 1 })
+        const observed = account({ observed: 'enabled', observedAt: Date.now() })
         await tx.insertAgent(agent(didOf(n)))
         await tx.insertPrincipal(principal(didOf(n), idOf(n), { account: observed }), idle)
         await tx.putSource({ did: didOf(n), capability: 'read:reports', source: 'manual', confirmedAt: 1 })
@@ -185,52 +176,6 @@ export const benchSeen = async (rounds: number): Promise<SeenBench> => {
   }
 }
 
-export interface ScaleBench {
-  readonly agents: number
-  /** One whole decision on an agent that nobody asked about before, µs. */
-  readonly coldUs: number
-  readonly warmPerSecond: number
-  readonly memoryMiB: number
-}
-
-/** Decisions on so many mapped agents, spread over all of them, and what the process then weighs. */
-const scaleOf = async (file: string, agents: number): Promise<ScaleBench> => {
-  await using server = await KeyServer.start(makeKey('key'))
-  const { decider, close } = await open(file, server)
-  const asked = Math.min(5000, agents - 10)
-  // Every hundredth of the filled store is held.
-  const dids = Array.from({ length: asked }, (_, n) =>
-    didOf(Math.floor((n * (agents - 1)) / asked / 100) * 100 + 1 + (n % 99)),
-  )
-  const each = async () => {
-    for (const did of dids) await decider.decide({ did })
-  }
-  const cold = await secondsOf(each)
-  await each()
-  const warm = await secondsOf(each)
-  const memoryMiB = memoryUsage().rss / 2 ** 20
-  await close()
-  return { agents, coldUs: (cold * 1e6) / new Set(dids).size, warmPerSecond: asked / warm, memoryMiB }
-}
-
-/** Each in a process of its own, on a store filled in bulk by another. */
-export const benchScale = async (sizes: readonly number[]): Promise<ScaleBench[]> => {
-  const results: ScaleBench[] = []
-  for (const agents of sizes) {
-    const directory = mkdtempSync(join(tmpdir(), 'bench-scale-'))
-    try {
-      const file = join(directory, 'bridge.db')
-      await run(execPath, [resolve(import.meta.dirname, 'store.ts'), file, `${agents}`])
-      const { stdout } = await run(execPath, [import.meta.filename, file, `${agents}`])
-      const [coldUs = Number.NaN, warmPerSecond = Number.NaN, memoryMiB = Number.NaN] = stdout.split(' ').map(Number)
-      results.push({ agents, coldUs, warmPerSecond, memoryMiB })
-    } finally {
-      rmSync(directory, { recursive: true, force: true })
-    }
-  }
-  return results
-}
-
 export const seenRows = (seen: SeenBench): Row[] => [
   [
     'decisions in process, tokens seen before',
@@ -244,15 +189,3 @@ export const seenRows = (seen: SeenBench): Row[] => [
     `${seen.firstKnown.toFixed(0)} µs, ${seen.firstUnknown.toFixed(0)} µs`,
   ],
 ]
-
-export const scaleRows = (scales: readonly ScaleBench[]): Row[] =>
-  scales.map(({ agents, coldUs, warmPerSecond, memoryMiB }) => [
-    `decisions in process, ${whole(agents)} agents`,
-    `first of an agent ${coldUs.toFixed(0)} µs, then ${whole(warmPerSecond)}/s; process ${whole(memoryMiB)} MiB`,
-  ])
-
-if (import.meta.main) {
-  const [, , file, agents] = argv
-  const { coldUs, warmPerSecond, memoryMiB } = await scaleOf(file ?? '', Number(agents))
-  console.log(`${coldUs} ${warmPerSecond} ${memoryMiB}`)
-}

@@ -1,5 +1,5 @@
 import { cpus, totalmem } from 'node:os'
-import { arch, platform, version } from 'node:process'
+import { arch, cpuUsage, platform, version } from 'node:process'
 
 export interface Spread {
   readonly p50: number
@@ -13,6 +13,9 @@ export const spreadOf = (times: readonly number[]): Spread => {
   return { p50: at(0.5), p99: at(0.99), count: sorted.length }
 }
 
+export const median = (list: readonly number[]): number =>
+  list.toSorted((a, b) => a - b)[list.length >> 1] ?? Number.NaN
+
 export const ms = (value: number): string => `${value.toFixed(1)} ms`
 export const whole = (value: number): string => Math.round(value).toLocaleString('en')
 export const spreadText = ({ p50, p99, count }: Spread): string => `p50 ${ms(p50)}, p99 ${ms(p99)} (${count} samples)`
@@ -21,6 +24,14 @@ export const secondsOf = async (work: () => Promise<unknown>): Promise<number> =
   const started = performance.now()
   await work()
   return (performance.now() - started) / 1000
+}
+
+/** By the processor's time, of all threads, which others on the machine change less. */
+export const cpuSeconds = async (work: () => Promise<unknown>): Promise<number> => {
+  const before = cpuUsage()
+  await work()
+  const { user, system } = cpuUsage(before)
+  return (user + system) / 1e6
 }
 
 /** The machine a figure belongs to. */

@@ -1,22 +1,30 @@
 /**
  * `npm run bench` prints the figures of the note; `npm run bench -- --quick` does it small, to see that it works;
- * `npm run bench -- --tokens` only what tokens and decisions on them cost in process.
+ * `npm run bench -- --tokens` only what tokens and decisions on them cost in process, `-- --http` only introspection beside
+ * a bare route, `-- --agents` only what many agents cost.
  */
 import process, { argv, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
 import { benchInProcess } from './agt.ts'
 import { benchChains, type ChainTimes } from './chains.ts'
-import { benchScale, benchSeen, scaleRows, seenRows } from './decisions.ts'
+import { benchSeen, seenRows } from './decisions.ts'
 import { machine, ms, type Row, spreadText, table, whole } from './figures.ts'
 import { benchHttp } from './http.ts'
+import { benchIntrospection, introspectionRows } from './introspection.ts'
 import { benchMassKill } from './masskill.ts'
 import { benchPropagation } from './propagation.ts'
+import { benchScale, scaleRows } from './scale.ts'
 import { benchStore } from './store.ts'
 import { benchFirstSight, firstSightRows } from './tokens.ts'
 
 const { values } = parseArgs({
   args: argv.slice(2),
-  options: { quick: { type: 'boolean', default: false }, tokens: { type: 'boolean', default: false } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    tokens: { type: 'boolean', default: false },
+    http: { type: 'boolean', default: false },
+    agents: { type: 'boolean', default: false },
+  },
 })
 const { quick } = values
 const print = (text: string) => stdout.write(`${text}\n`)
@@ -24,14 +32,27 @@ const print = (text: string) => stdout.write(`${text}\n`)
 print(machine())
 const mappings = quick ? 20_000 : 1_000_000
 
-print('tokens: at first sight, and seen before …')
-const rowsOfTokens: readonly Row[] = [
-  ...firstSightRows(await benchFirstSight(quick ? 3 : 25, 192)),
-  ...seenRows(await benchSeen(quick ? 3 : 15)),
-  ...scaleRows(await benchScale([1_000, mappings])),
-]
-if (values.tokens) {
-  print(`\n${machine()}\n${table(rowsOfTokens)}`)
+const tokens = async (): Promise<readonly Row[]> => {
+  print('tokens: at first sight, and seen before …')
+  const first = await benchFirstSight(quick ? 3 : 25, 192)
+  return [...firstSightRows(first), ...seenRows(await benchSeen(quick ? 3 : 15))]
+}
+const overHttp = async (): Promise<readonly Row[]> => {
+  print('introspection beside a bare route …')
+  return introspectionRows(await benchIntrospection(quick ? 3 : 25, quick ? 300 : 800))
+}
+const scale = async (): Promise<readonly Row[]> => {
+  print('agents: many of them …')
+  return scaleRows(await benchScale([1_000, mappings], quick ? 3 : 15))
+}
+const parts = { tokens, http: overHttp, agents: scale }
+const chosen = (['tokens', 'http', 'agents'] as const).filter((name) => values[name])
+const rowsOfDecisions: Row[] = []
+for (const [name, part] of Object.entries(parts)) {
+  if (chosen.length === 0 || chosen.some((one) => one === name)) rowsOfDecisions.push(...(await part()))
+}
+if (chosen.length > 0) {
+  print(`\n${machine()}\n${table(rowsOfDecisions)}`)
   process.exit()
 }
 const store = await benchStore(mappings)
@@ -70,7 +91,7 @@ const seconds = (value: number) => `${value.toFixed(1)} s`
 
 const perBare = (perSecond: number) => `${(perSecond / store.holds.barePerSecond).toFixed(2)} × bare`
 const rows: readonly Row[] = [
-  ...rowsOfTokens,
+  ...rowsOfDecisions,
   ['kill → PATCH on the wire, idle', spreadText(idle.kill)],
   [`kill → PATCH on the wire, syncing ${whole(agents)}`, spreadText(busy.kill)],
   ['flip by hook → signal, idle', spreadText(idle.flip)],

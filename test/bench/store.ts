@@ -9,6 +9,7 @@ import type { Store } from '../../src/core/store.ts'
 import { makeDurable } from '../../src/store/database.ts'
 import { openStore } from '../../src/store/index.ts'
 import { agent, hold, idle, principal } from '../store/fixture.ts'
+import { median } from './figures.ts'
 
 const run = promisify(execFile)
 
@@ -38,9 +39,10 @@ const fill = async (file: string, mappings: number): Promise<void> => {
       { name: 'blueprint', state: 'on', ours: false },
     ] as const
     const mapped = principal(didOf(0), idOf(0), { scopes: ['https://graph.microsoft.com/.default'], appId: idOf(1) })
-    const account = { ...mapped.account, observed: 'enabled', observedAt: 1, switches } as const
+    const account = { ...mapped.account, observed: 'enabled', observedAt: Date.now(), switches } as const
     await tx.insertPrincipal({ ...mapped, account }, idle)
     await tx.insertHold(hold('0', didOf(0)))
+    await tx.putSource({ did: didOf(0), capability: 'read:reports', source: 'manual', confirmedAt: 1 })
   })
   await store.close()
   const raw = new Database(file)
@@ -60,7 +62,8 @@ const fill = async (file: string, mappings: number): Promise<void> => {
   }
   raw.transaction(() => {
     copy('agents', { did: 'did_of(n)' }, 1)
-    copy('principals', { did: 'did_of(n)', id: 'id_of(n)', observed_at: 'n' }, 1)
+    copy('principals', { did: 'did_of(n)', id: 'id_of(n)', observed_at: `${Date.now()} - n % 600000` }, 1)
+    copy('capability_sources', { did: 'did_of(n)' }, 1)
     copy('holds', { did: 'did_of(n)', id: 'id_of(n)' }, 100)
   })()
   raw.close()
@@ -119,8 +122,6 @@ const bare = (file: string) => {
   const one = raw.transaction((id: string, did: string) => insert.run(id, did))
   return { place: (id: string, n: number) => one.immediate(id, didOf(n)), close: () => raw.close() }
 }
-
-const median = (list: readonly number[]): number => [...list].sort((a, b) => a - b)[list.length >> 1] ?? 0
 
 /** In turns, since a disk is not equally fast all the time; the first turn warms up. */
 const holds = async (store: Store, file: string) => {

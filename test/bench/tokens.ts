@@ -2,7 +2,7 @@ import { cpuUsage } from 'node:process'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createKeySource } from '../../src/lib/jwks.ts'
 import { KeyServer, makeKey, token } from '../unit/issuer.ts'
-import { type Row, secondsOf } from './figures.ts'
+import { median, type Row, secondsOf } from './figures.ts'
 import { type Alg, algorithms, awsJwtVerify, bare, type Contender, fastJwt, jose, jsonWebToken, ours } from './peers.ts'
 
 export interface FirstSight {
@@ -20,7 +20,6 @@ interface Took {
   readonly cpu: number
 }
 
-const median = (list: readonly number[]): number => list.toSorted((a, b) => a - b)[list.length >> 1] ?? Number.NaN
 const medians = (list: readonly Took[]): Took => ({
   clock: median(list.map(({ clock }) => clock)),
   cpu: median(list.map(({ cpu }) => cpu)),
