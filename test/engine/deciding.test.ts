@@ -71,6 +71,7 @@ test('an ancestor that may have been stopped unseen stops its descendants, as ac
       issuer: 'south',
       issuedAt: world.clock.now(),
       expiresAt: world.clock.now() + minute,
+      audiences: [],
       actor: { did: other, principal: { adapter: 'south', id: 'other' } },
       principals: await world.store.principalsById('south', ['other']),
       onBehalfOf: undefined,

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { BridgeError } from '../../src/core/errors.ts'
 import { writtenServer } from '../../src/core/tools.ts'
 import { createDecider } from '../../src/engine/deciding.ts'
+import { createKnown } from '../../src/engine/known.ts'
 import { defineConfiguredServers } from '../../src/engine/toolservers.ts'
 import type { Verifier } from '../../src/engine/verify.ts'
 import { registrar, soc, World } from './harness.ts'
@@ -61,20 +62,18 @@ test('a remembered answer to a call is forgotten with the rule that it rests on'
     return world.store.toolServer(called)
   }
   let decided = 0
+  const store = { ...world.store, toolServer }
+  const known = createKnown(store)
   const auditHead = () => {
     decided += 1
-    return world.store.auditHead()
+    return known.auditHead()
   }
   const verifier: Verifier = {
     verify: async () => ({ valid: false, codes: [], principals: [] }),
     subject: async () => ({ valid: false, codes: [], principals: [] }),
     reload: () => undefined,
   }
-  const decider = createDecider(
-    { ...world.deps, store: { ...world.store, toolServer, auditHead } },
-    verifier,
-    world.activity,
-  )
+  const decider = createDecider({ ...world.deps, store }, verifier, world.activity, { ...known, auditHead })
   const asked = { did, tool: 'get', server: 'crm' }
   await put(world, 'crm', { tools: { get: rule('read:x') } })
   for (let times = 0; times < 3; times++) assert.equal((await decider.decide(asked)).allow, true)
