@@ -96,6 +96,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     realm: tenantId,
     issuers: config.tokens ? issuers(config.tokens.audiences) : [],
     identify: (claims) => identify(claims, tenantId),
+    identity: { tenantId },
     vet,
     ...learning(managed, { changes: feed.changes, lookup: reader.lookup }, log),
     groups: openGroups(graph, clock, 'sync'),

@@ -235,6 +235,7 @@ export function open(
     realm: directory.realm,
     issuers: config.tokens ? [directory.tokens.describe(config.tokens.audiences)] : [],
     identify: (claims: Claims) => directory.tokens.identify(claims),
+    identity: { realm: directory.realm },
     vet,
     changes,
     async lookup(refs, signal) {

@@ -7,6 +7,25 @@ type Pair = Awaited<ReturnType<typeof generateKeyPair>>
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined)
 const isClaims = (value: unknown): value is Claims => typeof value === 'object' && value !== null
 
+/**
+ * `sub` is the acting account, `azp` another id of it, `obo` the person for whom it acts, `act` the chain. A token
+ * without `sub` names no agent.
+ */
+export function identify(claims: Claims, realm: string): TokenSubject | TokenRefusal | undefined {
+  if (claims.realm !== realm) return { refused: 'R_TENANT' }
+  const principals = [text(claims.sub), text(claims.azp)].filter((id) => id !== undefined)
+  if (principals.length === 0) return undefined
+  const person = text(claims.obo)
+  const act: Claims[] = []
+  for (let each = claims.act; isClaims(each) && act.length < 16; each = each.act) act.push(each)
+  return {
+    principals: [...new Set(principals)],
+    onBehalfOf: person ? { id: person, kind: 'person' } : undefined,
+    act,
+    scopes: text(claims.scope)?.split(' ').filter(Boolean) ?? [],
+  }
+}
+
 /** The token side of a memory directory: ES256 keys made on first use and served to the verifier without a socket. */
 export class MemoryTokens {
   readonly issuer: string
@@ -43,23 +62,8 @@ export class MemoryTokens {
     this.#pairs.push(generateKeyPair('ES256'))
   }
 
-  /**
-   * `sub` is the acting account, `azp` another id of it, `obo` the person for whom it acts, `act` the chain. A token
-   * without `sub` names no agent.
-   */
   identify(claims: Claims): TokenSubject | TokenRefusal | undefined {
-    if (claims.realm !== this.#realm) return { refused: 'R_TENANT' }
-    const principals = [text(claims.sub), text(claims.azp)].filter((id) => id !== undefined)
-    if (principals.length === 0) return undefined
-    const person = text(claims.obo)
-    const act: Claims[] = []
-    for (let each = claims.act; isClaims(each) && act.length < 16; each = each.act) act.push(each)
-    return {
-      principals: [...new Set(principals)],
-      onBehalfOf: person ? { id: person, kind: 'person' } : undefined,
-      act,
-      scopes: text(claims.scope)?.split(' ').filter(Boolean) ?? [],
-    }
+    return identify(claims, this.#realm)
   }
 
   #newest(): Promise<Pair> {

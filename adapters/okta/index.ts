@@ -96,6 +96,7 @@ export function open(name: string, config: OktaConfig, deps: AdapterDeps): Adapt
     realm: new URL(orgUrl).host,
     issuers: config.tokens ? issuersOf(config.tokens, orgUrl, keyFetch) : [],
     identify: (claims) => identify(claims, config.tokens?.clients ?? {}),
+    identity: { clients: config.tokens?.clients ?? {} },
     vet,
     ...learning(managed, { changes: feed.changes, lookup }, log),
     groups: openGroups(api, 'sync'),

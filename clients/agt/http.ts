@@ -1,8 +1,8 @@
 import { type Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import type { SecureContextOptions } from 'node:tls'
 import { parseRetryAfter } from '../../src/lib/backoff.ts'
 import { isMembers, parsed } from './frames.ts'
-import type { Settings } from './options.ts'
 
 export interface Answer {
   readonly status: number
@@ -18,6 +18,15 @@ export interface AskOptions {
   readonly signal?: AbortSignal
   /** Whether an exiting process waits for the answer. */
   readonly foreground: boolean
+  /** Of the answer's body; 256 KiB when left out. */
+  readonly maxBytes?: number
+}
+
+/** The one server that is spoken to. */
+export interface Peer {
+  readonly base: URL
+  readonly token: () => Promise<string>
+  readonly tls: Pick<SecureContextOptions, 'ca' | 'cert' | 'key'>
 }
 
 export interface Http {
@@ -55,13 +64,13 @@ const answerOf = (response: IncomingMessage, text: string): Answer => {
   }
 }
 
-const read = async (response: IncomingMessage): Promise<string> => {
+const read = async (response: IncomingMessage, maxBytes = maxAnswerBytes): Promise<string> => {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of response) {
     if (!(chunk instanceof Uint8Array)) continue
     size += chunk.length
-    if (size > maxAnswerBytes) throw new Error('the answer is too large')
+    if (size > maxBytes) throw new Error('the answer is too large')
     chunks.push(Buffer.from(chunk))
   }
   return Buffer.concat(chunks).toString('utf8')
@@ -80,7 +89,7 @@ const within = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
  * Requests to the one origin that was configured, by Node's own client: a connection each, so that none is found dead at
  * the moment of a kill, unless an agent that keeps them is given. Nothing is redirected; the token goes nowhere else.
  */
-export const createHttp = ({ base, token, tls }: Pick<Settings, 'base' | 'token' | 'tls'>, agent?: Agent): Http => {
+export const createHttp = ({ base, token, tls }: Peer, agent?: Agent): Http => {
   const open = async (method: string, path: string, headers: Readonly<Record<string, string>>, signal: AbortSignal) => {
     const url = new URL(path, base)
     const authorization = `Bearer ${await within(token(), signal)}`
@@ -95,7 +104,7 @@ export const createHttp = ({ base, token, tls }: Pick<Settings, 'base' | 'token'
     })
 
   const ask = async (method: string, path: string, payload: Buffer | undefined, options: AskOptions) => {
-    const { headers = {}, timeoutMs, signal, foreground } = options
+    const { headers = {}, timeoutMs, signal, foreground, maxBytes } = options
     const limits = [AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]
     const described =
       payload === undefined
@@ -106,7 +115,7 @@ export const createHttp = ({ base, token, tls }: Pick<Settings, 'base' | 'token'
     const answered = responded(sent)
     sent.end(payload)
     const response = await answered
-    return answerOf(response, await read(response))
+    return answerOf(response, await read(response, maxBytes))
   }
 
   return {

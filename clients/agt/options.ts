@@ -1,6 +1,7 @@
 import type { SecureContextOptions } from 'node:tls'
-import { baseOf, milliseconds, type TokenOption, tokenOf } from '../place.ts'
+import { baseOf, milliseconds, type TokenOption, tokenOf, type Wrong } from '../place.ts'
 import { AgtClientError, type Report } from './errors.ts'
+import type { Peer } from './http.ts'
 import type { GovernedLike, KillSwitchLike, LifecyclesLike, RegistryLike } from './sdk.ts'
 
 export interface AttachOptions {
@@ -36,9 +37,7 @@ export interface AttachOptions {
   readonly tls?: Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> | undefined
 }
 
-export interface Settings {
-  readonly base: URL
-  readonly token: () => Promise<string>
+export interface Settings extends Peer {
   readonly switches: readonly KillSwitchLike[]
   readonly clients: readonly GovernedLike[]
   readonly registry: RegistryLike | undefined
@@ -50,10 +49,9 @@ export interface Settings {
   readonly recordTimeoutMs: number
   readonly handlerTimeoutMs: number
   readonly report: Report
-  readonly tls: Pick<SecureContextOptions, 'ca' | 'cert' | 'key'>
 }
 
-const wrong = (what: string) => new AgtClientError('E_OPTIONS', what)
+const wrong: Wrong = (what) => new AgtClientError('E_OPTIONS', what)
 
 const switchesOf = ({ killSwitch, clients = [] }: AttachOptions): KillSwitchLike[] => {
   const given = [killSwitch].flat()

@@ -188,6 +188,11 @@ export interface Adapter {
   readonly issuers: readonly Issuer[]
   /** Verified claims → who they speak for; undefined when they are not an agent's. Pure. */
   identify(claims: Claims): TokenSubject | TokenRefusal | undefined
+  /**
+   * What `identify` needs besides the claims, as JSON and nothing secret: with it the kind's entry in
+   * `adapters/identifying.ts` tells the same, in a process that has no adapter open. Absent: it cannot be told there.
+   */
+  readonly identity?: Readonly<Record<string, unknown>>
   /** The error with which this principal id or kind is refused (format, kind not managed, never-list, our own identity), or undefined. Pure. */
   vet(ref: PrincipalRef): BridgeError | undefined
   changes(since: Checkpoint | undefined, signal: AbortSignal): AsyncIterable<Page>

@@ -2,8 +2,9 @@ import type { Actor } from './actors.ts'
 import { type CheckWord, passed } from './checks.ts'
 import { covers } from './covers.ts'
 import type { ChainFaults } from './delegation.ts'
-import { judge, type ToolCall, type ToolServer } from './tools.ts'
-import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
+import type { JudgedHold, JudgedPrincipal } from './judging.ts'
+import { type JudgedToolServer, judge, type ToolCall } from './tools.ts'
+import type { Agent, Did, Origin, Severity } from './types.ts'
 
 /**
  * Every refusal and the sentence that explains it. A refusal is a correct "no", never an error. Codes are always listed
@@ -16,6 +17,7 @@ import type { Agent, Did, Hold, Origin, Principal, Severity } from './types.ts'
  * | actor | between the token's ids, the mappings and the DID asked about |
  * | state | from holds, releases, what was seen in the directories and the delegation chain |
  * | grant | from the scope, capability or call asked for |
+ * | replica | by a replica of the bridge, instead of any other, before it looks at the question |
  */
 export const refusals = {
   R_TOO_LARGE: 'The token is over 16 KiB.',
@@ -58,6 +60,8 @@ export const refusals = {
   R_CAPABILITY: 'The agent does not have this capability, or the one that the tool takes.',
   R_TOOL: 'The tool, or its server, is not one that may be called.',
   R_PARAMETERS: 'What the tool is to be called with is not what its rule allows.',
+
+  R_REPLICA: 'What was asked is a replica of the bridge that is not current: nobody can tell now.',
 } as const
 
 export type RefusalCode = keyof typeof refusals
@@ -70,18 +74,18 @@ export interface Question {
   /** The DID asked about; undefined when only a token or an account is. */
   readonly did: Did | undefined
   /** Undefined when no registered agent was found. */
-  readonly agent: Agent | undefined
+  readonly agent: Pick<Agent, 'did' | 'decommissioned' | 'resumedAt'> | undefined
   /** Open holds of the DID, registered or not; with an ambiguous token those of every DID it leads to. */
-  readonly holds: readonly Hold[]
+  readonly holds: readonly JudgedHold[]
   /** The mapped accounts named by the token or asked about; all of the DID when asked by DID. */
-  readonly principals: readonly Principal[]
+  readonly principals: readonly JudgedPrincipal[]
   /** A shared account was named, and nothing proves which of its DIDs is meant (rule 16). */
   readonly unproven?: boolean
   /**
    * Every account of the DID, of every agent above it and of the actors, named or not: one that nobody could read for long
    * may have been disabled meanwhile.
    */
-  readonly accounts: readonly Principal[]
+  readonly accounts: readonly JudgedPrincipal[]
   /** What a verified token says. */
   readonly token: { readonly issuedAt: number; readonly scopes: readonly string[] } | undefined
   /** Its `act` chain, every hop of it. */
@@ -91,7 +95,7 @@ export interface Question {
   readonly capability: string | undefined
   readonly scope: string | undefined
   /** One call of a tool, and the server in force that it names. */
-  readonly call?: { readonly asked: ToolCall; readonly server: ToolServer | undefined } | undefined
+  readonly call?: { readonly asked: ToolCall; readonly server: JudgedToolServer | undefined } | undefined
   /** What its delegation chain, and that of every actor, says against it. */
   readonly chain: ChainFaults
   /** Whether any of them is delegated at all. */

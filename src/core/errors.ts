@@ -91,6 +91,7 @@ export const errorTable = {
   E_LOG_LATE: { act: 'operator', retry: true, status: 503, exit: 75 },
   E_DIRECTORY_REFUSED: { act: 'operator', retry: true, status: 502, exit: 70 },
   E_CHECKPOINT_EXPIRED: { act: 'operator', retry: true, status: 503, exit: 75 },
+  E_REPLICA_LARGE: { act: 'operator', retry: false, status: 500, exit: 78 },
   E_JWKS_DOWN: { act: 'operator', retry: true, status: 503, exit: 75 },
 } as const
 

@@ -7,6 +7,7 @@ import type { EndReads, EndWrites } from './ending.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegRecord } from './receipts.ts'
+import type { ReplicaReads, ReplicaWrites } from './replica.ts'
 import type { StatusReads, StatusWrites } from './statuslist.ts'
 import type { ToolServerReads, ToolServerWrites } from './tools.ts'
 import type { TrustReads, TrustWrites } from './trust.ts'
@@ -101,7 +102,8 @@ export interface StoreReads
     ToolServerReads,
     DelegationReads,
     KeyReads,
-    AliasReads {
+    AliasReads,
+    ReplicaReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -201,7 +203,8 @@ export interface StoreTx
     ToolServerWrites,
     DelegationWrites,
     KeyWrites,
-    AliasWrites {
+    AliasWrites,
+    ReplicaWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>

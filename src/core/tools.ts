@@ -43,13 +43,17 @@ export interface ToolServer extends ToolServerDefinition {
   readonly revision: number
 }
 
+/** All of it that a decision reads. */
+export type JudgedToolServer = Pick<ToolServer, 'name' | 'resource' | 'unlisted' | 'tools'>
+
 /** What a decision on a call reads. */
 export interface ToolReads {
   /** The server in force that is called this: by its name, or by its resource identifier. */
-  toolServer(called: string): Promise<ToolServer | undefined>
+  toolServer(called: string): Promise<JudgedToolServer | undefined>
 }
 
 export interface ToolServerReads extends ToolReads {
+  toolServer(called: string): Promise<ToolServer | undefined>
   /** Those in force after this name, in byte order. */
   toolServers(after: string, limit: number): Promise<ToolServer[]>
   /** In force or not, in byte order of names. */
@@ -150,7 +154,7 @@ const unlisted: Judgement = { listed: false, capability: undefined, fits: undefi
  * What the rules of a server say of a call. Nothing is granted here: a listed call still takes its capability. Names are
  * compared byte by byte.
  */
-export const judge = (call: ToolCall, server: ToolServer | undefined): Judgement => {
+export const judge = (call: ToolCall, server: JudgedToolServer | undefined): Judgement => {
   const { parameters, resource, tool } = call
   if (server === undefined || tool === undefined || tool === '') return unlisted
   const rule = server.tools.find(({ name }) => name === tool)

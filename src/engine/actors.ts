@@ -1,22 +1,26 @@
 import { type Actor, namesOf } from '../core/actors.ts'
-import type { Claims } from '../core/adapter.ts'
+import type { Claims, Issuer } from '../core/adapter.ts'
 import type { Link } from '../core/delegation.ts'
 import { isDid } from '../core/did.ts'
-import type { ScheduledPrincipal } from '../core/store.ts'
+import type { DecisionReads, JudgedPrincipal } from '../core/judging.ts'
 import type { Did } from '../core/types.ts'
-import type { Deps } from './deps.ts'
-import type { DecisionReads } from './known.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
 
 /** The chain of a token as the bridge knows it, with every account of its agents, and what those with a parent depend on. */
 export interface Chain {
   readonly actors: readonly Actor[]
-  readonly accounts: readonly ScheduledPrincipal[]
+  readonly accounts: readonly JudgedPrincipal[]
   readonly delegations: readonly (readonly Link[])[]
 }
 
-type Parts = Pick<Deps, 'mounts'> & { readonly store: DecisionReads }
+interface Parts {
+  readonly store: DecisionReads
+  readonly mounts: () => ReadonlyMap<
+    string,
+    { readonly adapter: { readonly issuers: readonly Pick<Issuer, 'issuer'>[] } }
+  >
+}
 
 /** The adapter whose ids a hop uses: of the issuer it names, or else of the token's own. */
 const adapterOf = ({ mounts }: Parts, issuer: string | undefined, own: string): string | undefined => {
@@ -36,7 +40,7 @@ const nobody: Actor = { names: [], dids: [], held: false, resumedAt: undefined }
 export const followChain = async (parts: Parts, adapter: string, act: readonly Claims[]): Promise<Chain> => {
   const { store } = parts
   const actors: Actor[] = []
-  const accounts: ScheduledPrincipal[] = []
+  const accounts: JudgedPrincipal[] = []
   const delegations: (readonly Link[])[] = []
   for (const hop of act) {
     const called = namesOf(hop)

@@ -12,6 +12,7 @@ import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Publishing } from './publishingapi.ts'
 import type { Receipts } from './receiptviews.ts'
+import type { Replicas } from './replicaapi.ts'
 import type { SelfRegistration } from './selfapi.ts'
 import type { ToolServers } from './toolapi.ts'
 import type { TrustReports } from './trustapi.ts'
@@ -123,7 +124,7 @@ export interface StatusView {
 
 export interface SignalFrame {
   readonly id: string
-  readonly event: 'suspended' | 'resumed' | 'capabilities' | 'snapshot' | 'current'
+  readonly event: 'suspended' | 'resumed' | 'capabilities' | 'snapshot' | 'current' | 'settings' | 'changed'
   readonly data: unknown
 }
 
@@ -135,7 +136,8 @@ export interface Bridge
     TrustReports,
     Blueprints,
     ToolServers,
-    SelfRegistration {
+    SelfRegistration,
+    Replicas {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, delegation, labels, capabilities, principals. */

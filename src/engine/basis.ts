@@ -2,8 +2,8 @@ import type { Actor } from '../core/actors.ts'
 import type { TokenSubject } from '../core/adapter.ts'
 import { covers } from '../core/covers.ts'
 import type { Link } from '../core/delegation.ts'
-import type { StoreReads } from '../core/store.ts'
-import type { Agent, CapabilitySource, Did, Hold, Principal, PrincipalKey } from '../core/types.ts'
+import type { DecisionReads, JudgedAgent, JudgedHold, JudgedPrincipal } from '../core/judging.ts'
+import type { CapabilitySource, Did, PrincipalKey } from '../core/types.ts'
 import type { AgentView } from './agentapi.ts'
 import { generationKey } from './signals.ts'
 import { statusOf } from './views.ts'
@@ -59,7 +59,7 @@ export interface Basis {
 }
 
 /** Reads how far the record has come. Before anything else: what is read later may only be newer. */
-export const epochReader = (store: Pick<StoreReads, 'auditHead' | 'meta'>): (() => Promise<Epoch>) => {
+export const epochReader = (store: Pick<DecisionReads, 'auditHead' | 'meta'>): (() => Promise<Epoch>) => {
   // Only a start on a restored store changes it, and that comes before any question.
   let generation: Promise<string | undefined> | undefined
   return async () => {
@@ -74,7 +74,7 @@ export const epochReader = (store: Pick<StoreReads, 'auditHead' | 'meta'>): (() 
 
 /** The sources that cover these capabilities: of the agent and, as each narrows it, of its ancestors. @param chain the agent first */
 export const grantsOf = async (
-  store: Pick<StoreReads, 'sourcesOf'>,
+  store: Pick<DecisionReads, 'sourcesOf'>,
   chain: readonly Pick<Link, 'did'>[],
   capabilities: ReadonlySet<string>,
   now: number,
@@ -92,15 +92,15 @@ export const grantsOf = async (
 }
 
 export const agentFacts = (
-  agent: Agent,
-  open: readonly Hold[],
-  accounts: readonly Principal[],
+  agent: JudgedAgent,
+  open: readonly JudgedHold[],
+  accounts: readonly JudgedPrincipal[],
   capabilities: readonly string[],
 ): AgentFacts => ({
-  name: agent.name,
+  name: agent.name ?? '',
   status: statusOf(agent, open),
   capabilities,
-  principals: accounts.map(({ adapter, id, kind }) => ({ adapter, id, kind })),
+  principals: accounts.map(({ adapter, id, kind = '' }) => ({ adapter, id, kind })),
 })
 
 /** The same decision, as old as it is now. */

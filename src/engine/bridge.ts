@@ -1,5 +1,6 @@
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
+import type { DecisionReads } from '../core/judging.ts'
 import type { Activity } from './activity.ts'
 import type { AgentView } from './agentapi.ts'
 import * as agents from './agents.ts'
@@ -15,7 +16,6 @@ import { approvedGuard, approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
 import { killPage } from './killview.ts'
-import type { DecisionReads } from './known.ts'
 import { findTargets, finishKill, killMany } from './masskill.ts'
 import { named, spellingsOf } from './naming.ts'
 import { mergePatch } from './patching.ts'
@@ -24,6 +24,7 @@ import { createPublishing, type PublishingSettings, unpublished } from './publis
 import { createRecall } from './recall.ts'
 import { createReceipts, type ReceiptSettings } from './receipts.ts'
 import { inputOf } from './registration.ts'
+import { createReplicas } from './replica.ts'
 import type { Runner } from './runner.ts'
 import type { SelfSettings } from './selfapi.ts'
 import { createSelfRegistration } from './selfregistration.ts'
@@ -203,6 +204,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     ...createPublishing(deps, parts.publishing ?? unpublished, decider.decide),
     ...createBlueprints(deps),
     ...createToolServers(deps),
+    ...createReplicas(deps),
     ...createSelfRegistration({
       deps,
       verifier: parts.verifier,

@@ -41,6 +41,8 @@ export const topics = {
   work: (adapter: string) => `work:${adapter}`,
   groups: (adapter: string) => `groups:${adapter}`,
   signals: 'signals',
+  /** Woken by every commit. */
+  changes: 'changes',
   cascades: 'cascades',
   blueprints: 'blueprints',
   policies: 'policies',

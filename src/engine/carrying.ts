@@ -1,9 +1,7 @@
-import type { Blueprint } from '../core/blueprints.ts'
-import type { StoreReads } from '../core/store.ts'
 import type { Agent } from '../core/types.ts'
 
 /** The definition in force under the name that an agent carries; undefined when it carries none, or one that is gone. */
-export const blueprintOf = async (
-  reads: Pick<StoreReads, 'blueprint'>,
+export const blueprintOf = async <T>(
+  reads: { blueprint(name: string): Promise<T | undefined> },
   agent: Pick<Agent, 'blueprint'>,
-): Promise<Blueprint | undefined> => (agent.blueprint === undefined ? undefined : reads.blueprint(agent.blueprint))
+): Promise<T | undefined> => (agent.blueprint === undefined ? undefined : reads.blueprint(agent.blueprint))

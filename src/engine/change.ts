@@ -73,6 +73,7 @@ export const change = async <T>(
   })
   deps.metrics.observe('store_tx_seconds', { kind: 'write' }, (deps.clock.mono() - begun) / 1000)
   if (entries > 0) deps.metrics.inc('audit_entries_total', {}, entries)
+  deps.bus.wake(topics.changes)
   for (const topic of wakes) deps.bus.wake(topic)
   for (const effect of effects) effect()
   if (keep !== undefined) deps.probe?.('key.kept')

@@ -2,8 +2,9 @@ import { type Decision, decide, type RefusalCode, standsUntil } from '../core/de
 import { type Link, nextEnd } from '../core/delegation.ts'
 import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
-import type { ScheduledPrincipal } from '../core/store.ts'
-import type { Agent, Did, Hold } from '../core/types.ts'
+import type { DecisionReads, JudgedAgent, JudgedHold, JudgedPolicy, JudgedPrincipal } from '../core/judging.ts'
+import type { Store } from '../core/store.ts'
+import type { Did } from '../core/types.ts'
 import type { Activity } from './activity.ts'
 import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
@@ -11,7 +12,7 @@ import { aged, agentFacts, type Basis, epochReader, grantsOf } from './basis.ts'
 import { callOf } from './calling.ts'
 import type { Deps } from './deps.ts'
 import { effectiveIn, effectiveOf } from './granting.ts'
-import { createKnown, type DecisionReads } from './known.ts'
+import { createKnown } from './known.ts'
 import { faultsAmong, isDelegated } from './limits.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
@@ -22,9 +23,19 @@ import { statusOf } from './views.ts'
 const sampleMs = 10_000
 const always = () => true
 
+/** What deciding needs of the daemon; a replica in another process has as much. */
+export interface DeciderDeps {
+  readonly policy: () => JudgedPolicy
+  readonly store: DecisionReads & Pick<Store, 'changes'>
+  readonly mounts: Parameters<typeof followChain>[0]['mounts']
+  readonly clock: Pick<Deps['clock'], 'now' | 'mono'>
+  readonly log: Pick<Deps['log'], 'info'>
+  readonly metrics: Pick<Deps['metrics'], 'inc'>
+}
+
 interface Asked {
   readonly did: string | undefined
-  readonly principals: readonly ScheduledPrincipal[]
+  readonly principals: readonly JudgedPrincipal[]
   readonly token: Verified | undefined
   /** A shared account was named without a proof of the DID. */
   readonly unproven?: boolean
@@ -33,11 +44,11 @@ interface Asked {
 /** One that was decided, or a token that was refused before there was anything to decide on. */
 interface Outcome {
   readonly decision: Decision
-  readonly agent: Agent | undefined
-  readonly open: readonly Hold[]
+  readonly agent: JudgedAgent | undefined
+  readonly open: readonly JudgedHold[]
   readonly actors: Chain
   /** Every account of the DID. */
-  readonly accounts: readonly ScheduledPrincipal[]
+  readonly accounts: readonly JudgedPrincipal[]
   /** The agent, its parent and so on, where they were asked about. */
   readonly chain: readonly Link[]
   /** Effective ones, where they were asked about. */
@@ -66,9 +77,9 @@ const refuse = (codes: readonly RefusalCode[]): Outcome => ({
  * @param known the same that the verifier reads, so that nothing is read twice
  */
 export const createDecider = (
-  deps: Deps,
+  deps: DeciderDeps,
   verifier: Verifier,
-  activity: Activity,
+  activity: Pick<Activity, 'note'>,
   known: DecisionReads = createKnown(deps.store),
 ) => {
   const sampled = new Map<string, number>()
@@ -89,7 +100,7 @@ export const createDecider = (
     if (asked.did !== undefined) dids.add(asked.did)
     const [first] = dids
     const did = asked.did ?? first
-    const open: Hold[] = []
+    const open: JudgedHold[] = []
     for (const one of dids) open.push(...(await known.openHolds(one)))
     // After the holds: of one that is released in between, the agent then says when.
     const agent = did === undefined ? undefined : await known.agent(did)
@@ -197,7 +208,7 @@ export const createDecider = (
   }
 
   /** The account asked about, as the given DID has it. A shared one of others, or of nobody in particular: as each has it. */
-  const principalNamed = async (input: DecisionInput, did: Did | undefined): Promise<ScheduledPrincipal[]> => {
+  const principalNamed = async (input: DecisionInput, did: Did | undefined): Promise<JudgedPrincipal[]> => {
     const named = input.principal && (await known.principal(input.principal))
     if (named === undefined) return []
     const mappings = await mappingsOf(known, named)

@@ -1,10 +1,11 @@
 import { effectiveAmong, isDue, isOver, type Link } from '../core/delegation.ts'
+import type { DecisionReads } from '../core/judging.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Did } from '../core/types.ts'
 import type { Change } from './change.ts'
 
 /** Effective capabilities of a DID at this moment: its own, narrowed hop by hop from its root. */
-export const effectiveOf = async (reads: Pick<StoreReads, 'chain'>, did: Did, now: number): Promise<string[]> =>
+export const effectiveOf = async (reads: Pick<DecisionReads, 'chain'>, did: Did, now: number): Promise<string[]> =>
   effectiveIn(await reads.chain(did), now)(did)
 
 /** The same for any of these agents; everyone above them must be among them. */

@@ -1,29 +1,12 @@
 import { nameOf } from '../core/changes.ts'
-import type { ScheduledPrincipal, Store, StoreReads } from '../core/store.ts'
-import type { Agent, Did, Hold, PrincipalKey } from '../core/types.ts'
-
-/** What a decision reads. `schedule` of an account may be an earlier one: it is no part of a decision. */
-export type DecisionReads = Pick<
-  StoreReads,
-  | 'agent'
-  | 'aliased'
-  | 'auditHead'
-  | 'blueprint'
-  | 'chain'
-  | 'meta'
-  | 'openHolds'
-  | 'principal'
-  | 'principalsById'
-  | 'principalsOf'
-  | 'sharersOf'
-  | 'sourcesOf'
-  | 'toolServer'
->
+import type { DecisionReads, JudgedAgent, JudgedHold, JudgedPrincipal } from '../core/judging.ts'
+import type { Store } from '../core/store.ts'
+import type { Did, PrincipalKey } from '../core/types.ts'
 
 interface Facts {
-  agent?: Agent
-  holds?: Hold[]
-  accounts?: ScheduledPrincipal[]
+  agent?: JudgedAgent
+  holds?: readonly JudgedHold[]
+  accounts?: readonly JudgedPrincipal[]
 }
 
 /**
@@ -31,9 +14,9 @@ interface Facts {
  * (rule 1), so an answer remembered is the one that the store would give now. An answer that a commit overtook on its way
  * is handed on, as the store's own would be, and not remembered. Bounded: the oldest go first.
  */
-export const createKnown = (store: Pick<Store, 'changes' | keyof DecisionReads>, most = 20_000): DecisionReads => {
+export const createKnown = (store: Pick<Store, 'changes'> & DecisionReads, most = 20_000): DecisionReads => {
   const byDid = new Map<Did, Facts>()
-  const byName = new Map<string, ScheduledPrincipal>()
+  const byName = new Map<string, JudgedPrincipal>()
   const { changes } = store
 
   changes.watch(({ all, dids, principals }) => {
@@ -48,7 +31,7 @@ export const createKnown = (store: Pick<Store, 'changes' | keyof DecisionReads>,
 
   /** Reading the count first: only that tells what another process wrote. */
   const remembered = (did: Did): Facts | undefined => (Number.isNaN(changes.count) ? undefined : byDid.get(did))
-  const account = (key: PrincipalKey): ScheduledPrincipal | undefined =>
+  const account = (key: PrincipalKey): JudgedPrincipal | undefined =>
     Number.isNaN(changes.count) ? undefined : byName.get(nameOf(key))
   const factsOf = (did: Did): Facts => {
     const known = byDid.get(did)
@@ -81,7 +64,7 @@ export const createKnown = (store: Pick<Store, 'changes' | keyof DecisionReads>,
     }
   }
   const auditHead = untilCommit((_: 'head') => store.auditHead())
-  const principals = (found: readonly ScheduledPrincipal[]): void => {
+  const principals = (found: readonly JudgedPrincipal[]): void => {
     for (const one of found) keep(byName, nameOf(one), one, most)
   }
 

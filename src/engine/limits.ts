@@ -1,16 +1,16 @@
 import { type ChainFaults, chainFaults, type Link, soundChain } from '../core/delegation.ts'
-import type { StoreReads } from '../core/store.ts'
+import type { DecisionReads } from '../core/judging.ts'
 import { blueprintOf } from './carrying.ts'
 
+type Reads = Pick<DecisionReads, 'blueprint'>
+
 /** How many hops may descend from an agent with this blueprint; undefined: as many as any chain may have. */
-const depthLimitOf = async (
-  reads: Pick<StoreReads, 'blueprint'>,
-  agent: Pick<Link, 'blueprint'>,
-): Promise<number | undefined> => (await blueprintOf(reads, agent))?.maxDelegationDepth
+const depthLimitOf = async (reads: Reads, agent: Pick<Link, 'blueprint'>): Promise<number | undefined> =>
+  (await blueprintOf(reads, agent))?.maxDelegationDepth
 
 /** The limits of all agents of a chain, each blueprint looked up once. */
 export const depthLimits = async (
-  reads: Pick<StoreReads, 'blueprint'>,
+  reads: Reads,
   chain: readonly Link[],
 ): Promise<(link: Link) => number | undefined> => {
   const limits = new Map<string | undefined, number | undefined>()
@@ -22,7 +22,7 @@ export const depthLimits = async (
 
 /** What any of these chains says. */
 export const faultsAmong = async (
-  reads: Pick<StoreReads, 'blueprint'>,
+  reads: Reads,
   chains: readonly (readonly Link[])[],
   now: number,
 ): Promise<ChainFaults> => {
@@ -35,9 +35,5 @@ export const faultsAmong = async (
 export const isDelegated = (chain: readonly Link[]): boolean => chain.length > 1 || chain[0]?.parentDid !== undefined
 
 /** What a chain, the agent first, says against it now. */
-export const faultsOf = async (
-  reads: Pick<StoreReads, 'blueprint'>,
-  chain: readonly Link[],
-  now: number,
-): Promise<ChainFaults> =>
+export const faultsOf = async (reads: Reads, chain: readonly Link[], now: number): Promise<ChainFaults> =>
   isDelegated(chain) ? chainFaults(chain, await depthLimits(reads, chain.slice(1)), now) : soundChain

@@ -1,20 +1,23 @@
 import type { StoreReads } from '../core/store.ts'
 import type { Agent, Did } from '../core/types.ts'
 
-type Names = Pick<StoreReads, 'agent' | 'aliased'>
+interface Names<A> {
+  agent(did: Did): Promise<A | undefined>
+  aliased(alias: Did): Promise<Did | undefined>
+}
 
 /** Who is meant by a DID. */
-export interface Named {
+export interface Named<A = Agent> {
   /** The DID the agent is registered under; the given one when nobody is. */
   readonly did: Did
-  readonly agent: Agent | undefined
+  readonly agent: A | undefined
 }
 
 /**
  * Takes any spelling of an agent's DID. Asked in the transaction of an effect, never before it: between the two the
  * spelling may become the agent's.
  */
-export const named = async (reads: Names, given: Did): Promise<Named> => {
+export const named = async <A>(reads: Names<A>, given: Did): Promise<Named<A>> => {
   const agent = await reads.agent(given)
   if (agent !== undefined) return { did: given, agent }
   const did = await reads.aliased(given)
@@ -31,7 +34,10 @@ export const canonicalOf = async (
 }
 
 /** The DID with every other spelling of it. */
-export const spellingsOf = async (reads: Names & Pick<StoreReads, 'aliasesOf'>, given: Did): Promise<Did[]> => {
+export const spellingsOf = async (
+  reads: Pick<StoreReads, 'agent' | 'aliased' | 'aliasesOf'>,
+  given: Did,
+): Promise<Did[]> => {
   const { did } = await named(reads, given)
   return [did, ...(await reads.aliasesOf(did)).map(({ alias }) => alias)]
 }

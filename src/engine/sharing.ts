@@ -1,4 +1,5 @@
 import { ownOrigin } from '../core/holds.ts'
+import type { AgentReads } from '../core/judging.ts'
 import { sharedHolds } from '../core/shared.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Did, Hold, Principal, PrincipalKey } from '../core/types.ts'
@@ -43,9 +44,10 @@ export const ownHolds = async (
 }
 
 /** A shared principal as each of its DIDs registered it; any other is just itself. */
-export const mappingsOf = async <T extends Principal>(reads: Sharers, principal: T): Promise<T[]> => {
+export const mappingsOf = async <T extends PrincipalKey & { readonly shared: boolean }>(
+  reads: Pick<AgentReads, 'sharersOf'>,
+  principal: T,
+): Promise<T[]> => {
   if (!principal.shared) return [principal]
   return (await reads.sharersOf(principal)).map((sharer) => ({ ...principal, ...sharer }))
 }
-
-type Sharers = { sharersOf(key: PrincipalKey): ReturnType<StoreReads['sharersOf']> }

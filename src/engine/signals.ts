@@ -12,9 +12,9 @@ const page = 500
 const snapshotPage = 1_000
 
 /** `<generation>-<seq>`: a restored store starts a new generation, so that an old position is never taken for a new one. */
-const idOf = (generation: string, seq: number): string => `${generation}-${seq}`
+export const idOf = (generation: string, seq: number): string => `${generation}-${seq}`
 
-const positionOf = (generation: string, lastEventId: string | undefined): number | undefined => {
+export const positionOf = (generation: string, lastEventId: string | undefined): number | undefined => {
   const match = lastEventId === undefined ? null : /^([A-Za-z0-9]+)-(\d{1,15})$/.exec(lastEventId)
   return match?.[1] === generation ? Number(match[2]) : undefined
 }

@@ -1,12 +1,13 @@
+import type { JudgedPolicy } from '../core/judging.ts'
 import { digestOf } from '../lib/digest.ts'
 import type { DecisionInput, DecisionView } from './api.ts'
-import type { Deps, Policy } from './deps.ts'
+import type { Deps } from './deps.ts'
 
 /** An allowing decision and all that it stands on. */
 interface Standing {
   readonly view: DecisionView
   readonly count: number
-  readonly policy: Policy
+  readonly policy: JudgedPolicy
   readonly from: number
   readonly until: number
   readonly inForce: () => boolean
@@ -16,8 +17,14 @@ interface Standing {
 export interface Begun {
   readonly key: string | undefined
   readonly count: number
-  readonly policy: Policy
+  readonly policy: JudgedPolicy
   readonly from: number
+}
+
+interface StandingDeps {
+  readonly policy: () => JudgedPolicy
+  readonly store: Pick<Deps['store'], 'changes'>
+  readonly clock: Pick<Deps['clock'], 'now'>
 }
 
 export interface Standings {
@@ -39,7 +46,7 @@ const maxTextLength = 1024
  * change of the issuer's keys, or its time. Any commit at all: it need not be known here what a decision reads. After one
  * it is made anew, of what is known still (known.ts), without verifying the token again (verify.ts).
  */
-export const createStandings = (deps: Pick<Deps, 'store' | 'policy' | 'clock'>, most = 20_000): Standings => {
+export const createStandings = (deps: StandingDeps, most = 20_000): Standings => {
   const { changes } = deps.store
   const kept = new Map<string, Standing>()
   return {

@@ -67,5 +67,8 @@ export const recordReload = async (
   if (reloaded.length === 0) return
   await tellUnwatched(deps)
   const details = { reloaded, needsRestart }
-  await change(deps, bridge, (c) => c.tx.appendAudit({ time: c.now, type: 'config.reloaded', actor: c.actor, details }))
+  await change(deps, bridge, async (c) => {
+    await c.tx.appendAudit({ time: c.now, type: 'config.reloaded', actor: c.actor, details })
+    await c.tx.noteSettings()
+  })
 }

@@ -2,7 +2,7 @@ import { chainLength } from '../core/actors.ts'
 import type { Adapter, Claims, Issuer, TokenSubject } from '../core/adapter.ts'
 import { isRefusalCode, type RefusalCode } from '../core/decide.ts'
 import { BridgeError } from '../core/errors.ts'
-import type { ScheduledPrincipal, StoreReads } from '../core/store.ts'
+import type { AgentReads, JudgedPrincipal } from '../core/judging.ts'
 import type { Did, PrincipalKey } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { digestOf } from '../lib/digest.ts'
@@ -22,7 +22,7 @@ export interface Verified {
   /** The agent, and the first of the token's accounts that is mapped to it: the acting one, unless that is not mapped. */
   readonly actor: { readonly did: Did; readonly principal: PrincipalKey }
   /** Every mapped account the token names, the actor's first. */
-  readonly principals: readonly ScheduledPrincipal[]
+  readonly principals: readonly JudgedPrincipal[]
   readonly onBehalfOf: TokenSubject['onBehalfOf']
   readonly act: readonly Claims[]
   readonly scopes: readonly string[]
@@ -37,7 +37,7 @@ export interface Rejected {
   readonly valid: false
   readonly codes: readonly RefusalCode[]
   /** With `R_AMBIGUOUS` the mapped accounts of all the agents, for whoever wants their holds too; otherwise empty. */
-  readonly principals: readonly ScheduledPrincipal[]
+  readonly principals: readonly JudgedPrincipal[]
 }
 
 /** A token that the directory gave out, before anything is known of the agent. */
@@ -66,18 +66,21 @@ export interface Verifier {
   reload(): void
 }
 
+/** The part of an adapter that tokens are judged by. */
+export type TokenAdapter = Pick<Adapter, 'name' | 'issuers' | 'identify'>
+
 export interface VerifierOptions {
-  readonly adapters: () => readonly Adapter[]
+  readonly adapters: () => readonly TokenAdapter[]
   /** The key source of an issuer; the same one each time. */
   readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'version'>>
   readonly clock: Pick<Clock, 'now'>
-  readonly store: Pick<StoreReads, 'principalsById' | 'sharersOf'>
+  readonly store: Pick<AgentReads, 'principalsById' | 'sharersOf'>
   /** How many verified tokens are remembered. */
   readonly cacheSize?: number
 }
 
 interface Selected {
-  readonly adapter: Adapter
+  readonly adapter: TokenAdapter
   readonly issuer: Issuer
 }
 
@@ -217,10 +220,10 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
 async function ofOneDid(
   store: VerifierOptions['store'],
   did: Did | undefined,
-  principals: readonly ScheduledPrincipal[],
-): Promise<ScheduledPrincipal[] | undefined> {
+  principals: readonly JudgedPrincipal[],
+): Promise<JudgedPrincipal[] | undefined> {
   if (did === undefined) return undefined
-  const own: ScheduledPrincipal[] = []
+  const own: JudgedPrincipal[] = []
   for (const principal of principals) {
     const mapping = (await mappingsOf(store, principal)).find((one) => one.did === did)
     if (!mapping) return undefined
@@ -232,7 +235,7 @@ async function ofOneDid(
 type IssuerTable = ReadonlyMap<string, ReadonlyMap<string, Selected>>
 
 /** Issuer → audience → who checks it. (issuer, audience) selects exactly one (DESIGN §5). */
-function issuerTable(adapters: readonly Adapter[]): IssuerTable {
+function issuerTable(adapters: readonly TokenAdapter[]): IssuerTable {
   const table = new Map<string, Map<string, Selected>>()
   for (const adapter of adapters) {
     for (const issuer of adapter.issuers) {

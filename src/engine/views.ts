@@ -30,7 +30,10 @@ export const checkBounds = (agent: Agent | undefined, caller: Caller): void => {
   })
 }
 
-export const statusOf = (agent: Agent | undefined, open: readonly Hold[]): AgentView['status'] => {
+export const statusOf = (
+  agent: Pick<Agent, 'decommissioned'> | undefined,
+  open: readonly unknown[],
+): AgentView['status'] => {
   if (agent?.decommissioned) return 'decommissioned'
   return open.length > 0 ? 'suspended' : 'active'
 }

@@ -9,7 +9,7 @@ const tags = ['decisions']
 const token = z.string().min(1)
 const codes = z.array(z.string()).describe('R_* refusal codes')
 
-const question = z
+export const question = z
   .strictObject({
     did: did.optional(),
     token: token.optional(),

@@ -24,6 +24,7 @@ import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
 import { publishingRoutes } from './publishing.ts'
 import { receiptRoutes } from './receipts.ts'
+import { replicaRoutes } from './replica.ts'
 import { observeRequests, type RequestObserver } from './requests.ts'
 import { selfRoutes } from './selfregistration.ts'
 import { signalRoutes } from './signals.ts'
@@ -100,6 +101,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     trustRoutes,
     signalRoutes,
     decisionRoutes,
+    replicaRoutes,
     operateRoutes,
     auditRoutes,
     whoamiRoute,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { callerOf, entitlement } from './auth.ts'
+import { BridgeError } from '../core/errors.ts'
+import { callerOf, entitlement, hasRole } from './auth.ts'
 import type { App, Context } from './context.ts'
 import { failure } from './problem.ts'
 import { exampleDid, noBody } from './shapes.ts'
@@ -42,18 +43,20 @@ export const signalRoutes = (app: App, { bridge, clients, streams }: Context): v
     method: 'GET',
     url: '/v1/signals',
     exposeHeadRoute: false,
-    config: { access: ['runtime'], errors: ['E_BUDGET'] },
+    config: { access: ['runtime', 'gateway'], errors: ['E_BUDGET'] },
     schema: {
       operationId: 'streamSignals',
       summary: 'Server-sent events: whom to stop, whom to let go on',
       description:
         'Events `suspended`, `resumed` and `capabilities`. Without an id, or with one past retention, first comes ' +
         '`snapshot`: all held DIDs. After a usable id, `current` comes once everything since was told. ' +
-        'A comment every 15 s tells that the stream lives.',
+        'A comment every 15 s tells that the stream lives. With `replica`, for the role gateway: `settings`, `changed` and ' +
+        '`current`, all that a replica of what decisions read needs.',
       tags,
       headers: z.object({ 'last-event-id': eventId.optional().describe('Resume after this event') }),
       querystring: z.strictObject({
         lastEventId: eventId.optional().describe('The same, for clients that cannot set a header'),
+        replica: z.literal('true').optional().describe('Changes of all that decisions read; another sequence of ids'),
       }),
       response: {
         200: { description: 'Never ends by itself', content: { 'text/event-stream': { schema: signal } } },
@@ -62,9 +65,18 @@ export const signalRoutes = (app: App, { bridge, clients, streams }: Context): v
     handler: async (request, reply) => {
       const caller = callerOf(request)
       const lastEventId = request.headers['last-event-id'] ?? request.query.lastEventId
+      const isReplica = request.query.replica !== undefined
+      const role = isReplica ? 'gateway' : 'runtime'
+      if (!hasRole(request, role)) {
+        throw new BridgeError('E_FORBIDDEN', `The client ${caller.name} has no role for this stream.`, {
+          hint: `Give it the role ${role}, or ask ${isReplica ? 'without' : 'with'} replica=true.`,
+        })
+      }
       try {
         const entitled = entitlement(request, clients)
-        await streams.run(reply, caller.name, entitled, (ended) => bridge.signals(caller, lastEventId, ended))
+        await streams.run(reply, caller.name, entitled, (ended) =>
+          isReplica ? bridge.replicaSignals(lastEventId, ended) : bridge.signals(caller, lastEventId, ended),
+        )
       } catch (error) {
         if (!reply.raw.headersSent) throw error
         // The answer has begun: all that can be said is to end it. The client reconnects.

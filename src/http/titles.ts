@@ -83,5 +83,6 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_LOG_LATE: 'The directory log is behind',
   E_DIRECTORY_REFUSED: 'A directory refused the request',
   E_CHECKPOINT_EXPIRED: 'A directory forgot our checkpoint',
+  E_REPLICA_LARGE: 'More agents than the replica may hold',
   E_JWKS_DOWN: 'The keys of a directory cannot be fetched',
 }

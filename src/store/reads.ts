@@ -11,6 +11,7 @@ import { holdReads } from './holds.ts'
 import { keyReads } from './keys.ts'
 import { principalReads } from './principals.ts'
 import { receiptReads } from './receipts.ts'
+import { replicaReads } from './replica.ts'
 import { sharerReads } from './sharers.ts'
 import { signalReads } from './signals.ts'
 import { sourceReads } from './sources.ts'
@@ -39,4 +40,5 @@ export const reads = (run: Run): StoreReads => ({
   ...blueprintReads(run),
   ...toolServerReads(run),
   ...delegationReads(run),
+  ...replicaReads(run),
 })

@@ -41,6 +41,7 @@ export type Schema = {
   releases: ReleaseTable
   checkpoints: { adapter: string; feed: string; value: string; at: number }
   hook_inbox: { adapter: string; delivery: string; at: number }
+  changes: { seq: number; did: string }
   signals: SignalTable
   signal_acks: { hold_id: string; client: string; seq: number; at: number }
   legs: LegTable

@@ -1,3 +1,5 @@
+import { changeRecord } from './changes.v1.ts'
+
 /**
  * Version 1 of the tables. Text compares byte by byte (SQLite's default BINARY collation), so DIDs and ids are case
  * sensitive and ordered by their UTF-8 bytes. A hold's `did` and an agent's `parent_did` point at no table on purpose:
@@ -256,4 +258,4 @@ create index absences_pending on absences (adapter) where believed = 0;
 create trigger absences_unmapped after delete on principals begin
   delete from absences where adapter = old.adapter and id = old.id;
 end;
-`
+${changeRecord}`

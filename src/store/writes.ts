@@ -15,6 +15,7 @@ import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
 import { receiptWrites } from './receipts.ts'
 import { recordWrites } from './records.ts'
+import { replicaWrites } from './replica.ts'
 import { fromAccount, fromAgent, fromHold, fromPrincipal, fromRelease, fromSchedule, fromSharer } from './rows.ts'
 import { dropSharer, dropSharers, firstSharer, listSharer, nameSharer, wakeHeldShared } from './sharers.ts'
 import { build, number, type Run, rowWriter, type Statement, slot, statement, text, type Values } from './statement.ts'
@@ -186,6 +187,7 @@ export const transaction = (run: Run): StoreTx => ({
   ...aliasWrites(run),
   ...holdWrites(run),
   ...recordWrites(run),
+  ...replicaWrites(run),
   ...receiptWrites(run),
   ...guardWrites(run),
   ...bulkWrites(run),

@@ -3,10 +3,11 @@ import { test } from 'node:test'
 import Database from 'better-sqlite3'
 import fc from 'fast-check'
 import { BridgeError } from '../../src/core/errors.ts'
+import type { AgentReads } from '../../src/core/judging.ts'
 import type { DecisionInput } from '../../src/engine/api.ts'
 import { createDecider, type Decider } from '../../src/engine/deciding.ts'
 import type { Deps } from '../../src/engine/deps.ts'
-import { createKnown, type DecisionReads } from '../../src/engine/known.ts'
+import { createKnown } from '../../src/engine/known.ts'
 import type { Verifier } from '../../src/engine/verify.ts'
 import { alice, bob, carol, minute, registrar, soc, World } from './harness.ts'
 
@@ -15,7 +16,7 @@ type Member = (typeof names)[number]
 const didOf = (name: Member): string => `did:mesh:${name}`
 
 /** Tokens named `north/<account>`, issued when the world began. */
-const verifierOf = (reads: DecisionReads, issuedAt: number): Verifier => ({
+const verifierOf = (reads: AgentReads, issuedAt: number): Verifier => ({
   verify: async (token) => {
     const id = token.slice('north/'.length)
     const [principal] = await reads.principalsById('north', [id])

@@ -12,9 +12,22 @@ test('docs/clients/agt.md has every code of the client, and says how it is told'
   for (const [code, told] of Object.entries(clientErrors)) assert.ok(documented.get(code)?.[1]?.startsWith(told), code)
 })
 
+const membersOf = (file: string, name: string): string[] => {
+  const [, members = ''] = new RegExp(`interface ${name} [^{]*\\{([\\s\\S]*?)\\n\\}`).exec(read(file)) ?? []
+  return [...members.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, member = '']) => member)
+}
+
+test('docs/verifier.md has every option of the verifier and no other, and every member of its staleness', () => {
+  const options = membersOf('clients/verifier/options.ts', 'VerifierOptions')
+  assert.ok(options.length > 5)
+  const verifier = read('docs/verifier.md')
+  assert.deepEqual(difference(options, byName(section(verifier, 'Options')).keys()), same)
+  const [, told = ''] = /`staleness: \{ ([^}]+) \}`/.exec(verifier) ?? []
+  assert.deepEqual(told.split(', '), membersOf('clients/verifier/verifier.ts', 'Staleness'))
+})
+
 test('docs/clients/agt.md has every option of attach and no other', () => {
-  const [, members = ''] = /interface AttachOptions \{([\s\S]*?)\n\}/.exec(read('clients/agt/options.ts')) ?? []
-  const options = [...members.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, name = '']) => name)
+  const options = membersOf('clients/agt/options.ts', 'AttachOptions')
   assert.ok(options.length > 10)
   assert.deepEqual(difference(options, byName(section(page, 'Options')).keys()), same)
 })

@@ -57,6 +57,8 @@ const table: readonly Row[] = [
   { path: '/v1/kills/kill-1', who: [...readers, 'runtime'] },
   { path: '/v1/signals/1/ack', method: 'POST', who: ['runtime'] },
   { path: '/v1/decisions', body: { did }, who: ['gateway'] },
+  { path: '/v1/replica', who: ['gateway'] },
+  { path: '/v1/replica', body: { dids: [did] }, who: ['gateway'] },
   { path: '/v1/tokens/verify', body: { token: 'good' }, who: ['gateway'] },
   {
     path: '/oauth2/introspect',
@@ -126,6 +128,7 @@ test('the signal stream is for runtimes only', async () => {
   await using server = await listen()
   for (const as of roles) {
     if (as !== 'runtime') assert.equal((await server.ask('/v1/signals', { as })).status, 403, as)
+    if (as !== 'gateway') assert.equal((await server.ask('/v1/signals?replica=true', { as })).status, 403, as)
   }
   assert.equal((await server.ask('/v1/signals')).status, 401)
 })

@@ -13,6 +13,7 @@ import { principalContract } from './principals.ts'
 import { propertyContract } from './properties.ts'
 import { receiptContract } from './receipts.ts'
 import { recordContract } from './records.ts'
+import { replicaContract } from './replica.ts'
 import { sharerContract } from './sharers.ts'
 import { statusContract } from './statusplaces.ts'
 import { toolServerContract } from './toolservers.ts'
@@ -57,6 +58,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: blueprints`, () => blueprintContract(storeTest))
   describe(`${name} store: delegations`, () => delegationContract(storeTest))
   describe(`${name} store: tool servers`, () => toolServerContract(storeTest))
+  describe(`${name} store: replicas`, () => replicaContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
   describe(`${name} store: properties`, () => propertyContract(storeTest))
 }

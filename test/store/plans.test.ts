@@ -56,7 +56,7 @@ const plansOf = async (call: (run: Run) => Promise<unknown>): Promise<string[]> 
 /** Tables of which every row would be read. json_each, subqueries, recursions and the index of what is unfinished are no tables. */
 const scans = (plan: readonly string[]): string[] =>
   plan.filter((line) =>
-    /^SCAN (?!\w+ VIRTUAL TABLE|family|above|below|kills USING INDEX kills_unfinished|\(|CONSTANT|sqlite_sequence|lease)/.test(
+    /^SCAN (?!\w+ VIRTUAL TABLE|family|above|below|wanted|kills USING INDEX kills_unfinished|\(|CONSTANT|sqlite_sequence|lease)/.test(
       line,
     ),
   )
@@ -88,6 +88,10 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   recentKills: (s) => s.recentKills(1, 5),
   unfinishedKills: (s) => s.unfinishedKills(),
   delegation: (s) => s.delegation('d'),
+  changesAfter: (s) => s.changesAfter(1, 5),
+  changeHead: (s) => s.changeHead(),
+  replicaAfter: (s) => s.replicaAfter('d', 5),
+  replicaOf: (s) => s.replicaOf(['d', 'e']),
   chain: (s) => s.chain('d'),
   linksAround: (s) => s.linksAround(['d', 'e']),
   heightBelow: (s) => s.heightBelow('d'),

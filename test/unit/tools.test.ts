@@ -45,20 +45,7 @@ const call = (tool: string | undefined, parameters?: unknown, resource?: unknown
 
 const asked = (over: Partial<Question> = {}): Question => ({
   did: 'did:mesh:a',
-  agent: {
-    did: 'did:mesh:a',
-    name: 'a',
-    sponsor: undefined,
-    blueprint: undefined,
-    parentDid: undefined,
-    labels: {},
-    decommissioned: false,
-    createdAt: 0,
-    updatedAt: 0,
-    revision: 1,
-    lastActivity: undefined,
-    resumedAt: undefined,
-  },
+  agent: { did: 'did:mesh:a', decommissioned: false, resumedAt: undefined },
   holds: [],
   principals: [],
   accounts: [],

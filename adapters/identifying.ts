@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import type { Adapter } from '../src/core/adapter.ts'
+import { identify as identifyEntra } from './entra/tokens.ts'
+import { identify as identifyMemory } from './memory/tokens.ts'
+import { identify as identifyOkta } from './okta/tokens.ts'
+
+type Identify = Adapter['identify']
+
+const kind = <T>(shape: z.ZodType<T>, identify: (claims: Parameters<Identify>[0], of: T) => ReturnType<Identify>) => ({
+  of: (identity: unknown): Identify | undefined => {
+    const { success, data } = shape.safeParse(identity)
+    return success ? (claims) => identify(claims, data) : undefined
+  },
+})
+
+const kinds = new Map([
+  ['entra', kind(z.object({ tenantId: z.string() }), (claims, { tenantId }) => identifyEntra(claims, tenantId))],
+  ['memory', kind(z.object({ realm: z.string() }), (claims, { realm }) => identifyMemory(claims, realm))],
+  [
+    'okta',
+    kind(z.object({ clients: z.record(z.string(), z.string()) }), (claims, { clients }) =>
+      identifyOkta(claims, clients),
+    ),
+  ],
+])
+
+/**
+ * An adapter's `identify`, made of its kind and its `identity` alone: for processes that judge tokens of directories and
+ * have none of them open. Undefined: this version does not know the kind, or not the shape of what is said of it.
+ */
+export const identifierOf = (name: string, identity: unknown): Identify | undefined => kinds.get(name)?.of(identity)
