@@ -18,7 +18,7 @@ export interface Following {
   readonly lost: (error: BridgeError) => void
 }
 
-const backoff = { baseMs: 250, ceilingMs: 15_000 }
+const backoff = { baseMs: 250, ceilingMs: 5_000 }
 /** The bridge speaks up every two seconds. */
 const silenceMs = 15_000
 
