@@ -32,6 +32,21 @@ try {
 }
 `
 
+const gateway = `
+import { createVerifier, type DecisionAnswer, type LocalAnswer, BridgeError } from 'agentmesh-idp-bridge/verifier'
+await using verifier = createVerifier({ url: 'http://127.0.0.1:9', token: 't', onError: () => undefined })
+const answer: LocalAnswer = await verifier.decide({ did: 'did:mesh:a', capability: 'read:x' })
+const plain: DecisionAnswer = answer
+try {
+  createVerifier({ url: 'http://bridge.example.com', token: 't' })
+} catch (error) {
+  if (error instanceof BridgeError) console.log(error.code, plain.allow, plain.codes.join(), answer.staleness.ageMs)
+}
+`
+
+/** What the verifier loads besides our own files. */
+const loaded = ['canonicalize', 'jose', 'node-cron', 'undici', 'zod']
+
 test('built, the package gives its clients, with types, to a project that has nothing else installed', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-package-'))
   try {
@@ -49,6 +64,15 @@ test('built, the package gives its clients, with types, to a project that has no
     const { stdout, stderr } = await run(execPath, [file], { cwd: folder })
     assert.equal(stdout, 'E_GATE_CLOSED R_STOPPED\nE_OPTIONS\n')
     assert.equal(stderr, '')
+
+    for (const name of loaded) symlinkSync(join(modules, name), join(folder, 'node_modules', name))
+    const other = join(folder, 'gateway.mts')
+    writeFileSync(other, gateway)
+    await run(execPath, [compiler, ...strict, '--types', 'node', '--noEmit', '--skipLibCheck', other], { cwd: folder })
+    assert.deepEqual(await run(execPath, [other], { cwd: folder }), {
+      stdout: 'E_CONFIG false R_REPLICA null\n',
+      stderr: '',
+    })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

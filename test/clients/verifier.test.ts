@@ -10,9 +10,12 @@ import {
 import { analystDid, registerAll, scoutDid } from '../e2e/agents.ts'
 import { at } from '../e2e/json.ts'
 import { run } from '../e2e/process.ts'
-import { until } from '../e2e/until.ts'
+import { until as untilWithin } from '../e2e/until.ts'
 import { audience, clientEntry, type Daemon, startWorld, tokenOf, type World } from '../e2e/world.ts'
 import { startWire } from './wire.ts'
+
+/** Daemons start again meanwhile. */
+const until: typeof untilWithin = (what, probe) => untilWithin(what, probe, 60_000)
 
 interface Rig extends AsyncDisposable {
   readonly world: World
