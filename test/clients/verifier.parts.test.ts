@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Freshness } from '../../clients/verifier/freshness.ts'
+import { createRefreshing } from '../../clients/verifier/refreshing.ts'
+import { createReplica } from '../../clients/verifier/replica.ts'
+import { frameOf, pageOf } from '../../clients/verifier/wire.ts'
+import { mostHops } from '../../src/core/delegation.ts'
+import type { ReplicaRow } from '../../src/core/replica.ts'
+import { manualClock } from '../../src/lib/clock.ts'
+import { until } from '../e2e/until.ts'
+import { minute, names, second } from '../engine/harness.ts'
+import { verifierWorld } from './verifierworld.ts'
+
+const row = (did: string, seq: number, fields: Partial<ReplicaRow> = {}): ReplicaRow => ({
+  did,
+  seq,
+  agent: { blueprint: undefined, parentDid: undefined, decommissioned: false, resumedAt: undefined },
+  delegation: undefined,
+  holds: [],
+  accounts: [],
+  aliases: [],
+  sources: [],
+  ...fields,
+})
+const held = { origin: 'operator:soc', severity: 'kill', publicReason: undefined, placedAt: 1 } as const
+const nobody = { agent: undefined }
+const account = (id: string, shared = false) => ({ adapter: 'x', id, shared, scopes: [], observedAt: 5 })
+
+test('a row that is older than what is here changes nothing, whatever overtook what', async () => {
+  const replica = createReplica('g', 10)
+  replica.take([row('a', 5, { holds: [held] })])
+  replica.take([row('a', 4)])
+  assert.equal((await replica.openHolds('a')).length, 1)
+  replica.take([row('a', 6)])
+  replica.take([row('a', 5, { holds: [held] })])
+  assert.deepEqual(await replica.openHolds('a'), [])
+  // Of one that is gone as well: an old page brings no hold back that nobody would ever lift.
+  replica.take([row('b', 7, { ...nobody, holds: [held] })])
+  replica.take([row('b', 9, nobody)])
+  replica.take([row('b', 8, { ...nobody, holds: [held] })])
+  assert.deepEqual([await replica.openHolds('b'), replica.size], [[], 1])
+})
+
+test('names lead to whoever was told of last, and are gone with the last one', async () => {
+  const replica = createReplica('g', 10)
+  replica.take([row('a', 1, { accounts: [account('p')], aliases: ['z'] })])
+  replica.take([row('b', 2, { accounts: [account('p')], aliases: ['z'] })])
+  assert.equal((await replica.principal({ adapter: 'x', id: 'p' }))?.did, 'b')
+  replica.take([row('a', 3)])
+  assert.deepEqual([await replica.aliased('z'), (await replica.principalsById('x', ['p', 'q'])).length], ['b', 1])
+  replica.take([row('b', 4)])
+  assert.equal(await replica.aliased('z'), undefined)
+  assert.equal(await replica.principal({ adapter: 'x', id: 'p' }), undefined)
+  replica.take([row('b', 5, { accounts: [account('s', true)] }), row('a', 5, { accounts: [account('s', true)] })])
+  assert.deepEqual(
+    (await replica.sharersOf({ adapter: 'x', id: 's' })).map(({ did }) => did),
+    ['a', 'b'],
+  )
+})
+
+test('a chain is cut off where the store cuts it off, and a cycle ends', async () => {
+  const replica = createReplica('g', 100)
+  const under = (at: number) => ({
+    blueprint: undefined,
+    parentDid: `n${at}`,
+    decommissioned: false,
+    resumedAt: undefined,
+  })
+  replica.take(Array.from({ length: 40 }, (_, at) => row(`n${at}`, 1, { agent: under((at + 1) % 40) })))
+  assert.equal((await replica.chain('n0')).length, mostHops + 2)
+  replica.take([row('n1', 2)])
+  assert.deepEqual(
+    (await replica.chain('n0')).map(({ did }) => did),
+    ['n0', 'n1'],
+  )
+  assert.deepEqual(await replica.chain('nobody'), [])
+})
+
+test('more than it may hold is refused, and every change is counted', () => {
+  const replica = createReplica('g', 2)
+  const { count } = replica.changes
+  replica.take([row('a', 1), row('b', 1)])
+  assert.ok(replica.changes.count > count)
+  const before = replica.changes.count
+  replica.reached(7)
+  assert.ok(replica.changes.count > before)
+  assert.throws(() => replica.take([row('c', 2)]), { code: 'E_REPLICA_LARGE' })
+})
+
+test('age counts what was on its way, sleep of the machine and jumps of its clock, and no constant difference', async () => {
+  const clock = manualClock()
+  const freshness = new Freshness(clock)
+  assert.equal(freshness.ageMs, undefined)
+  freshness.connecting()
+  // The bridge is twenty seconds behind all along.
+  const theirs = () => clock.now() - 20 * second
+  freshness.current(theirs())
+  assert.equal(freshness.ageMs, 0)
+  await clock.advance(3 * second)
+  assert.equal(freshness.ageMs, 3 * second)
+  const said = theirs()
+  await clock.advance(40 * second)
+  freshness.current(said)
+  assert.equal(freshness.ageMs, 40 * second, 'it waited in a buffer')
+  freshness.current(theirs())
+  assert.equal(freshness.ageMs, 0)
+  clock.jump(90 * second)
+  assert.equal(freshness.ageMs, 90 * second)
+  clock.jump(-180 * second)
+  assert.ok((freshness.ageMs ?? 0) >= 0)
+  assert.equal(freshness.isSkewed, false)
+  freshness.connecting()
+  freshness.current(clock.now() + 61 * second)
+  assert.equal(freshness.isSkewed, true)
+  freshness.disconnected()
+  assert.equal(freshness.isConnected, false)
+})
+
+test('rows are asked for half way to the age that denies, then ever sooner, and at a pace once too old', () => {
+  const refreshing = createRefreshing()
+  refreshing.denyAfter(80 * minute)
+  refreshing.read('a', 0, 0)
+  refreshing.read('b', undefined, 0)
+  assert.deepEqual(refreshing.due(39 * minute, 9), [])
+  assert.deepEqual(refreshing.due(40 * minute, 9), ['a'])
+  assert.deepEqual(refreshing.due(41 * minute, 9), [])
+  refreshing.read('a', 0, 40 * minute)
+  assert.deepEqual(refreshing.due(60 * minute, 9), ['a'])
+  refreshing.read('a', 0, 90 * minute)
+  assert.deepEqual(refreshing.due(93 * minute, 9), [])
+  assert.deepEqual(refreshing.due(94 * minute, 9), ['a'])
+  refreshing.failed(['a'], 94 * minute)
+  for (const did of ['c', 'd']) refreshing.read(did, 94 * minute, 94 * minute)
+  refreshing.denyAfter(minute)
+  assert.equal(refreshing.due(94 * minute, 2).length, 2)
+  assert.equal(refreshing.due(94 * minute, 2).length, 1)
+})
+
+test('what is not what a bridge says is not guessed at', () => {
+  for (const body of [undefined, {}, { generation: 'g', items: [{}], nextCursor: null }]) {
+    assert.throws(() => pageOf(body), { code: 'E_UNREACHABLE' })
+  }
+  for (const data of ['{', '{}', '{"epoch":1,"at":"never"}']) {
+    assert.throws(() => frameOf({ id: 'g-1', event: 'current', data }), { code: 'E_UNREACHABLE' })
+  }
+  assert.deepEqual(frameOf({ id: 'g-1', event: 'later', data: '{' }), { type: 'other' })
+})
+
+test('readings are followed before they deny, and after', async () => {
+  const denyMs = 20 * minute
+  await using of = await verifierWorld({ policy: { maxStaleness: { warnMs: minute, denyMs } } })
+  const { world } = of
+  const did = await world.agent('a', {}, names)
+  await of.rest()
+  const codes = async () => (await of.verifier.decide({ did })).codes.join()
+  for (let n = 0; n < 4; n++) {
+    await world.clock.advance(denyMs * 0.6)
+    await world.full()
+    await until('the new reading is known', async () => (await codes()) === '')
+  }
+  await world.clock.advance(denyMs + second)
+  await until('both are too old', async () => (await codes()) === 'R_STALE')
+  assert.deepEqual(await world.codes(did), ['R_STALE'])
+  await world.full()
+  await world.clock.advance(minute)
+  await until('the reading is known', async () => (await codes()) === '')
+})
