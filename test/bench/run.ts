@@ -16,6 +16,7 @@ import { benchPropagation } from './propagation.ts'
 import { benchScale, scaleRows } from './scale.ts'
 import { benchStore } from './store.ts'
 import { benchFirstSight, firstSightRows } from './tokens.ts'
+import { benchVerifier, verifierRows } from './verifier.ts'
 
 const { values } = parseArgs({
   args: argv.slice(2),
@@ -59,6 +60,9 @@ const store = await benchStore(mappings)
 
 print('daemon: look-ups and kills over HTTP …')
 const http = await benchHttp(mappings, quick ? 1 : 5)
+
+print('verifier: decisions in another process …')
+const verifier = await benchVerifier(quick ? 2_000 : 100_000, quick ? 20 : 200)
 
 const agents = quick ? 1_000 : 10_000
 const groups = 20
@@ -140,6 +144,7 @@ const rows: readonly Row[] = [
     'memory of the daemon then',
     `${whole(http.memoryMiB)} MiB (store alone in a process: ${whole(store.memoryMiB)} MiB)`,
   ],
+  ...verifierRows(verifier),
   ['database', `${whole(store.databaseMiB)} MiB`],
   ['durable holds, bare better-sqlite3', `${whole(store.holds.barePerSecond)}/s`],
   ['durable holds by the store, one after another', `${store.holds.serialRatio} × bare`],
