@@ -5,22 +5,26 @@ const skewMs = 60_000
 
 /**
  * How old what we know may be. It was all there was when the bridge last said so; how long that was on its way is told by
- * the time it was said at, against the fastest of this connection, so that clocks that differ by the same all along do not
- * count, and a process that was stopped takes nothing old for new.
+ * the time it was said at, by a clock that may differ from ours: what came first on a connection cannot be older than the
+ * connection, and all that follows is measured against that. So a process that was stopped takes nothing old for new.
  */
 export class Freshness {
   readonly #clock: Clock
   #connected = false
+  #skewed = false
+  #connectedAt = 0
   #heard: { readonly mono: number; readonly wall: number; readonly lateMs: number } | undefined
-  #apartMs: number | undefined
+  /** Our clock is ahead of theirs by at least so much. */
+  #aheadMs: number | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** A connection that was just opened: the next `current` is its first. */
+  /** A connection is being opened: whatever comes on it was said from now on. */
   connecting(): void {
-    this.#apartMs = undefined
+    this.#connectedAt = this.#clock.mono()
+    this.#aheadMs = undefined
   }
 
   disconnected(): void {
@@ -30,9 +34,11 @@ export class Freshness {
   /** The bridge said that there was nothing left to tell. @param at when, by its clock */
   current(at: number): void {
     const wall = this.#clock.now()
+    const mono = this.#clock.mono()
     const apartMs = wall - at
-    this.#apartMs = Math.min(this.#apartMs ?? apartMs, apartMs)
-    this.#heard = { mono: this.#clock.mono(), wall, lateMs: apartMs - this.#apartMs }
+    this.#aheadMs ??= apartMs - (mono - this.#connectedAt)
+    this.#skewed = this.#aheadMs > skewMs || apartMs < -skewMs
+    this.#heard = { mono, wall, lateMs: Math.max(0, apartMs - this.#aheadMs) }
     this.#connected = true
   }
 
@@ -54,6 +60,6 @@ export class Freshness {
   }
 
   get isSkewed(): boolean {
-    return Math.abs(this.#apartMs ?? 0) > skewMs
+    return this.#skewed
   }
 }

@@ -194,6 +194,10 @@ export const createVerifier = (options: VerifierOptions, parts: VerifierParts = 
           if (codeOf(error) === 'E_REPLICA_LARGE') end(known(error))
           throw error
         }
+        // Behind by that much, or one of the clocks has jumped: a connection of its own tells, and goes on where this ends.
+        if (frame.type === 'current' && (freshness.ageMs ?? 0) > maxAgeMs) {
+          throw new BridgeError('E_UNREACHABLE', 'What the stream tells is too old.')
+        }
       },
       lost: (error) => {
         freshness.disconnected()

@@ -109,11 +109,24 @@ test('age counts what was on its way, sleep of the machine and jumps of its cloc
   clock.jump(-180 * second)
   assert.ok((freshness.ageMs ?? 0) >= 0)
   assert.equal(freshness.isSkewed, false)
+  // What came first waited as well, at most as long as the connection is there.
   freshness.connecting()
-  freshness.current(clock.now() + 61 * second)
-  assert.equal(freshness.isSkewed, true)
-  freshness.disconnected()
-  assert.equal(freshness.isConnected, false)
+  const first = clock.now()
+  await clock.advance(50 * second)
+  freshness.current(first)
+  assert.equal(freshness.ageMs, 50 * second)
+  freshness.current(clock.now())
+  assert.equal(freshness.ageMs, 0)
+  assert.equal(freshness.isSkewed, false)
+  for (const apart of [61 * second, -61 * second]) {
+    freshness.connecting()
+    freshness.current(clock.now() + apart)
+    freshness.disconnected()
+    assert.deepEqual([freshness.isSkewed, freshness.isConnected], [true, false])
+    // Not better for being lost.
+    freshness.connecting()
+    assert.equal(freshness.isSkewed, true)
+  }
 })
 
 test('rows are asked for half way to the age that denies, then ever sooner, and at a pace once too old', () => {
