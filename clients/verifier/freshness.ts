@@ -36,7 +36,8 @@ export class Freshness {
     const wall = this.#clock.now()
     const mono = this.#clock.mono()
     const apartMs = wall - at
-    this.#aheadMs ??= apartMs - (mono - this.#connectedAt)
+    // Nothing comes before it was said: less than was thought means that one of the clocks went back.
+    this.#aheadMs = Math.min(this.#aheadMs ?? apartMs - (mono - this.#connectedAt), apartMs)
     this.#skewed = this.#aheadMs > skewMs || apartMs < -skewMs
     this.#heard = { mono, wall, lateMs: Math.max(0, apartMs - this.#aheadMs) }
     this.#connected = true

@@ -118,6 +118,14 @@ test('age counts what was on its way, sleep of the machine and jumps of its cloc
   freshness.current(clock.now())
   assert.equal(freshness.ageMs, 0)
   assert.equal(freshness.isSkewed, false)
+  // One of the clocks was set while the first was on its way: what comes next mends it.
+  freshness.connecting()
+  const before = clock.now()
+  clock.jump(600 * second)
+  freshness.current(before)
+  assert.equal(freshness.isSkewed, true)
+  freshness.current(clock.now())
+  assert.deepEqual([freshness.isSkewed, freshness.ageMs], [false, 0])
   for (const apart of [61 * second, -61 * second]) {
     freshness.connecting()
     freshness.current(clock.now() + apart)

@@ -263,11 +263,9 @@ test('at rest the library answers every question as the bridge does, whatever ha
     }),
     { numRuns: Number(env.REPLICA_RUNS ?? 15), endOnFailure: true },
   )
-  // A clock that moves while an event is on its way makes it too old: the stream is opened again.
-  assert.deepEqual(
-    of.errors.filter(({ code }) => code !== 'E_UNREACHABLE'),
-    [],
-  )
+  // The world's clock moves while events are on their way: one may seem too old, or the clock off, until the next.
+  const other = of.errors.filter(({ code }) => code !== 'E_UNREACHABLE' && code !== 'E_CONFIG')
+  assert.deepEqual(other, [])
   const wanted = [
     'allowed',
     'R_STALE',
