@@ -1,6 +1,6 @@
+import { type Listed, Records } from '../records.ts'
 import type { Replica } from '../replica.ts'
 import type { Group, Membership, User } from './model.ts'
-import { type Listed, Records } from './records.ts'
 
 /** Who is in which group. All users are in the built-in one. */
 export class Members {

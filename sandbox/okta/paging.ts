@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { Listed } from '../records.ts'
 import { invalid, Refusal } from './errors.ts'
-import type { Listed } from './records.ts'
 import type { Call, Link } from './wire.ts'
 import type { World } from './world.ts'
 

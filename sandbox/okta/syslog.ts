@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
+import type { Later } from '../later.ts'
 import type { Actor, Origin } from './actors.ts'
 import { type EventName, eventType } from './events.ts'
-import type { Later } from './later.ts'
 import { iso } from './wire.ts'
 
 export interface LogTarget {

@@ -3,10 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { selfSigned } from '../../sandbox/certificate.ts'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import type { Adapter } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
-import { selfSigned } from '../sandbox/certificate.ts'
 import { bench, SECRET, signal } from './tenant.ts'
 
 function folder() {

@@ -15,9 +15,9 @@ import {
   jwtVerify,
   SignJWT,
 } from 'jose'
+import { selfSigned } from '../../sandbox/certificate.ts'
 import { type EntraTenant, startEntraTenant } from '../../sandbox/entra/index.ts'
 import { rewritingClient } from './azure.ts'
-import { selfSigned } from './certificate.ts'
 import { at, GraphClient, list, type Reply, requestToken, send, text } from './client.ts'
 
 const scope = 'https://graph.microsoft.com/.default'

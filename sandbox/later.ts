@@ -3,7 +3,7 @@ interface Due {
   readonly run: () => void
 }
 
-/** Work the org does by itself some time after it was asked: done once due, before the next request is answered at the latest. */
+/** Work a tenant does by itself some time after it was asked: done once due, before the next request is answered at the latest. */
 export class Later {
   readonly #now: () => number
   #due: Due[] = []

@@ -1,5 +1,5 @@
-import type { Replica } from '../replica.ts'
-import { Versioned } from '../versioned.ts'
+import type { Replica } from './replica.ts'
+import { Versioned } from './versioned.ts'
 
 interface Row<T> {
   readonly id: string

@@ -1,11 +1,11 @@
 import { generateKeyPairSync, sign, X509Certificate } from 'node:crypto'
 
-/** A self-signed certificate and its key, as PEM: just enough DER for a client assertion. */
-export function selfSigned(): { certificate: string; privateKey: string } {
+/** A self-signed certificate and its key, as PEM: just enough DER for a signature to be checked by. */
+export function selfSigned(commonName = 'bridge'): { certificate: string; privateKey: string } {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const algorithm = der(0x30, Buffer.from('06092a864886f70d01010b0500', 'hex'))
-  const commonName = der(0x30, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from('bridge')))
-  const name = der(0x30, der(0x31, commonName))
+  const common = der(0x30, Buffer.from('0603550403', 'hex'), der(0x0c, Buffer.from(commonName)))
+  const name = der(0x30, der(0x31, common))
   const validity = der(0x30, der(0x17, Buffer.from('250101000000Z')), der(0x17, Buffer.from('450101000000Z')))
   const version = der(0xa0, der(0x02, Buffer.from([2])))
   const serial = der(0x02, Buffer.from([1]))
