@@ -46,6 +46,7 @@ export const lookupOperations: Readonly<Record<string, Operation>> = {
         .filter((event) =>
           LookupAttributes.every(({ AttributeKey, AttributeValue }) => has(event, AttributeKey, AttributeValue)),
         )
+        .toReversed()
         .toSorted((a, b) => b.at - a.at)
       const list = JSON.stringify([call.accountId, call.region, LookupAttributes, StartTime, EndTime])
       const numbered = rows.map((event) => ({ event, ordinal: -Math.round(event.at * 1000) }))

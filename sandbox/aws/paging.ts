@@ -19,7 +19,7 @@ export function pageOf<T extends { readonly ordinal: number }>(
   rows: readonly T[],
   { size, token }: { size: number; token: string | undefined },
 ): PageOf<T> | undefined {
-  let from = 0
+  let from = Number.NEGATIVE_INFINITY
   if (token !== undefined) {
     const opened = cursor.safeParse(world.opaque.open(token))
     if (!opened.success || opened.data.list !== list) return undefined
