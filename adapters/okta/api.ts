@@ -5,6 +5,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import { live, pause } from '../aborts.ts'
 import type { Owed } from '../owed.ts'
+import type { ServerTime } from '../servertime.ts'
 import type { Lane, Slots } from '../slots.ts'
 import { type Credential, jsonOf } from './credential.ts'
 import {
@@ -20,7 +21,6 @@ import {
 } from './errors.ts'
 import type { Limits } from './limits.ts'
 import { linksOf, pinnedLink } from './links.ts'
-import type { ServerTime } from './servertime.ts'
 
 export interface CallOptions {
   readonly purpose: Purpose

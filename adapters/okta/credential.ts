@@ -5,11 +5,11 @@ import { BridgeError, codeOf } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import { live, orAbort } from '../aborts.ts'
+import type { ServerTime } from '../servertime.ts'
 import type { OktaConfig } from './config.ts'
 import { Prover } from './dpop.ts'
 import { laterError, malformed, retryAfterOf, transportError, wordOf } from './errors.ts'
 import { readKey } from './keys.ts'
-import type { ServerTime } from './servertime.ts'
 
 /** What signs one request in. */
 export interface Signed {

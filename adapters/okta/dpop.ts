@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import type { ServerTime } from './servertime.ts'
+import type { ServerTime } from '../servertime.ts'
 
 /** RFC 9449. The algorithm is the one of Okta's own description (guides/dpop, read 2026-11). */
 const ALGORITHM = 'RS256'

@@ -3,10 +3,10 @@ import type { Sighting } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { live } from '../aborts.ts'
+import { inParallel } from '../parallel.ts'
 import type { Api } from './api.ts'
 import { kindOfId } from './ids.ts'
 import type { Operations } from './operations.ts'
-import { inParallel } from './parallel.ts'
 import { readOne } from './reading.ts'
 
 export interface ReaderParts {

@@ -3,10 +3,10 @@ import { backoffMs } from '../../src/lib/backoff.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import { orAbort } from '../aborts.ts'
+import { inParallel } from '../parallel.ts'
 import type { Api } from './api.ts'
 import { asBridgeError } from './errors.ts'
 import { pathOf, purposes } from './kinds.ts'
-import { inParallel } from './parallel.ts'
 import { readOne } from './reading.ts'
 
 export interface Sessions {

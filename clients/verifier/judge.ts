@@ -28,10 +28,11 @@ const adaptersOf = ({ adapters }: ReplicaSettings): TokenAdapter[] =>
   adapters.map(({ name, kind, identity, issuers }) => ({
     name,
     identify: identifierOf(kind, identity) ?? unknownKind,
-    issuers: issuers.map(({ types, lifetimeMs, opaque, ...issuer }) => ({
+    issuers: issuers.map(({ types, audienceClaim, lifetimeMs, opaque, ...issuer }) => ({
       ...issuer,
       fetch: unfetched,
       ...(types !== null && { types }),
+      ...(audienceClaim !== null && { audienceClaim }),
       ...(lifetimeMs !== null && { lifetimeMs }),
       ...(opaque && { opaque }),
     })),

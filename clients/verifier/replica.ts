@@ -74,6 +74,8 @@ const serversOf = (told: ReplicaSettings['toolServers']): Map<string, JudgedTool
   return found
 }
 
+const beginsOf = (name: string): string[] => [...name.matchAll(/#/g)].map(({ index }) => name.slice(0, index))
+
 const isNobody = ({ agent, holds, aliases, accounts }: ReplicaRow): boolean =>
   agent === undefined && holds.length === 0 && aliases.length === 0 && accounts.length === 0
 
@@ -84,6 +86,8 @@ export const createReplica = (generation: string, maxAgents: number): Replica =>
   const gone = new Map<Did, number>()
   /** Who has an account; one DID unless it is shared, or is moving from one to the other just now. */
   const holders = new Map<string, Set<Did>>()
+  /** Accounts by what their ids have before a `#`. */
+  const bearers = new Map<string, Set<string>>()
   const spellings = new Map<Did, Did>()
   const watching: Parameters<Changes['watch']>[0][] = []
   let limits: ReadonlyMap<string, number> = new Map()
@@ -97,7 +101,13 @@ export const createReplica = (generation: string, maxAgents: number): Replica =>
       names.add(name)
       const holding = holders.get(name)
       holding?.delete(did)
-      if (holding?.size === 0) holders.delete(name)
+      if (holding?.size !== 0) continue
+      holders.delete(name)
+      for (const begin of beginsOf(name)) {
+        const bearing = bearers.get(begin)
+        bearing?.delete(name)
+        if (bearing?.size === 0) bearers.delete(begin)
+      }
     }
     for (const alias of entry.aliases) if (spellings.get(alias) === did) spellings.delete(alias)
     entries.delete(did)
@@ -109,8 +119,16 @@ export const createReplica = (generation: string, maxAgents: number): Replica =>
       const name = nameOf(account)
       names.add(name)
       const holding = holders.get(name)
-      if (holding === undefined) holders.set(name, new Set([did]))
-      else holding.add(did)
+      if (holding !== undefined) {
+        holding.add(did)
+        continue
+      }
+      holders.set(name, new Set([did]))
+      for (const begin of beginsOf(name)) {
+        const bearing = bearers.get(begin)
+        if (bearing === undefined) bearers.set(begin, new Set([name]))
+        else bearing.add(name)
+      }
     }
     for (const alias of entry.aliases) spellings.set(alias, did)
   }
@@ -186,6 +204,10 @@ export const createReplica = (generation: string, maxAgents: number): Replica =>
     principalsOf: async (did) => entries.get(did)?.accounts ?? [],
     principal: async (key: PrincipalKey) => principal(nameOf(key)),
     principalsById: async (adapter, ids) => [...new Set(ids)].flatMap((id) => principal(nameOf({ adapter, id })) ?? []),
+    principalsNamed: async (adapter, names) =>
+      [...new Set(names)].flatMap((id) =>
+        [...(bearers.get(nameOf({ adapter, id })) ?? [])].sort().flatMap((name) => principal(name) ?? []),
+      ),
     sharersOf: async (key) =>
       accountsOf(nameOf(key))
         .filter(({ shared }) => shared)

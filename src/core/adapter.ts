@@ -36,6 +36,8 @@ export interface Issuer {
   readonly fetch: PinnedFetch
   /** Accepted `typ` header values, lower case, or undefined when the header may be absent or any. */
   readonly types?: readonly string[]
+  /** The claim that says whom a token is for, where it is not `aud`: some issuers' access tokens have none. */
+  readonly audienceClaim?: string
   /** Assumed lifetime for issuers that omit `iat`: then `iat` counts as `exp` minus this. */
   readonly lifetimeMs?: number
   /**
@@ -51,6 +53,8 @@ export type Claims = Readonly<Record<string, unknown>>
 export interface TokenSubject {
   /** Every directory id in the token that could be an agent's account, the acting one first. All are looked up. */
   readonly principals: readonly PrincipalId[]
+  /** Names that the token carries in place of ids: all that an id has before its `#`. Every id with one is looked up too. */
+  readonly names?: readonly string[]
   /** The human or service for whom the agent acts, when the token names one; never the agent. */
   readonly onBehalfOf: { readonly id: string; readonly kind: 'person' | 'service' } | undefined
   /** `act` chain, outermost first, as claimed. */
@@ -110,6 +114,10 @@ export interface Accounts {
    * nothing of that request is sent and its ids are `unsent`.
    */
   enable(refs: readonly PrincipalRef[], signal: AbortSignal, stillWanted?: () => Promise<void>): Promise<WriteResult[]>
+  /** Why this account can be read and not switched, or undefined. Pure. Without it every account that `vet` lets pass is. */
+  unswitched?(ref: PrincipalRef): BridgeError | undefined
+  /** How long what was signed in before may go on after the account is off, ms; undefined: no longer than a token lives. */
+  tailMs?(ref: PrincipalRef): number | undefined
   /** How many ids one call should carry. */
   readonly batch: number
   /** Upper bound on how long a write without answer may still land, ms. */

@@ -42,6 +42,7 @@ export const errorTable = {
   E_KIND_REFUSED: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_NEVER: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_PRINCIPAL_ID: { act: 'caller', retry: false, status: 422, exit: 64 },
+  E_NOT_SWITCHABLE: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_PRINCIPAL_ABSENT: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_PRINCIPAL_TAKEN: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_PARENT: { act: 'caller', retry: false, status: 422, exit: 64 },

@@ -35,6 +35,7 @@ export interface AgentReads {
   principalsOf(did: Did): Promise<readonly JudgedPrincipal[]>
   principal(key: PrincipalKey): Promise<JudgedPrincipal | undefined>
   principalsById(adapter: string, ids: readonly string[]): Promise<readonly JudgedPrincipal[]>
+  principalsNamed(adapter: string, names: readonly string[]): Promise<readonly JudgedPrincipal[]>
   sharersOf(key: PrincipalKey): Promise<readonly JudgedSharer[]>
 }
 

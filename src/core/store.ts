@@ -116,6 +116,8 @@ export interface StoreReads
   sharersOf(key: PrincipalKey): Promise<Sharer[]>
   /** Those of the ids that are mapped; unknown ids are simply missing. */
   principalsById(adapter: string, ids: readonly string[]): Promise<ScheduledPrincipal[]>
+  /** Those whose ids begin with one of these names and `#`, in byte order of their ids. */
+  principalsNamed(adapter: string, names: readonly string[]): Promise<ScheduledPrincipal[]>
   countPrincipals(adapter: string): Promise<number>
   /** Those of them that were never read, or whose last telling read said absent: no listing is expected to have them. */
   countUnseen(adapter: string): Promise<number>

@@ -12,20 +12,20 @@ export const pausedKey = 'paused'
 
 type Holds = Pick<Context, 'own' | 'others' | 'ownMissing'>
 
-const contextWith = (deps: Deps, mount: Mount, holds: Holds, now: number): Context => {
+const contextWith = (deps: Deps, mount: Mount, principal: Principal, holds: Holds, now: number): Context => {
   const { adapter, settings } = mount
+  const { accounts } = adapter
+  const switches = accounts !== undefined && accounts.unswitched?.(principal) === undefined
   return {
     now,
     settleMs: settings.settleMs,
-    writeTimeoutMs: adapter.accounts?.writeTimeoutMs ?? 0,
-    writes: adapter.accounts !== undefined && (settings.mirror === 'both' || settings.mirror === 'outbound'),
+    writeTimeoutMs: accounts?.writeTimeoutMs ?? 0,
+    writes: switches && (settings.mirror === 'both' || settings.mirror === 'outbound'),
     inbound: settings.mirror === 'both' || settings.mirror === 'inbound',
-    hasLog: adapter.accounts?.log !== undefined,
-    logReachMs: adapter.accounts?.log?.retentionMs,
+    hasLog: accounts?.log !== undefined,
+    logReachMs: accounts?.log?.retentionMs,
     copyLog:
-      adapter.accounts?.log !== undefined &&
-      settings.follows !== undefined &&
-      (settings.trustedWriters ?? []).length > 0,
+      accounts?.log !== undefined && settings.follows !== undefined && (settings.trustedWriters ?? []).length > 0,
     drift: deps.policy().drift,
     ...holds,
   }
@@ -51,7 +51,7 @@ export const contextFor = async (
   const holds = principal.shared
     ? await sharedHoldsOf(reads, principal)
     : holdsOf(principal, open ?? (await reads.openHolds(principal.did)))
-  return contextWith(deps, mount, holds, now)
+  return contextWith(deps, mount, principal, holds, now)
 }
 
 const retryBaseMs = 1_000

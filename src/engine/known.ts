@@ -94,6 +94,8 @@ export const createKnown = (store: Pick<Store, 'changes'> & DecisionReads, most 
       if (known.length === ids.length) return known
       return overtaken(store.principalsById(adapter, ids), principals)
     },
+    // Who else has the name now is what is asked: an answer remembered would not know.
+    principalsNamed: (adapter, names) => store.principalsNamed(adapter, names),
     // Shared accounts are few.
     sharersOf: (key) => store.sharersOf(key),
     aliased: untilCommit((alias: Did) => store.aliased(alias)),

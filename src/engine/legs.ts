@@ -16,6 +16,8 @@ const unwritable = (deps: Deps, principal: Principal) => {
   const mount = deps.mounts().get(principal.adapter)
   if (mount === undefined) return undefined
   if (mount.adapter.accounts === undefined) return { reason: 'read-only' } as const
+  const unswitched = mount.adapter.accounts.unswitched?.(principal)
+  if (unswitched !== undefined) return { reason: 'read-only', error: unswitched.code } as const
   const { mirror } = mount.settings
   if (mirror === 'inbound' || mirror === 'observe') return { reason: 'mirror' } as const
   const refused = mount.adapter.vet(principal)

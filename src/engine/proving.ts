@@ -32,7 +32,11 @@ const checkFree = async (c: Change, agent: Agent, { subject }: Shown): Promise<v
 
 /** The accounts of the token that are mapped to the DID. @throws BridgeError E_FORBIDDEN one of them is another agent's */
 const ownAccounts = async (c: Change, did: Did, { adapter, subject }: Subject): Promise<PrincipalKey[]> => {
-  const rows = await c.tx.principalsById(adapter, [...subject.principals])
+  const { principals, names = [] } = subject
+  const rows = [
+    ...(await c.tx.principalsById(adapter, [...principals])),
+    ...(await c.tx.principalsNamed(adapter, names)),
+  ]
   const own: PrincipalKey[] = []
   for (const row of rows) {
     const mapping = (await mappingsOf(c.tx, row)).find((one) => one.did === did)

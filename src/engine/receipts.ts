@@ -5,7 +5,7 @@ import { cascadeOrigin, isOwn } from '../core/holds.ts'
 import type { LegRecord } from '../core/receipts.ts'
 import { isClosed, type LegState, legStates, runtimeVerdict, statusOf, worst } from '../core/receipts.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
-import type { Hold } from '../core/types.ts'
+import type { Hold, PrincipalKey } from '../core/types.ts'
 import { publicJwk, type SigningJwk, signJson } from '../lib/jws.ts'
 import { pausedKey } from './context.ts'
 import type { Deps } from './deps.ts'
@@ -36,6 +36,18 @@ interface Told {
   readonly legs: readonly (AccountLeg | RuntimeLeg)[]
 }
 
+/** Counted from the reading that proved it off: it may have been off for longer. */
+const tailOf = (
+  deps: Deps,
+  key: PrincipalKey,
+  kind: string | undefined,
+  closedAt: number | undefined,
+): string | null => {
+  const accounts = deps.mounts().get(key.adapter)?.adapter.accounts
+  const tailMs = accounts?.tailMs?.({ id: key.id, kind: kind ?? '' })
+  return closedAt === undefined || tailMs === undefined ? null : time(closedAt + tailMs)
+}
+
 const keep = { answeredAt: null, observed: null, observedAt: null, attempts: null, nextAt: null } as const
 
 const recordedLeg = (deps: Deps, record: LegRecord): AccountLeg => {
@@ -54,6 +66,7 @@ const recordedLeg = (deps: Deps, record: LegRecord): AccountLeg => {
     answeredAt: time(record.answeredAt),
     closedAt: time(closedAt),
     reopenedAt: time(reopenedAt),
+    sessionsEndAt: reopenedAt === undefined ? tailOf(deps, record, undefined, closedAt) : null,
   }
 }
 
@@ -73,6 +86,7 @@ const presentLeg = (
   const mount = deps.mounts().get(adapter)
   const { state, reason, error } = accountLeg(deps, principal, hold, context, paused)
   const proven = context !== undefined && isClosed(account, hold, context)
+  const closedAt = record?.closedAt ?? (proven ? account.offReadAt : undefined)
   return {
     type: 'account',
     adapter,
@@ -82,8 +96,9 @@ const presentLeg = (
     reason,
     error: error ?? null,
     answeredAt: time(account.disabledAckAt ?? record?.answeredAt),
-    closedAt: time(record?.closedAt ?? (proven ? account.offReadAt : undefined)),
+    closedAt: time(closedAt),
     reopenedAt: time(record?.reopenedAt),
+    sessionsEndAt: state === 'closed' ? tailOf(deps, principal, principal.kind, closedAt) : null,
     observed: account.observed,
     observedAt: time(account.observedAt),
     attempts: account.attempts,

@@ -20,6 +20,8 @@ export interface AccountLeg {
   readonly closedAt: string | null
   /** Begin of the reading that showed it on again after that. */
   readonly reopenedAt: string | null
+  /** Sessions from before it was off may go on until then; null: no longer than a token lives, or it is not closed. */
+  readonly sessionsEndAt: string | null
   /** The rest is of the present, and null once the hold is released. */
   readonly observed: string | null
   readonly observedAt: string | null

@@ -44,6 +44,7 @@ export interface ReplicaSettings {
       readonly algorithms: string[]
       readonly jwksUri: string
       readonly types: string[] | null
+      readonly audienceClaim: string | null
       readonly lifetimeMs: number | null
       readonly opaque: boolean
     }[]

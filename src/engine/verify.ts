@@ -74,7 +74,7 @@ export interface VerifierOptions {
   /** The key source of an issuer; the same one each time. */
   readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'version'>>
   readonly clock: Pick<Clock, 'now'>
-  readonly store: Pick<AgentReads, 'principalsById' | 'sharersOf'>
+  readonly store: Pick<AgentReads, 'principalsById' | 'principalsNamed' | 'sharersOf'>
   /** How many verified tokens are remembered. */
   readonly cacheSize?: number
 }
@@ -160,7 +160,7 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     // An actor that the adapter did not follow the chain to would go unchecked.
     if (chainLength(jwt.claims.act) !== subject.act.length) return rejected('R_ACT')
     const { signedBy, issuedAt, expiresAt } = jwt
-    const audiences = audiencesOf(jwt.claims)
+    const audiences = audiencesOf(jwt.claims, issuer.audienceClaim)
     const seen = { ...selected, signedBy, subject, issuedAt, expiresAt, audiences, checkedAt }
     return { seen, inForce: stands(expiresAt) }
   }
@@ -170,16 +170,19 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
       const checked = await check(token)
       if ('valid' in checked) return checked
       const { adapter, issuer, subject, issuedAt, expiresAt, audiences } = checked.seen
-      if (subject.principals.length === 0) return rejected('R_UNMAPPED')
+      const { names = [] } = subject
+      const byName = names.length === 0 ? [] : await store.principalsNamed(adapter.name, names)
+      const spoken = [...subject.principals, ...byName.map(({ id }) => id)]
+      if (spoken.length === 0) return rejected('R_UNMAPPED')
       // The one it acts for may be an agent's account too, and held; but it never says who the actor is (DESIGN §5).
       const { onBehalfOf } = subject
-      const ids = [...new Set([...subject.principals, ...(onBehalfOf ? [onBehalfOf.id] : [])])]
+      const ids = [...new Set([...spoken, ...(onBehalfOf ? [onBehalfOf.id] : [])])]
       const found = await store.principalsById(adapter.name, ids)
       const sorted = found.toSorted((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id))
-      const named = sorted.filter(({ id }) => subject.principals.includes(id))
+      const named = sorted.filter(({ id }) => spoken.includes(id))
       if (named.length === 0) return rejected('R_UNMAPPED')
       const principals = await ofOneDid(store, named.find(({ shared }) => !shared)?.did, sorted)
-      const actor = principals?.find(({ id }) => subject.principals.includes(id))
+      const actor = principals?.find(({ id }) => spoken.includes(id))
       if (!principals || !actor) {
         const all = await Promise.all(sorted.map((principal) => mappingsOf(store, principal)))
         return { ...rejected('R_AMBIGUOUS'), principals: all.flat() }
@@ -258,7 +261,9 @@ function issuerTable(adapters: readonly TokenAdapter[]): IssuerTable {
 function select(table: IssuerTable, claims: Claims): Selected | 'R_ISSUER' | 'R_AUDIENCE' {
   const audiences = typeof claims.iss === 'string' ? table.get(claims.iss) : undefined
   if (!audiences) return 'R_ISSUER'
-  const fitting = audiencesOf(claims).flatMap((audience) => audiences.get(audience) ?? [])
+  const fitting = [...audiences].flatMap(([audience, one]) =>
+    audiencesOf(claims, one.issuer.audienceClaim).includes(audience) ? one : [],
+  )
   const [only] = fitting
   // A token for the audiences of two issuers' configurations is nobody's.
   return only && fitting.every(({ issuer }) => issuer === only.issuer) ? only : 'R_AUDIENCE'

@@ -30,7 +30,12 @@ const answer = (outcome: HookOutcome, reply: FastifyReply): unknown => {
 
 const outcomeOf = (status: number): string => (status < 400 ? 'accepted' : status < 500 ? 'refused' : 'failed')
 
-const consumes = ['application/json', 'application/cloudevents+json', 'application/cloudevents-batch+json']
+const consumes = [
+  'application/json',
+  'application/cloudevents+json',
+  'application/cloudevents-batch+json',
+  'text/plain',
+]
 
 const methods = [
   { method: 'GET', operationId: 'checkHook', summary: 'Handshake by GET' },

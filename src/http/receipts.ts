@@ -21,6 +21,9 @@ const account = z.object({
   answeredAt: when.nullable().describe('The directory acknowledged our disable'),
   closedAt: when.nullable().describe('Begin of the read by id that closed it'),
   reopenedAt: when.nullable().describe('Begin of the reading that showed it on again after that'),
+  sessionsEndAt: when
+    .nullable()
+    .describe('Sessions from before it was off may go on until then; null: no longer than a token lives'),
   observed: z.string().nullable().describe('enabled, disabled, absent or unknown; null once released'),
   observedAt: when.nullable(),
   attempts: count.nullable().describe('Failures in a row'),

@@ -72,6 +72,7 @@ export const replicaSettings = z.object({
           algorithms: z.array(z.string()),
           jwksUri: z.string(),
           types: z.array(z.string()).nullable(),
+          audienceClaim: z.string().nullable(),
           lifetimeMs: z.number().nullable(),
           opaque: z.boolean(),
         }),

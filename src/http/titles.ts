@@ -37,6 +37,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_KIND_REFUSED: 'The adapter does not manage this kind of account',
   E_NEVER: 'The account is never managed',
   E_PRINCIPAL_ID: 'The id is not one of this directory',
+  E_NOT_SWITCHABLE: 'Nobody can switch the account off in its directory',
   E_PRINCIPAL_ABSENT: 'The directory has no such account',
   E_PRINCIPAL_TAKEN: 'The account belongs to another agent',
   E_PARENT: 'The parent cannot be set',

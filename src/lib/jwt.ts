@@ -97,7 +97,8 @@ function checkHeader(header: Claims, issuer: Issuer): { alg: string; kid: string
 /** RFC 7519 §4.1. */
 function checkClaims(claims: Claims, issuer: Issuer, now: number): { issuedAt: number; expiresAt: number } | Refused {
   if (claims.iss !== issuer.issuer) return { refused: 'R_ISSUER' }
-  if (!audiencesOf(claims).some((audience) => issuer.audiences.includes(audience))) return { refused: 'R_AUDIENCE' }
+  if (!audiencesOf(claims, issuer.audienceClaim).some((audience) => issuer.audiences.includes(audience)))
+    return { refused: 'R_AUDIENCE' }
 
   const { exp, nbf } = claims
   if (!isDate(exp)) return { refused: 'R_CLAIMS' }
@@ -113,8 +114,9 @@ function checkClaims(claims: Claims, issuer: Issuer, now: number): { issuedAt: n
   return { issuedAt: iat * 1000, expiresAt: exp * 1000 }
 }
 
-/** `aud` as a list, RFC 7519 §4.1.3; empty when it is neither a string nor a list of strings. */
-export function audiencesOf({ aud }: Claims): readonly string[] {
+/** `aud`, or what stands for it, as a list: RFC 7519 §4.1.3; empty when it is neither a string nor a list of strings. */
+export function audiencesOf(claims: Claims, claim = 'aud'): readonly string[] {
+  const aud = Object.hasOwn(claims, claim) ? claims[claim] : undefined
   if (typeof aud === 'string') return [aud]
   return Array.isArray(aud) && aud.every((audience) => typeof audience === 'string') ? aud : []
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Lane, StoreReads } from '../core/store.ts'
+import type { ScheduledPrincipal, Lane, StoreReads } from '../core/store.ts'
 import { toPrincipal } from './rows.ts'
 import { heldSharer, principalsOfDid } from './sharers.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
@@ -14,6 +14,7 @@ const ids = sql<string>`(select value from json_each(${text('ids')}))`
 
 const byKey = statement(inAdapter.where('id', '=', text('id')))
 const byIds = statement(inAdapter.where('id', 'in', ids))
+const named = statement(inAdapter.where('id', '>=', text('from')).where('id', '<', text('to')).orderBy('id'))
 const counts = build.selectFrom('principal_counts')
 const count = statement(counts.select('n').where('adapter', '=', text('adapter')))
 const adapters = statement(counts.select('adapter').where('n', '>', 0).orderBy('adapter'))
@@ -88,6 +89,7 @@ type PrincipalReads = Pick<
   | 'principal'
   | 'principalsOf'
   | 'principalsById'
+  | 'principalsNamed'
   | 'countPrincipals'
   | 'countUnseen'
   | 'due'
@@ -116,6 +118,13 @@ export const principalReads = (run: Run): PrincipalReads => ({
   principalsOf: async (did) => (await run.all(principalsOfDid, { did })).map(toPrincipal),
   principalsById: async (adapter, wanted) =>
     wanted.length === 0 ? [] : (await run.all(byIds, { adapter, ids: JSON.stringify(wanted) })).map(toPrincipal),
+  principalsNamed: async (adapter, names) => {
+    const found: ScheduledPrincipal[] = []
+    // `$` is what follows `#`.
+    for (const name of new Set(names))
+      found.push(...(await run.all(named, { adapter, from: `${name}#`, to: `${name}$` })).map(toPrincipal))
+    return found
+  },
   countPrincipals: async (adapter) => (await run.one(count, { adapter }))?.n ?? 0,
   countUnseen: async (adapter) => (await run.one(countUnseen, { adapter }))?.n ?? 0,
   due: async (adapter, lane, now, limit) => (await run.all(dueOf, { adapter, lane, now, limit })).map(toPrincipal),

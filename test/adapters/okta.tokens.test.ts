@@ -157,6 +157,7 @@ async function verifying(mapped: (it: Org) => Record<string, string>) {
     clock: systemClock,
     store: {
       principalsById: async (_adapter, ids) => rows.filter(({ id }) => ids.includes(id)),
+      principalsNamed: async () => [],
       sharersOf: async () => [],
     },
   })

@@ -102,6 +102,7 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   principalsOf: (s) => s.principalsOf('d'),
   sharersOf: (s) => s.sharersOf(key),
   principalsById: (s) => s.principalsById('contoso', ['a', 'b']),
+  principalsNamed: (s) => s.principalsNamed('contoso', ['a', 'b']),
   countPrincipals: (s) => s.countPrincipals('contoso'),
   countUnseen: (s) => s.countUnseen('contoso'),
   due: (s) => s.due('contoso', 0, 5, 10),

@@ -62,6 +62,17 @@ export const principalContract = (test: StoreTest): void => {
     assert.deepEqual(await store.principalsById('other', ['p1']), [])
   })
 
+  test('principalsNamed finds every id that is a name with a # behind it', async (store) => {
+    const named = ['arn:role/a#1', 'arn:role/a#2', 'arn:role/a', 'arn:role/ab#1', 'arn:role/A#1', 'arn:role/a$1']
+    await map(
+      store,
+      named.map((id) => [id, idle]),
+    )
+    assert.deepEqual(ids(await store.principalsNamed('contoso', ['arn:role/a', 'x', 'arn:role/a'])), named.slice(0, 2))
+    assert.deepEqual(await store.principalsNamed('contoso', []), [])
+    assert.deepEqual(await store.principalsNamed('other', ['arn:role/a']), [])
+  })
+
   test('saveAccount and describePrincipal change their own fields only', async (store) => {
     await map(store, [['p1', idle]])
     const described = { kind: 'user', appId: 'x', scopes: ['s'], shared: false }

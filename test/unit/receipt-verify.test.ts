@@ -41,6 +41,7 @@ const receipt: Receipt = {
       answeredAt: null,
       closedAt: null,
       reopenedAt: null,
+      sessionsEndAt: null,
       observed: 'enabled',
       observedAt: at,
       attempts: 3,

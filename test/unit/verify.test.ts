@@ -60,7 +60,9 @@ async function rig(over: Partial<VerifierOptions> & { identify?: Adapter['identi
     rows: [mapped('account-1')],
     sharers: [] as (PrincipalKey & Sharer)[],
   }
-  const store: Pick<StoreReads, 'principalsById' | 'sharersOf'> = {
+  const store: Pick<StoreReads, 'principalsById' | 'principalsNamed' | 'sharersOf'> = {
+    principalsNamed: async (adapter, names) =>
+      state.rows.filter((row) => row.adapter === adapter && names.some((name) => row.id.startsWith(`${name}#`))),
     sharersOf: async ({ adapter, id }) => state.sharers.filter((one) => one.adapter === adapter && one.id === id),
     async principalsById(adapter, ids) {
       asked.push({ adapter, ids })
@@ -307,7 +309,7 @@ describe('(issuer, audience)', () => {
     const options = {
       keys: r.keys,
       clock: r.clock,
-      store: { principalsById: async () => [], sharersOf: async () => [] },
+      store: { principalsById: async () => [], principalsNamed: async () => [], sharersOf: async () => [] },
     }
     const twice = [directory('a', [r.server.issuer()]), directory('b', [r.server.issuer({ algorithms: ['ES256'] })])]
     assert.throws(() => createVerifier({ ...options, adapters: () => twice }), isConfig)

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/lib/clock.ts'
+import type { Clock } from '../src/lib/clock.ts'
 
 /** The org's own clock, by the `Date` of its answers: what is signed for it carries its time, and not this host's. */
 export class ServerTime {
