@@ -175,7 +175,7 @@ export async function proveRole(
   const [found, own, attached] = await Promise.all([
     standing(session, role, options),
     inlinePolicy(session, role, suspension.policyName, options),
-    suspension.managedArn === undefined ? undefined : attachedTo(session, role, options),
+    suspension.managedArn === undefined ? [] : orUnknown(attachedTo(session, role, options), options.signal),
   ])
   if (found === 'absent') return absentSighting(idOfRole(role.arn, role.roleId), begunAt)
   const inline = new Map(own === undefined ? [] : [[suspension.policyName, own]])

@@ -121,7 +121,10 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
     // Many that are written unread would all have to be proven by the log; they can wait for room instead.
     if (lane === 'bulk' && codeOf(read) === 'E_DIRECTORY_THROTTLED' && read instanceof BridgeError)
       return { outcome: 'unsent', before: undefined, error: read }
-    const before = read instanceof BridgeError ? undefined : read
+    // Where it cannot be told whether we suspended it already, the reading proves nothing.
+    const isProof = (found: Sighting) =>
+      found.state === 'absent' || found.switches.some((each) => each.ours && each.state !== 'unknown')
+    const before = read instanceof BridgeError || !isProof(read) ? undefined : read
     const unfit = vet(before)
     if (unfit) return { outcome: 'unsent', before, error: unfit }
     if (before && (before.state === 'absent' || offByOurSwitch(before.switches))) return { outcome: 'unsent', before }
