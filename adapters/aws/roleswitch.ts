@@ -45,6 +45,8 @@ export interface RoleWork {
 
 /** IAM shows a write a moment later; how long one is waited for to show before it is left to the next reading. */
 const SHOWS_MS = [500, 1500, 3000]
+/** AWS tells its time in whole seconds, and answers take a while: what it is there now may be this much later. */
+const AHEAD_MS = 2000
 /** A deletion that finds nothing to delete, this soon after we wrote it, may only be early. */
 const FRESH_MS = 60_000
 const MAX_FRESH = 10_000
@@ -53,11 +55,12 @@ const MISSING = 'NoSuchEntity'
 const FULL = 'LimitExceeded'
 
 export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitchParts): RoleSwitch {
-  /** When we last suspended a role, by its id. */
+  /** When we last suspended a role by one or the other policy. */
   const written = new Map<string, number>()
-  const noteWritten = ({ roleId }: Role) => {
+  const keyOf = ({ roleId }: Role, by: 'inline' | 'managed') => `${by} ${roleId}`
+  const noteWritten = (role: Role, by: 'inline' | 'managed') => {
     if (written.size >= MAX_FRESH) written.clear()
-    written.set(roleId, clock.mono())
+    written.set(keyOf(role, by), clock.mono())
   }
 
   const put = (
@@ -109,7 +112,7 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
     const command = new AttachRolePolicyCommand({ RoleName: role.name, PolicyArn: managedArn })
     const options = { purpose: purposes.attachPolicy, lane, signal }
     const sent = await session.api.write((sending) => session.clients.iam.send(command, sending), options)
-    if (sent.outcome === 'done') noteWritten(role)
+    if (sent.outcome === 'done') noteWritten(role, 'managed')
     return answered(sent, before)
   }
 
@@ -134,7 +137,7 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
     if (sent.outcome === 'refused' && sent.told.name === 'UnmodifiableEntity')
       return { outcome: 'refused', before, error: unmodifiable(sent.error, role) }
     if (sent.outcome !== 'done') return answered(sent, before)
-    noteWritten(role)
+    noteWritten(role, 'inline')
     // Acknowledged is acknowledged: late only means that readings are not final yet, which the engine waits out.
     const shown = await readBack(work, policyName, (document) => deniesAll(document) === true)
     if (shown !== 'other') return { outcome: 'done', before }
@@ -145,28 +148,36 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
 
   /** Sessions from before now can do nothing any more: lifted alone, the suspension would give them back. */
   const revoke = async (work: RoleWork): Promise<BridgeError | undefined> => {
-    const at = time.now()
+    const { signal } = work
+    const at = time.now() + AHEAD_MS
     const sent = await put(work, REVOKE_POLICY, revokeBefore(at), purposes.revokeSessions)
     if (sent.outcome === 'refused' && sent.told.name === FULL) return noRoomToRevoke(sent.error, work.role)
     if (sent.outcome !== 'done') return sent.error
     const shown = await readBack(work, REVOKE_POLICY, (document) => (revokedBefore(document) ?? 0) >= at)
-    if (shown === 'shown') return undefined
+    if (shown === 'shown') {
+      // Until then sessions that are made anew would be revoked with the old ones.
+      await pause(clock, Math.max(0, at - time.now()), signal)
+      return undefined
+    }
     const text = `IAM does not show ${REVOKE_POLICY} of the role yet: lifted now, old sessions would be revived`
     return new BridgeError('E_DIRECTORY_DOWN', text)
   }
 
+  interface Removal {
+    readonly by: 'inline' | 'managed'
+    readonly call: Call<unknown>
+    readonly purpose: Purpose
+    readonly stillWanted: (() => Promise<void>) | undefined
+  }
+
   /** A missing policy is what was wanted, unless it is one that we wrote a moment ago and IAM does not show yet. */
-  const removed = async (
-    work: RoleWork,
-    call: Call<unknown>,
-    purpose: Purpose,
-    stillWanted?: () => Promise<void>,
-  ): Promise<Sent<unknown>> => {
+  const removed = async (work: RoleWork, { by, call, purpose, stillWanted }: Removal): Promise<Sent<unknown>> => {
     const { session, role, lane, signal } = work
-    const isFresh = () => clock.mono() - (written.get(role.roleId) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
+    const key = keyOf(role, by)
+    const isFresh = () => clock.mono() - (written.get(key) ?? Number.NEGATIVE_INFINITY) < FRESH_MS
     for (const ms of [...SHOWS_MS, undefined]) {
       const sent = await session.api.write(call, { purpose, lane, signal, stillWanted })
-      if (sent.outcome === 'done') written.delete(role.roleId)
+      if (sent.outcome === 'done') written.delete(key)
       if (sent.outcome !== 'refused' || sent.told.name !== MISSING) return sent
       if (!isFresh()) return { outcome: 'done', value: undefined }
       if (ms === undefined) return { outcome: 'lost', error: sent.error }
@@ -189,16 +200,20 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
     if (failure) return { outcome: 'unsent', before: undefined, error: failure }
     const { iam } = session.clients
     const inline = new DeleteRolePolicyCommand({ RoleName: role.name, PolicyName: policyName })
-    const first = await removed(work, (sending) => iam.send(inline, sending), purposes.deletePolicy, stillWanted)
-    if (first.outcome !== 'done' || managedArn === undefined) return answered(first, undefined)
-    const attached = new DetachRolePolicyCommand({ RoleName: role.name, PolicyArn: managedArn })
-    const sent = await session.api.write((sending) => iam.send(attached, sending), {
-      purpose: purposes.detachPolicy,
-      lane,
-      signal,
+    const first = await removed(work, {
+      by: 'inline',
+      call: (sending) => iam.send(inline, sending),
+      purpose: purposes.deletePolicy,
       stillWanted,
     })
-    if (sent.outcome === 'refused' && sent.told.name === MISSING) return { outcome: 'done', before: undefined }
+    if (first.outcome !== 'done' || managedArn === undefined) return answered(first, undefined)
+    const attached = new DetachRolePolicyCommand({ RoleName: role.name, PolicyArn: managedArn })
+    const sent = await removed(work, {
+      by: 'managed',
+      call: (sending) => iam.send(attached, sending),
+      purpose: purposes.detachPolicy,
+      stillWanted,
+    })
     // One of the two may be gone already.
     return sent.outcome === 'unsent'
       ? { outcome: 'lost', before: undefined, error: sent.error }

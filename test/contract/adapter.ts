@@ -257,7 +257,7 @@ export function adapterContract(name: string, setup: () => Promise<Rig>): void {
       if (!hooks) return
       assert.ok(adapter.hooks)
       const sighting = (await adapter.lookup([refs[0]], signal())).get(refs[0].id)
-      const known = new Set([refs[0].id, sighting?.dependsOn ?? refs[0].id])
+      const known = new Set<string | undefined>([refs[0].id, sighting?.dependsOn ?? refs[0].id])
       const request = await hooks.genuine(refs[0].id)
       const answers = [await adapter.hooks.receive(request, signal()), await adapter.hooks.receive(request, signal())]
       for (const answer of answers) {
