@@ -95,8 +95,11 @@ export function openFeed(parts: FeedParts) {
   async function* remembering(scope: string, pages: AsyncGenerator<Page>, isFull: boolean): AsyncGenerator<Page> {
     const there = new Set<string>()
     for await (const page of pages) {
-      for (const { id } of page.sightings) there.add(id)
-      for (const id of page.touched) there.add(id)
+      const ids = [...page.sightings.map(({ id }) => id), ...page.touched]
+      // Whatever its cursor is: a page that says nothing new would come for ever.
+      if (ids.length > 0 && ids.every((id) => there.has(id)))
+        throw malformed(purposes.listRoles, new Error('the same page came twice'))
+      for (const id of ids) there.add(id)
       yield page
     }
     const gone = isFull ? [] : [...(before.get(scope) ?? [])].filter((id) => !there.has(id))

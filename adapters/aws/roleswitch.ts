@@ -196,7 +196,7 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
       const text = 'the role does not exist any more, or was created anew'
       return { outcome: 'unsent', before: undefined, error: new BridgeError('E_DIRECTORY_REFUSED', text) }
     }
-    const failure = await revoke(work)
+    const failure = await revoke(work).catch(asBridgeError)
     if (failure) return { outcome: 'unsent', before: undefined, error: failure }
     const { iam } = session.clients
     const inline = new DeleteRolePolicyCommand({ RoleName: role.name, PolicyName: policyName })

@@ -32,12 +32,35 @@ export const granted = (): object[] => [
   documented('assume'),
 ]
 
+export const EXTERNAL_ID = 'the-external-id-of-the-bridge'
+/** The other account, as the configuration names it. */
+export const elsewhere = {
+  [otherAccount]: { assumeRole: { roleArn: `arn:aws:iam::${otherAccount}:role/idp-bridge`, externalId: EXTERNAL_ID } },
+}
+
+/** The role of the bridge in the other account, as docs/adapters/aws.md tells to make it. */
+function addBridgeElsewhere(cloud: AwsCloud): void {
+  const document = JSON.stringify(documented('account')).replaceAll(mainAccount, otherAccount)
+  const policy: object = JSON.parse(document)
+  const Statement = [
+    {
+      Effect: 'Allow',
+      Principal: { AWS: `arn:aws:iam::${mainAccount}:user/idp-bridge` },
+      Action: 'sts:AssumeRole',
+      Condition: { StringEquals: { 'sts:ExternalId': EXTERNAL_ID } },
+    },
+  ]
+  const trust = { Version: '2012-10-17', Statement }
+  cloud.addRole({ accountId: otherAccount, path: '/', name: 'idp-bridge', trust, inline: { bridge: policy } })
+  cloud.addManagedPolicy(MANAGED, documented('managed'), { accountId: otherAccount })
+}
+
 export interface Bench extends AsyncDisposable {
   readonly cloud: AwsCloud
   readonly adapter: Adapter
   readonly secret: string
   /** An agent's role, and one that is a user of Identity Center. */
-  role(name?: string): PrincipalRef
+  role(name?: string, accountId?: string): PrincipalRef
   user(): PrincipalRef
   logged(): string
   /** Another adapter on the same accounts. */
@@ -57,6 +80,7 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
   const keys = cloud.addIamUser({ name: 'idp-bridge', policies })
   const scim = cloud.addStore({ scimTokens: { [SCIM_WRITER]: SCIM_TOKEN } })
   cloud.addManagedPolicy(MANAGED, documented('managed'))
+  addBridgeElsewhere(cloud)
   const adapters = opening(clock)
 
   const { origin } = cloud
@@ -84,7 +108,10 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
     cloud,
     adapter: open({}),
     secret: keys.secretAccessKey,
-    role: (name) => ({ id: cloud.addRole(name === undefined ? {} : { name }), kind: 'iamRole' }),
+    role: (name, accountId = mainAccount) => ({
+      id: cloud.addRole({ accountId, ...(name !== undefined && { name }) }),
+      kind: 'iamRole',
+    }),
     user: () => ({ id: cloud.addUser(), kind: 'identityCenterUser' }),
     open,
     logged: adapters.logged,
