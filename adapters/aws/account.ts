@@ -15,7 +15,7 @@ import type { AwsConfig } from './config.ts'
 import { assumedCredential, baseCredential, type Provider, remembered } from './credential.ts'
 import { malformed, type Purpose } from './errors.ts'
 import { openHandling } from './handler.ts'
-import { partitionOf } from './partitions.ts'
+import { endpointsOf } from './places.ts'
 
 /** Who the bridge is in one account. */
 export interface Self {
@@ -140,22 +140,24 @@ export function openSessions(parts: SessionParts): Sessions {
   }
 }
 
+/** Every client is told where to call: left to itself the SDK would look into the environment and into files. */
 function clientsOf(
   config: AwsConfig,
   requestHandler: ReturnType<typeof openHandling>['handler'],
   credentials: Provider,
 ): Clients {
-  const { endpoints, region, identityCenter } = config
+  const { region, identityCenter } = config
   const common = { credentials, requestHandler, maxAttempts: 1, retryMode: 'standard' }
-  const at = (endpoint: string | undefined) => (endpoint === undefined ? {} : { endpoint })
-  const { iamRegion } = partitionOf(region)
-  const trail = (where: string) => new CloudTrailClient({ ...common, region: where, ...at(endpoints.cloudTrail) })
+  const places = endpointsOf(config)
+  const { iamRegion } = places.partition
+  const trail = (where: string) => new CloudTrailClient({ ...common, region: where, endpoint: places.trail(where) })
   const centerRegion = identityCenter?.region ?? region
-  const iam = new IAMClient({ ...common, region: iamRegion, ...at(endpoints.iam) })
-  const sts = new STSClient({ ...common, region, ...at(endpoints.sts) })
+  const iam = new IAMClient({ ...common, region: iamRegion, endpoint: places.iam })
+  const sts = new STSClient({ ...common, region, endpoint: places.sts })
   const iamTrail = trail(iamRegion)
   const centerTrail = trail(centerRegion)
-  const identityStore = new IdentitystoreClient({ ...common, region: centerRegion, ...at(endpoints.identityStore) })
+  const storeEndpoint = places.identityStore(centerRegion)
+  const identityStore = new IdentitystoreClient({ ...common, region: centerRegion, endpoint: storeEndpoint })
   const queues = new Map<string, SQSClient>()
   return {
     iam,
@@ -167,7 +169,12 @@ function clientsOf(
       const known = queues.get(where)
       if (known) return known
       // The endpoint, not the address of the queue, says where it is asked: it is the one that is pinned.
-      const client = new SQSClient({ ...common, region: where, useQueueUrlAsEndpoint: false, ...at(endpoints.sqs) })
+      const client = new SQSClient({
+        ...common,
+        region: where,
+        useQueueUrlAsEndpoint: false,
+        endpoint: places.sqs(where),
+      })
       queues.set(where, client)
       return client
     },

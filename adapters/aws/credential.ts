@@ -9,6 +9,7 @@ import { BridgeError, codeOf } from '../../src/core/errors.ts'
 import type { AwsConfig } from './config.ts'
 import { asBridgeError, awsError, type Purpose } from './errors.ts'
 import type { SdkHandler } from './handler.ts'
+import { endpointOf } from './partitions.ts'
 
 export interface Identity {
   readonly accessKeyId: string
@@ -32,7 +33,7 @@ const stsOf = ({ config, handler }: CredentialParts) => ({
   region: config.region,
   requestHandler: handler,
   maxAttempts: 1,
-  ...(config.endpoints.sts ? { endpoint: config.endpoints.sts } : {}),
+  endpoint: config.endpoints.sts ?? endpointOf('sts', config.region),
 })
 
 /** The credential that the configuration names, and no other. Opens no connection. */
