@@ -81,7 +81,7 @@ const posts: Readonly<Record<string, Handler>> = {
 }
 
 const gets: Readonly<Record<string, Handler>> = {
-  objects: (cloud) => cloud.accounts(),
+  objects: (cloud) => cloud.accounts().map((each) => ({ ...each, status: each.deniedBy.join(', ') })),
   requests: (cloud) => cloud.requests,
   pushes: (cloud) => cloud.pushes,
   trail: (cloud) => cloud.trail.map(({ record }) => record),

@@ -81,3 +81,73 @@ export const userPattern = {
     ],
   },
 }
+
+/** Path and name of the managed policy that is attached where a role has no room for another inline one. */
+export const denyAllPolicy = 'agentmesh/AgentMeshDenyAll'
+
+const roleActions = [
+  'iam:GetRole',
+  'iam:ListRolePolicies',
+  'iam:ListAttachedRolePolicies',
+  'iam:GetRolePolicy',
+  'iam:PutRolePolicy',
+  'iam:DeleteRolePolicy',
+]
+
+/** What every account allows the bridge, on roles below one path. */
+const roleStatements = (accountId: string) => [
+  {
+    Sid: 'Roles',
+    Effect: 'Allow',
+    Action: roleActions,
+    Resource: `arn:aws:iam::${accountId}:role/agents/*`,
+  },
+  {
+    Sid: 'FullRoles',
+    Effect: 'Allow',
+    Action: ['iam:AttachRolePolicy', 'iam:DetachRolePolicy'],
+    Resource: `arn:aws:iam::${accountId}:role/agents/*`,
+    Condition: { ArnEquals: { 'iam:PolicyARN': `arn:aws:iam::${accountId}:policy/${denyAllPolicy}` } },
+  },
+  {
+    Sid: 'DenyAllPolicy',
+    Effect: 'Allow',
+    Action: ['iam:GetPolicy', 'iam:GetPolicyVersion'],
+    Resource: `arn:aws:iam::${accountId}:policy/${denyAllPolicy}`,
+  },
+  {
+    Sid: 'Lists',
+    Effect: 'Allow',
+    Action: ['iam:GetAccountAuthorizationDetails', 'cloudtrail:LookupEvents'],
+    Resource: '*',
+  },
+]
+
+/** The least that the bridge needs: in the account of its own key, and in an account where it assumes a role. */
+export const bridgePolicies = {
+  main: {
+    Version: '2012-10-17',
+    Statement: [
+      ...roleStatements('111122223333'),
+      {
+        Sid: 'Users',
+        Effect: 'Allow',
+        Action: ['identitystore:ListUsers', 'identitystore:DescribeUser', 'identitystore:ListGroupMemberships'],
+        Resource: '*',
+      },
+      {
+        Sid: 'Queue',
+        Effect: 'Allow',
+        Action: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
+        Resource: 'arn:aws:sqs:us-east-1:111122223333:agentmesh-iam',
+      },
+      {
+        Sid: 'OtherAccounts',
+        Effect: 'Allow',
+        Action: 'sts:AssumeRole',
+        Resource: 'arn:aws:iam::444455556666:role/agentmesh-idp-bridge',
+      },
+    ],
+  },
+  other: { Version: '2012-10-17', Statement: roleStatements('444455556666') },
+}

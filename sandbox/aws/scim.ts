@@ -51,14 +51,25 @@ export function scimCaller(world: World, request: ScimRequest): { store: Store; 
 }
 
 export function serveScim(world: World, request: ScimRequest): Answer {
-  try {
-    const caller = scimCaller(world, request)
-    if (caller === undefined) throw new ScimRefusal(401, 'UnauthorizedException')
-    return answer(200, routed(world, request, caller))
-  } catch (error) {
-    if (!(error instanceof ScimRefusal)) throw error
-    return scimError(error.status, error.message, world.now())
+  const requestId = uuid()
+  const said = (): Answer => {
+    try {
+      const caller = scimCaller(world, request)
+      if (caller === undefined) throw new ScimRefusal(401, 'UnauthorizedException')
+      return answer(200, routed(world, request, { ...caller, requestId }))
+    } catch (error) {
+      if (!(error instanceof ScimRefusal)) throw error
+      return scimError(error.status, error.message, world.now())
+    }
   }
+  const { headers, ...rest } = said()
+  return { ...rest, headers: { ...headers, 'x-amzn-RequestId': requestId } }
+}
+
+interface ScimCaller {
+  readonly store: Store
+  readonly tokenId: string
+  readonly requestId: string
 }
 
 export function scimError(status: number, detail: string, now: number): Answer {
@@ -76,8 +87,9 @@ function answer(status: number, body: unknown): Answer {
   return { status, headers: { 'Content-Type': 'application/scim+json' }, body }
 }
 
-function routed(world: World, request: ScimRequest, { store, tokenId }: { store: Store; tokenId: string }): unknown {
+function routed(world: World, request: ScimRequest, caller: ScimCaller): unknown {
   const { method } = request
+  const { store } = caller
   const [, , , collection = '', id, ...more] = request.segments
   if (more.length > 0) throw new ScimRefusal(404, 'ResourceNotFoundException')
   const key = `${method} ${collection}${id === undefined ? '' : '/id'}`
@@ -86,14 +98,14 @@ function routed(world: World, request: ScimRequest, { store, tokenId }: { store:
   if (key === 'GET Groups') return listed(request, groups(world, store).map(groupBody), ['displayName', 'externalId'])
   if (key === 'GET Users/id') return userBody(one(users(world, store), id))
   if (key === 'GET Groups/id') return groupBody(one(groups(world, store), id))
-  if (key === 'PATCH Users/id') return userBody(patched(world, store, { id: id ?? '', text: request.text, tokenId }))
+  if (key === 'PATCH Users/id') return userBody(patched(world, caller, { id: id ?? '', text: request.text }))
   throw new ScimRefusal(collection === 'Users' || collection === 'Groups' ? 405 : 404, 'UnsupportedOperationException')
 }
 
 function patched(
   world: World,
-  store: Store,
-  { id, text, tokenId }: { id: string; text: string; tokenId: string },
+  { requestId, store, tokenId }: ScimCaller,
+  { id, text }: { id: string; text: string },
 ): StoreUser {
   const body = parseJson(text)
   const parsed = patch.safeParse(body)
@@ -115,6 +127,7 @@ function patched(
     actor: { type: 'scim', accountId: store.accountId, tokenId },
     request: { httpBody: body, tenantId: store.tenantId, id },
     response: { id, active: value.data, userName: 'HIDDEN_DUE_TO_SECURITY_REASONS' },
+    requestId,
   })
 }
 

@@ -53,7 +53,9 @@ function sorted(incoming: Incoming): Sorted {
     return { surface: call.service, path: `/${call.service}/${call.action}`, body, asked: call }
   }
   const isMetadata = path.startsWith('/latest/') || path.startsWith('/credentials/')
-  return { surface: isMetadata ? 'metadata' : isSns(path) ? 'sns' : 'oidc', path, body: undefined, asked: undefined }
+  // The address to confirm a subscription by has its token in it.
+  if (isSns(path)) return { surface: 'sns', path: path.split('&', 1)[0] ?? '', body: undefined, asked: undefined }
+  return { surface: isMetadata ? 'metadata' : 'oidc', path, body: undefined, asked: undefined }
 }
 
 function isSns(path: string): boolean {

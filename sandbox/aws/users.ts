@@ -83,6 +83,7 @@ interface Told {
   readonly actor: Actor
   readonly request: unknown
   readonly response?: unknown
+  readonly requestId?: string
 }
 
 export function setUserEnabled(world: World, user: StoreUser, enabled: boolean, told: Told): StoreUser {

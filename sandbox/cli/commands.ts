@@ -39,6 +39,18 @@ const directories: readonly Directory[] = [
       remove: 'delete an account for good',
     },
   },
+  {
+    name: 'aws',
+    text: 'the running local AWS accounts',
+    port: 8492,
+    list: 'objects',
+    flips: {
+      disable: 'deny a role everything, or disable an Identity Center user, as an administrator does',
+      enable: 'take every such denial from a role, or enable a user',
+      remove: 'delete an account for good',
+      recreate: 'delete a role and make it anew: the same ARN, another id',
+    },
+  },
 ]
 
 const act = () => import('./local.ts')
@@ -47,10 +59,13 @@ const act = () => import('./local.ts')
 export const sandboxCommands = (program: Command, io: Io): void => {
   const local = program
     .command('sandbox')
-    .description('start a local Entra tenant, a local Okta org and the daemon on them, on loopback, and print a tour')
+    .description(
+      'start a local Entra tenant, a local Okta org, local AWS accounts and the daemon on them, and print a tour',
+    )
     .option('-p, --port <port>', 'port of the daemon', '8480')
     .option('--entra-port <port>', 'port of the tenant', '8490')
     .option('--okta-port <port>', 'port of the org', '8491')
+    .option('--aws-port <port>', 'port of the accounts', '8492')
     .option('--log <level>', 'log level of the daemon', 'warn')
     .action(async (options) => (await import('./start.ts')).sandbox(io, options))
   for (const directory of directories) commandsOf(local, io, directory)

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { denyAllPolicy } from '../aws/policies.ts'
+import type { Contoso as AwsContoso } from '../aws/seed.ts'
 import type { Contoso as EntraContoso } from '../entra/seed.ts'
 import type { Contoso as OktaContoso } from '../okta/seed.ts'
 
@@ -11,6 +13,7 @@ export type Tokens = Readonly<Record<Person, string>>
 export interface Company {
   readonly entra: EntraContoso
   readonly okta: OktaContoso
+  readonly aws: AwsContoso
 }
 
 export interface SettingsInput {
@@ -18,6 +21,7 @@ export interface SettingsInput {
   readonly port: number
   readonly entra: { readonly origin: string; readonly tenantId: string }
   readonly okta: { readonly origin: string; readonly key: string; readonly keyId: string }
+  readonly aws: { readonly origin: string; readonly tokenFile: string }
   readonly company: Company
   readonly tokens: Tokens
   /** What Event Grid and the event hook carry. */
@@ -25,7 +29,7 @@ export interface SettingsInput {
 }
 
 /** The configuration of the daemon that `npm start` runs. */
-export const settingsOf = ({ company, entra, folder, hookKey, okta, port, tokens }: SettingsInput) => ({
+export const settingsOf = ({ aws, company, entra, folder, hookKey, okta, port, tokens }: SettingsInput) => ({
   version: 1,
   // A free port is not known yet: then nothing is published.
   server: { host: '127.0.0.1', port, ...(port !== 0 && { publicUrl: `http://127.0.0.1:${port}` }) },
@@ -73,13 +77,38 @@ export const settingsOf = ({ company, entra, folder, hookKey, okta, port, tokens
       sync: { accounts: '*/2 * * * * *', groups: '*/5 * * * * *' },
       hooks: { eventHook: { secret: hookKey } },
     },
+    'contoso-aws': awsSettings(aws, company.aws),
   },
 })
 
-/** The agents as they are registered. Some have an account in both directories. */
-export const agentsOf = ({ entra, okta }: Company) => {
+const awsSettings = ({ origin, tokenFile }: SettingsInput['aws'], { accounts, bridge, ...aws }: AwsContoso) => ({
+  kind: 'aws',
+  region: 'us-east-1',
+  credential: { type: 'webIdentity', roleArn: bridge.roleArn, tokenFile },
+  accounts: {
+    [accounts.main]: {},
+    [accounts.other.id]: {
+      assumeRole: { roleArn: accounts.other.roleArn, externalId: accounts.other.externalId },
+    },
+  },
+  identityCenter: { identityStoreId: aws.identityStoreId, region: 'us-east-1', scim: aws.scim },
+  manage: { kinds: ['iamRole', 'identityCenterUser'], paths: ['/agents/'], groups: [aws.groups.customerData] },
+  events: { queues: [aws.queueUrl] },
+  suspension: { managedPolicy: denyAllPolicy },
+  attribution: { lag: '2s' },
+  settle: '2s',
+  tokens: { audiences: ['api://agents'], outbound: { [accounts.main]: aws.issuer } },
+  groups: { [aws.groups.customerData]: ['read:lake'] },
+  sync: { accounts: '*/2 * * * * *', groups: '*/5 * * * * *' },
+  hooks: { sns: { topics: aws.topicArn } },
+  endpoints: { iam: origin, sts: origin, identityStore: origin, sqs: origin, cloudTrail: origin, sns: origin },
+})
+
+/** The agents as they are registered. Some have an account in every directory. */
+export const agentsOf = ({ aws, entra, okta }: Company) => {
   const identity = (id: string) => ({ adapter: 'contoso', id, kind: 'agentIdentity', appId: id })
   const user = (id: string) => ({ adapter: 'contoso-okta', id, kind: 'user' })
+  const role = (id: string) => ({ adapter: 'contoso-aws', id, kind: 'iamRole', appId: id.slice(0, id.indexOf('#')) })
   return [
     {
       did: 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607',
@@ -92,23 +121,28 @@ export const agentsOf = ({ entra, okta }: Company) => {
         { adapter: 'contoso', id: entra.agentUser, kind: 'agentUser', appId: entra.agents.analyst },
         user(okta.agents.analyst),
         { adapter: 'contoso-okta', id: okta.analystApp, kind: 'serviceApp' },
+        role(aws.agents.analyst),
       ],
     },
     {
       did: 'did:agentmesh:report-writer:0b1c2d3e4f506172',
       name: 'report-writer-agent',
       parentDid: 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607',
-      principals: [identity(entra.agents.reporter), user(okta.agents.reporter)],
+      principals: [
+        identity(entra.agents.reporter),
+        user(okta.agents.reporter),
+        { adapter: 'contoso-aws', id: aws.reporter, kind: 'identityCenterUser' },
+      ],
     },
     {
       did: 'did:agentmesh:payment-reconciler',
       name: 'payment-reconciler-agent',
-      principals: [identity(entra.agents.reconciler), user(okta.agents.reconciler)],
+      principals: [identity(entra.agents.reconciler), user(okta.agents.reconciler), role(aws.agents.reconciler)],
     },
     {
       did: 'did:mesh:34872769aa0c4d5e8f90123456789abc',
       name: 'market-scout-agent',
-      principals: [identity(entra.agents.scout)],
+      principals: [identity(entra.agents.scout), role(aws.agents.scout)],
     },
   ]
 }

@@ -11,6 +11,8 @@ import { BridgeError, exitOf } from '../../src/core/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLogger, type LogLevel } from '../../src/lib/log.ts'
 import { createOutbound } from '../../src/lib/outbound.ts'
+import { startAws } from '../aws/index.ts'
+import { seedContoso as seedAws } from '../aws/seed.ts'
 import { startEntraTenant } from '../entra/index.ts'
 import { seedContoso as seedEntra } from '../entra/seed.ts'
 import { startOktaOrg } from '../okta/index.ts'
@@ -22,6 +24,7 @@ export interface SandboxOptions {
   readonly port: string
   readonly entraPort: string
   readonly oktaPort: string
+  readonly awsPort: string
   readonly log: LogLevel
 }
 
@@ -58,6 +61,7 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
   const port = portOf(options.port, '--port')
   const entraPort = portOf(options.entraPort, '--entra-port')
   const oktaPort = portOf(options.oktaPort, '--okta-port')
+  const awsPort = portOf(options.awsPort, '--aws-port')
   await using stack = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-sandbox-'))
   stack.defer(() => rmSync(folder, { recursive: true, force: true }))
@@ -72,11 +76,17 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
       throw inUse(error, 'the local org', oktaPort, '--okta-port')
     }),
   )
+  const cloud = stack.use(
+    await startAws({ port: awsPort, staleMs: 200, trailDelayMs: 1000, eventDelayMs: 100 }).catch((error: unknown) => {
+      throw inUse(error, 'the local accounts', awsPort, '--aws-port')
+    }),
+  )
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const keyId = 'bridge'
   const company: Company = {
     entra: seedEntra(tenant),
     okta: seedOkta(org, { ...publicKey.export({ format: 'jwk' }), kid: keyId }),
+    aws: await seedAws(cloud),
   }
   const hookKey = newSecret()
   const tokens: Tokens = { alice: newSecret(), bob: newSecret(), runtime: newSecret(), gateway: newSecret() }
@@ -84,11 +94,14 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
   writeFileSync(key, generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }), {
     mode: 0o600,
   })
+  const tokenFile = join(folder, 'aws-token')
+  writeFileSync(tokenFile, company.aws.bridge.token, { mode: 0o600 })
   const settings = settingsOf({
     folder,
     port,
     entra: tenant,
     okta: { origin: org.origin, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), keyId },
+    aws: { origin: cloud.origin, tokenFile },
     company,
     tokens,
     hookKey,
@@ -110,8 +123,9 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
     auth: { type: 'key', header: 'X-Bridge-Key', key: hookKey },
   })
   await org.registerHook({ url: `${app.origin}/hooks/contoso-okta`, events: oktaEvents, secret: hookKey })
+  await cloud.subscribe(company.aws.topicArn, `${app.origin}/hooks/contoso-aws`)
   await register(app.origin, tokens.alice, company)
-  const origins = { bridge: app.origin, entra: tenant.origin, okta: org.origin }
+  const origins = { bridge: app.origin, entra: tenant.origin, okta: org.origin, aws: cloud.origin }
   io.out(tour(io, { ...origins, company, tokens, store: config.store.url, key }))
   await new Promise<void>((resolve) => {
     if (io.stop.aborted) resolve()

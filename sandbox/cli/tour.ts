@@ -5,6 +5,7 @@ export interface TourInput {
   readonly bridge: string
   readonly entra: string
   readonly okta: string
+  readonly aws: string
   readonly company: Company
   readonly tokens: Tokens
   readonly store: string
@@ -13,7 +14,7 @@ export interface TourInput {
 }
 
 /** The short tour that `npm start` prints: commands to paste into another terminal, in order. */
-export const tour = (io: Io, { bridge, company, entra, key, okta, store, tokens }: TourInput): string => {
+export const tour = (io: Io, { aws, bridge, company, entra, key, okta, store, tokens }: TourInput): string => {
   const { bold, dim, green } = paint(io)
   const analyst = 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607'
   const post = (token: string, path: string, body: object) =>
@@ -27,12 +28,15 @@ export const tour = (io: Io, { bridge, company, entra, key, okta, store, tokens 
     `  npm run -s idp-bridge -- sandbox entra ${words}${entra.endsWith(':8490') ? '' : ` --url ${entra}`}`
   const inOkta = (words: string) =>
     `  npm run -s idp-bridge -- sandbox okta ${words}${okta.endsWith(':8491') ? '' : ` --url ${okta}`}`
+  const inAws = (words: string) =>
+    `  npm run -s idp-bridge -- sandbox aws ${words}${aws.endsWith(':8492') ? '' : ` --url ${aws}`}`
   return [
     '',
-    bold('agentmesh-idp-bridge is running against a local Entra tenant and a local Okta org'),
+    bold('agentmesh-idp-bridge is running against a local Entra tenant, a local Okta org and local AWS accounts'),
     `  bridge   ${green(bridge)}   API docs: ${bridge}/docs`,
     `  Entra    ${green(entra)}`,
     `  Okta     ${green(okta)}`,
+    `  AWS      ${green(aws)}`,
     dim('  4 agents are registered; everything is on loopback and gone when you stop it (Ctrl-C).'),
     '',
     bold('1. May this agent act?') +
@@ -47,6 +51,7 @@ export const tour = (io: Io, { bridge, company, entra, key, okta, store, tokens 
     keep('HOLD', post(tokens.runtime, '/v1/kill', { agentId: analyst, reason: 'policy violation' }), 'holdId'),
     inEntra('list'),
     inOkta('list'),
+    inAws('list'),
     dim('  its receipt: every account, runtime and descendant, signed, and checked without asking the bridge'),
     `${get(tokens.alice, `/v1/agents/${analyst}/receipts/$HOLD`, '-s')} | npm run -s idp-bridge -- receipt verify - --key ${key}`,
     '',
@@ -67,12 +72,16 @@ export const tour = (io: Io, { bridge, company, entra, key, okta, store, tokens 
     inOkta(`disable ${company.okta.agents.reconciler}`),
     inEntra('list'),
     '',
-    bold('7. An agent leaves a group') +
+    bold('7. A third disables a user of Identity Center in AWS') + dim('   (that agent stops, too)'),
+    inAws(`disable ${company.aws.reporter}`),
+    post(tokens.gateway, '/v1/decisions', { did: 'did:agentmesh:report-writer:0b1c2d3e4f506172' }),
+    '',
+    bold('8. An agent leaves a group') +
       dim('   (the capability it gave is gone; those of its own and of its blueprint stay)'),
     inEntra(`leave ${company.entra.groups.customerData} ${company.entra.agents.analyst}`),
     get(tokens.alice, `/v1/agents/${analyst}`),
     '',
-    bold('8. Read the audit chain and check it'),
+    bold('9. Read the audit chain and check it'),
     get(tokens.alice, '/v1/audit?limit=5'),
     `  npm run -s idp-bridge -- audit verify --store ${store}`,
     '',

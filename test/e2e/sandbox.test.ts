@@ -31,7 +31,7 @@ const sandbox = async (stack: AsyncDisposableStack): Promise<Tour> => {
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-tour-'))
   const home = mkdtempSync(join(tmpdir(), 'idp-bridge-home-'))
   for (const made of [folder, home]) stack.defer(() => rmSync(made, { recursive: true, force: true }))
-  const args = ['sandbox', '--port', '0', '--entra-port', '0', '--okta-port', '0']
+  const args = ['sandbox', '--port', '0', '--entra-port', '0', '--okta-port', '0', '--aws-port', '0']
   const process = stack.use(startProcess(args, { env: { TMPDIR: folder } }))
   await process.line('the end of the tour', (line) => line.includes('audit verify'), 40_000)
   const commands = process.lines.filter((line) => /^ {2}([A-Z]+=.*)?(curl|npm) /.test(line)).map((line) => line.trim())
@@ -90,10 +90,15 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
     )
   })
 
-  await until('the receipt is valid, and shows all four accounts closed', async () => {
+  await until('the list shows its role denied everything in AWS, and the user of its child off', async () => {
+    const { out } = await step('sandbox aws list')
+    return /disabled +data-analyst-agent +AgentMeshSuspended/.test(out) && /disabled +report-writer-agent@/.test(out)
+  })
+
+  await until('the receipt is valid, and shows all five accounts closed', async () => {
     const { out } = await step('receipt verify')
     assert.match(out, /^valid: signed by /)
-    return [...out.matchAll(/^ +closed +account /gm)].length === 4
+    return [...out.matchAll(/^ +closed +account /gm)].length === 5
   })
 
   await step('/release')
@@ -102,6 +107,7 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
   const anyOff = async (list: string) => (await step(list)).out.includes('disabled')
   await until('all are on again', async () => !(await anyOff('sandbox entra list')), 60_000)
   await until('in Okta, too', async () => !(await anyOff('sandbox okta list')), 60_000)
+  await until('and in AWS', async () => !(await anyOff('sandbox aws list')), 60_000)
 
   await step('sandbox entra disable')
   await until('the other agent is denied', async () => !(await isAllowed(1)))
@@ -110,6 +116,9 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
   await until('suspended in Okta, it is off in Entra', async () =>
     /disabled +payment-reconciler-agent/.test((await step('sandbox entra list')).out),
   )
+
+  await step('sandbox aws disable')
+  await until('a user of Identity Center is off, and its agent denied', async () => !(await isAllowed(2)))
 
   await step('sandbox entra leave')
   const left = async () => {
@@ -136,7 +145,7 @@ test('a sandbox whose port is taken says which option helps, and leaves nothing 
   const [, port = ''] = /127\.0\.0\.1:(\d+)/.exec(find(tour, '/v1/decisions')) ?? []
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-tour-'))
   stack.defer(() => rmSync(folder, { recursive: true, force: true }))
-  const second = await run(['sandbox', '--port', port, '--entra-port', '0', '--okta-port', '0'], {
+  const second = await run(['sandbox', '--port', port, '--entra-port', '0', '--okta-port', '0', '--aws-port', '0'], {
     env: { TMPDIR: folder },
   })
   assert.equal(second.code, 64, second.err)

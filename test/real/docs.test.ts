@@ -17,7 +17,17 @@ const flags = [
 test('the API docs of a running daemon are readable in a browser that can reach nothing else', async (t: TestContext) => {
   const path = need('Chromium', chromiumPath, 'chromium')
   if (typeof path !== 'string') return t.skip(path.skip)
-  await using daemon = startProcess(['sandbox', '--port', '0', '--entra-port', '0'])
+  await using daemon = startProcess([
+    'sandbox',
+    '--port',
+    '0',
+    '--entra-port',
+    '0',
+    '--okta-port',
+    '0',
+    '--aws-port',
+    '0',
+  ])
   const line = await daemon.line('the tour', (text) => text.includes('API docs: '), 60_000)
   const docs = line.slice(line.indexOf('API docs: ') + 'API docs: '.length).trim()
   const browser = await chromium.launch({ executablePath: path, args: flags })

@@ -112,6 +112,7 @@ test('provisioning switches a user, one operation at a time, and the trail names
   const event = cloud.trail.at(-1)
   assert.deepEqual([event?.draft.source, event?.draft.name], ['identitystore-scim.amazonaws.com', 'PatchUser'])
   assert.equal(at(event?.record, 'userIdentity', 'accessKeyId'), 'token-1')
+  assert.equal(at(event?.record, 'requestID'), on.headers.get('x-amzn-requestid'))
   assert.equal(at(event?.record, 'requestParameters', 'httpBody', 'Operations', 0, 'value'), true)
   const twice = { op: 'replace', path: 'active', value: 'false' }
   assert.equal((await patch(id, twice, twice)).status, 400)
