@@ -45,11 +45,11 @@ const ran = async (program: string, args: readonly string[], signal: AbortSignal
 }
 
 /**
- * A virtual environment with the Python client and the published AGT packages, removed after the tests of the file.
- * Undefined when it cannot be had and the test was skipped for that.
+ * A virtual environment with these packages, removed after the tests of the file. Undefined when it cannot be had and the
+ * test was skipped for that.
  */
-export const pythonWithClient = async (t: TestContext): Promise<Python | undefined> => {
-  const python = need('Python 3.11 or later with venv (AGT needs it)', pythonPath, 'python3-venv')
+export const pythonWith = async (t: TestContext, ...packages: readonly string[]): Promise<Python | undefined> => {
+  const python = need('Python 3.11 or later with venv', pythonPath, 'python3-venv')
   if (typeof python !== 'string') {
     t.skip(python.skip)
     return undefined
@@ -61,7 +61,7 @@ export const pythonWithClient = async (t: TestContext): Promise<Python | undefin
   const module: Python['module'] = (name, ...args) => ran(path, ['-m', name, ...args], t.signal)
   try {
     // Most of what comes is never imported, and compiling it takes longer than fetching it.
-    await module('pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '.[test]')
+    await module('pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', ...packages)
   } catch (error) {
     if (process.env.CI === 'true') throw error
     t.skip(`the packages could not be installed: ${String(error).trim().split('\n').at(-1)}`)
@@ -69,3 +69,6 @@ export const pythonWithClient = async (t: TestContext): Promise<Python | undefin
   }
   return { folder, path, module }
 }
+
+/** With the Python client and the published AGT packages, which need that version. */
+export const pythonWithClient = (t: TestContext): Promise<Python | undefined> => pythonWith(t, '.[test]')

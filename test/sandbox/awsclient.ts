@@ -7,7 +7,8 @@ import { type AwsCloud, type AwsOptions, type Keys, startAws } from '../../sandb
 
 /** The vendor's own clients on the local accounts, without their retries. */
 export function clients(cloud: Pick<AwsCloud, 'origin'>, credentials: Keys, region = 'us-east-1') {
-  const options = { endpoint: cloud.origin, region, credentials, maxAttempts: 1 }
+  // The clients write into what they are given.
+  const options = { endpoint: cloud.origin, region, credentials: { ...credentials }, maxAttempts: 1 }
   const iam = new IAMClient(options)
   const sts = new STSClient(options)
   const store = new IdentitystoreClient(options)
