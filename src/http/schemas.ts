@@ -18,7 +18,7 @@ const principalBody = z.strictObject({
   adapter: text(64).describe('Name of a configured adapter'),
   id: text(2048).describe('Immutable id of the account in its directory'),
   kind: text(64),
-  appId: text(200).optional(),
+  appId: text(1024).optional(),
   scopes: scopes.optional(),
   shared: z
     .boolean()
