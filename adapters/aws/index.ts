@@ -1,4 +1,4 @@
-import type { Adapter, PrincipalRef } from '../../src/core/adapter.ts'
+import type { Adapter } from '../../src/core/adapter.ts'
 import { asFetch } from '../../src/lib/fetchshapes.ts'
 import type { AdapterDeps } from '../deps.ts'
 import { learning, openManaged } from '../managed.ts'
@@ -124,7 +124,6 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
   const issuers = tokens
     ? issuersOf(tokens, asFetch(outbound.origin(keyOrigins(tokens), KEY_LIMITS), closed.signal))
     : []
-  const isUser = ({ id }: PrincipalRef) => userOf(id) !== undefined
 
   return {
     name,
@@ -138,8 +137,8 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
     accounts: {
       disable: switcher.disable,
       enable: switcher.enable,
-      unswitched: (ref) => (isUser(ref) && !scim ? unswitched() : undefined),
-      tailMs: (ref) => (isUser(ref) ? identityCenter?.sessionTail : undefined),
+      unswitched: (kind) => (kind === 'identityCenterUser' && !scim ? unswitched() : undefined),
+      tailMs: (id) => (userOf(id) ? identityCenter?.sessionTail : undefined),
       batch: BATCH,
       writeTimeoutMs: WRITE_TIMEOUT_MS,
       ...(trail ? { log: trail } : {}),

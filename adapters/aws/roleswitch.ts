@@ -43,8 +43,14 @@ export interface RoleWork {
   readonly signal: AbortSignal
 }
 
-/** IAM shows a write a moment later; how long one is waited for to show before it is left to the next reading. */
+/** IAM shows a write a moment later; how long one is waited for to show. */
 const SHOWS_MS = [500, 1500, 3000]
+/** By what was written: a suspension holds a turn that the next one may want, and is soon left to the readings that follow. */
+const SHOWN_MS: Readonly<Record<RoleWork['lane'], readonly number[]>> = {
+  suspend: [300, 700],
+  bulk: [],
+  write: SHOWS_MS,
+}
 /** AWS tells its time in whole seconds, and answers take a while: what it is there now may be this much later. */
 const AHEAD_MS = 2000
 /** A deletion that finds nothing to delete, this soon after we wrote it, may only be early. */
@@ -83,8 +89,7 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
     shows: (document: string) => boolean,
   ): Promise<'shown' | 'late' | 'other' | 'unread'> => {
     const { session, role, lane, signal } = work
-    // Many at once are read again by the engine anyway.
-    const waits = lane === 'bulk' ? [0] : [0, ...SHOWS_MS]
+    const waits = [0, ...SHOWN_MS[lane]]
     let last: 'late' | 'other' = 'late'
     for (const ms of waits) {
       try {

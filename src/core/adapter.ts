@@ -114,10 +114,10 @@ export interface Accounts {
    * nothing of that request is sent and its ids are `unsent`.
    */
   enable(refs: readonly PrincipalRef[], signal: AbortSignal, stillWanted?: () => Promise<void>): Promise<WriteResult[]>
-  /** Why this account can be read and not switched, or undefined. Pure. Without it every account that `vet` lets pass is. */
-  unswitched?(ref: PrincipalRef): BridgeError | undefined
+  /** Why accounts of this kind can be read and not switched, or undefined. Pure. Without it every account that `vet` lets pass is. */
+  unswitched?(kind: string): BridgeError | undefined
   /** How long what was signed in before may go on after the account is off, ms; undefined: no longer than a token lives. */
-  tailMs?(ref: PrincipalRef): number | undefined
+  tailMs?(id: PrincipalId): number | undefined
   /** How many ids one call should carry. */
   readonly batch: number
   /** Upper bound on how long a write without answer may still land, ms. */

@@ -42,6 +42,7 @@ export interface KillItem {
 /** How many accounts of a kill's targets are in one state; those of agents whose hold was released are left out. */
 export interface KillAccounts {
   readonly adapter: string
+  readonly kind: string
   /** `failed` is still retried; `shared` stays on, for another of its DIDs is not held. */
   readonly state: 'off' | 'failed' | 'pending' | 'shared'
   readonly n: number

@@ -12,10 +12,16 @@ export const pausedKey = 'paused'
 
 type Holds = Pick<Context, 'own' | 'others' | 'ownMissing'>
 
-const contextWith = (deps: Deps, mount: Mount, principal: Principal, holds: Holds, now: number): Context => {
+const contextWith = (
+  deps: Deps,
+  mount: Mount,
+  { kind }: Pick<Principal, 'kind'>,
+  holds: Holds,
+  now: number,
+): Context => {
   const { adapter, settings } = mount
   const { accounts } = adapter
-  const switches = accounts !== undefined && accounts.unswitched?.(principal) === undefined
+  const switches = accounts !== undefined && accounts.unswitched?.(kind) === undefined
   return {
     now,
     settleMs: settings.settleMs,

@@ -8,10 +8,11 @@ import type { KillPage, KillProgress } from './killapi.ts'
 /** Counted in the store at each call, from the kill's targets: what else is stored does not matter. */
 export const progressOf = async (deps: Deps, kill: MassKill): Promise<KillProgress> => {
   const accounts = { total: 0, off: 0, pending: 0, failed: 0, shared: 0, unsupported: 0 }
-  for (const { adapter, state, n } of await deps.store.killAccounts(kill.id)) {
+  for (const { adapter, kind, state, n } of await deps.store.killAccounts(kill.id)) {
     const mount = deps.mounts().get(adapter)
     const mode = mount?.settings.mirror
-    const writes = mount?.adapter.accounts !== undefined && (mode === 'both' || mode === 'outbound')
+    const switches = mount?.adapter.accounts?.unswitched?.(kind) === undefined
+    const writes = mount?.adapter.accounts !== undefined && switches && (mode === 'both' || mode === 'outbound')
     accounts.total += n
     accounts[writes || state === 'off' ? state : 'unsupported'] += n
   }

@@ -16,7 +16,7 @@ const unwritable = (deps: Deps, principal: Principal) => {
   const mount = deps.mounts().get(principal.adapter)
   if (mount === undefined) return undefined
   if (mount.adapter.accounts === undefined) return { reason: 'read-only' } as const
-  const unswitched = mount.adapter.accounts.unswitched?.(principal)
+  const unswitched = mount.adapter.accounts.unswitched?.(principal.kind)
   if (unswitched !== undefined) return { reason: 'read-only', error: unswitched.code } as const
   const { mirror } = mount.settings
   if (mirror === 'inbound' || mirror === 'observe') return { reason: 'mirror' } as const

@@ -37,14 +37,8 @@ interface Told {
 }
 
 /** Counted from the reading that proved it off: it may have been off for longer. */
-const tailOf = (
-  deps: Deps,
-  key: PrincipalKey,
-  kind: string | undefined,
-  closedAt: number | undefined,
-): string | null => {
-  const accounts = deps.mounts().get(key.adapter)?.adapter.accounts
-  const tailMs = accounts?.tailMs?.({ id: key.id, kind: kind ?? '' })
+const tailOf = (deps: Deps, { adapter, id }: PrincipalKey, closedAt: number | undefined): string | null => {
+  const tailMs = deps.mounts().get(adapter)?.adapter.accounts?.tailMs?.(id)
   return closedAt === undefined || tailMs === undefined ? null : time(closedAt + tailMs)
 }
 
@@ -66,7 +60,7 @@ const recordedLeg = (deps: Deps, record: LegRecord): AccountLeg => {
     answeredAt: time(record.answeredAt),
     closedAt: time(closedAt),
     reopenedAt: time(reopenedAt),
-    sessionsEndAt: reopenedAt === undefined ? tailOf(deps, record, undefined, closedAt) : null,
+    sessionsEndAt: reopenedAt === undefined ? tailOf(deps, record, closedAt) : null,
   }
 }
 
@@ -98,7 +92,7 @@ const presentLeg = (
     answeredAt: time(account.disabledAckAt ?? record?.answeredAt),
     closedAt: time(closedAt),
     reopenedAt: time(record?.reopenedAt),
-    sessionsEndAt: state === 'closed' ? tailOf(deps, principal, principal.kind, closedAt) : null,
+    sessionsEndAt: state === 'closed' ? tailOf(deps, principal, closedAt) : null,
     observed: account.observed,
     observedAt: time(account.observedAt),
     attempts: account.attempts,

@@ -52,16 +52,16 @@ const state = sql`case
     else 'pending' end as state`
 // The targets lead: each is one look-up of its hold and one of its accounts, whatever else the store holds.
 const accounts = raw(
-  sql<KillAccounts>`select adapter, state, count(*) as n from (
-    select p.adapter, ${state} ${target} cross join principals p on p.did = h.did and p.shared = 0
+  sql<KillAccounts>`select adapter, kind, state, count(*) as n from (
+    select p.adapter, p.kind, ${state} ${target} cross join principals p on p.did = h.did and p.shared = 0
     where i.kill_id = ${text('id')}
     union all
-    select adapter, state from (
-      select distinct p.adapter, p.id, ${state} ${target} cross join sharers s on s.did = h.did
+    select adapter, kind, state from (
+      select distinct p.adapter, p.id, p.kind, ${state} ${target} cross join sharers s on s.did = h.did
         cross join principals p on p.adapter = s.adapter and p.id = s.id
       where i.kill_id = ${text('id')}
     )
-  ) group by 1, 2 order by 1, 2`,
+  ) group by 1, 2, 3 order by 1, 2, 3`,
 )
 const released = raw(
   sql<{ n: number }>`select count(*) as n from kill_items i cross join holds h on h.id = i.hold_id

@@ -266,8 +266,8 @@ describe('users of Identity Center', () => {
     assert.equal((await read(it, ref))?.state, 'disabled')
     assert.equal((await enable(it, ref))?.outcome, 'done')
     assert.equal((await read(it, ref))?.state, 'enabled')
-    assert.equal(it.adapter.accounts?.tailMs?.(ref), 13 * 3_600_000)
-    assert.equal(it.adapter.accounts?.tailMs?.(it.role()), undefined)
+    assert.equal(it.adapter.accounts?.tailMs?.(ref.id), 13 * 3_600_000)
+    assert.equal(it.adapter.accounts?.tailMs?.(it.role().id), undefined)
     assert.ok(!`${it.logged()}${JSON.stringify(it.cloud.requests.map(({ path }) => path))}`.includes(SCIM_TOKEN))
   })
 
@@ -275,8 +275,8 @@ describe('users of Identity Center', () => {
     const center = { identityStoreId: 'd-1234567890', region: 'us-east-1' }
     await using it = await bench({ settings: { identityCenter: center } })
     const ref = it.user()
-    assert.equal(it.adapter.accounts?.unswitched?.(ref)?.code, 'E_NOT_SWITCHABLE')
-    assert.equal(it.adapter.accounts?.unswitched?.(it.role()), undefined)
+    assert.equal(it.adapter.accounts?.unswitched?.(ref.kind)?.code, 'E_NOT_SWITCHABLE')
+    assert.equal(it.adapter.accounts?.unswitched?.('iamRole'), undefined)
     const result = await disable(it, ref)
     assert.deepEqual([result?.outcome, result?.error?.code], ['unsent', 'E_NOT_SWITCHABLE'])
     assert.ok((await it.adapter.check(signal())).some(({ code }) => code === 'users-unswitched'))

@@ -187,10 +187,10 @@ export const bulkContract = (test: StoreTest): void => {
       await tx.insertKill(kill('k', { agents: names.length }), items)
     })
     assert.deepEqual(await store.killAccounts('k'), [
-      { adapter: 'contoso', state: 'failed', n: 2 },
-      { adapter: 'contoso', state: 'off', n: 4 },
-      { adapter: 'contoso', state: 'pending', n: 2 },
-      { adapter: 'okta', state: 'pending', n: 1 },
+      { adapter: 'contoso', kind: 'agentIdentity', state: 'failed', n: 2 },
+      { adapter: 'contoso', kind: 'agentIdentity', state: 'off', n: 4 },
+      { adapter: 'contoso', kind: 'agentIdentity', state: 'pending', n: 2 },
+      { adapter: 'okta', kind: 'agentIdentity', state: 'pending', n: 1 },
     ])
     assert.equal(await store.killReleased('k'), 1)
     assert.deepEqual(await store.killAccounts('none'), [])

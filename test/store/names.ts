@@ -154,6 +154,8 @@ export const nameContract = (test: StoreTest): void => {
       (await store.killItems('k', 0, 9)).map(({ did }) => did),
       [a, b],
     )
-    assert.deepEqual(await store.killAccounts('k'), [{ adapter: 'contoso', state: 'pending', n: 1 }])
+    assert.deepEqual(await store.killAccounts('k'), [
+      { adapter: 'contoso', kind: 'agentIdentity', state: 'pending', n: 1 },
+    ])
   })
 }
