@@ -231,6 +231,8 @@ export const awsConfig = adapterBase
     const { identityCenter: center, events, manage, accounts } = config
     if (manage.kinds.includes('identityCenterUser') && !center)
       issue(['identityCenter'], 'is missing', 'users of Identity Center are managed: say where they are')
+    if (!center && (manage.groups.length > 0 || Object.keys(config.groups).length > 0))
+      issue(['identityCenter'], 'is missing', 'groups are those of an identity store: say where it is')
     const named = (at: (string | number)[], id: string | undefined) => {
       if (id !== undefined && !Object.hasOwn(accounts, id)) issue(at, 'is not configured', 'add it to accounts')
     }

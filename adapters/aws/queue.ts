@@ -85,8 +85,8 @@ export function openQueue({ session, url, region, store, log }: QueueParts): Que
         for (const id of touched) told.add(id)
         // Resumed when the page is in the store.
         if (touched.length > 0) yield { sightings: [], touched, checkpoint: undefined }
+        // Fewer than asked for does not say that there are no more.
         await taken(messages, signal)
-        if (messages.length < BATCH) return
       }
       throw new BridgeError('E_DIRECTORY_THROTTLED', 'the queue holds more than is worth reading one by one')
     },

@@ -47,6 +47,9 @@ const MAX_AGE_MS = 75 * 60_000
 const MAX_AHEAD_MS = 5 * 60_000
 const KEPT_MS = 3_600_000
 const MAX_CERTIFICATES = 20
+/** Anyone may post, so how often that makes us ask SNS for a certificate is bounded. */
+const MAX_FETCHES = 10
+const FETCHES_MS = 60_000
 const MIN_BITS = 2048
 /** Host and path of a signing certificate, as SNS names them. */
 const SNS_HOST = /^sns\.([a-z0-9-]{3,30})\.(amazonaws\.com(?:\.cn)?)$/
@@ -112,7 +115,13 @@ export function openSns({ topics, endpointOf, fetch, clock }: SnsParts): Sns {
     return certificate
   }
 
+  let fetches: readonly number[] = []
+
   const fetchCertificate = async (address: string, signal: AbortSignal): Promise<X509Certificate> => {
+    fetches = fetches.filter((at) => clock.mono() - at < FETCHES_MS)
+    if (fetches.length >= MAX_FETCHES)
+      throw new BridgeError('E_HOOK_CANNOT_CHECK', 'too many certificates were asked for within a minute')
+    fetches = [...fetches, clock.mono()]
     const unreadable = (cause?: unknown) =>
       new BridgeError('E_HOOK_CANNOT_CHECK', 'the signing certificate of SNS cannot be read now', { cause })
     const answer = await fetch(address, { signal }).catch((error) => {

@@ -20,6 +20,7 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
     'E_KIND_REFUSED',
     'E_NEVER',
     'E_PRINCIPAL_ID',
+    'E_NOT_SWITCHABLE',
     'E_PRINCIPAL_ABSENT',
     'E_PRINCIPAL_TAKEN',
     'E_PARENT',

@@ -142,6 +142,20 @@ describe('what is not believed', () => {
     assert.equal(confirms(), 1)
   })
 
+  it('posts that name certificates SNS does not have make us ask for no more than a few', async () => {
+    await using it = await world()
+    const { adapter, cloud, signed } = it
+    const asked = () => cloud.requests.filter(({ path }) => path.startsWith('/SimpleNotificationService-')).length
+    const named = (at: number) => ({
+      ...signed(),
+      SigningCertURL: `${cloud.origin}/SimpleNotificationService-${at}.pem`,
+    })
+    const answers = new Set<unknown>()
+    for (let at = 0; at < 30; at++) answers.add(await received(adapter, named(at)))
+    assert.deepEqual([...answers], ['E_HOOK_UNVERIFIED', 'E_HOOK_CANNOT_CHECK'])
+    assert.equal(asked(), 10)
+  })
+
   it('what cannot be judged now is not refused: the certificate cannot be read', async () => {
     await using it = await world()
     it.cloud.fail(/SimpleNotificationService/, { status: 503 })

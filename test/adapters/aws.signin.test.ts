@@ -215,6 +215,8 @@ describe('configuration', () => {
     assert.equal(fault({ accounts: { '111122223333': other } }), 'accounts.111122223333.assumeRole.roleArn')
     assert.equal(fault({ accounts: { '111122223333': {}, '444455556666': {} } }), 'accounts')
     assert.equal(fault({ manage: { kinds: ['identityCenterUser'] } }), 'identityCenter')
+    const group = { 'a1b2c3d4-1111-4222-8333-444455556666': ['read:reports'] }
+    assert.equal(fault({ groups: group }), 'identityCenter')
     assert.equal(fault({ region: 'us-iso-east-1' }), 'region')
     assert.equal(fault({ manage: { paths: ['agents'] } }), 'manage.paths.0')
     assert.equal(fault({ never: ['my-role'] }), 'never.0')
