@@ -48,7 +48,7 @@ describe('config/bridge.example.yaml', () => {
   const config = loadConfig(example.pathname, { env, adapterKinds })
 
   it('is valid', () => {
-    assert.deepEqual(Object.keys(config.adapters), ['contoso', 'fabrikam', 'trial'])
+    assert.deepEqual(Object.keys(config.adapters), ['contoso', 'fabrikam', 'aws', 'trial'])
   })
 
   it('shows the defaults wherever it does not say otherwise', () => {
@@ -75,6 +75,21 @@ describe('config/bridge.example.yaml', () => {
     })
     assert.deepEqual(fabrikam, { ...bare, credential, groups: fabrikam.groups })
     assert.deepEqual(bare.credential, credential)
+
+    const { aws } = config.adapters
+    assert.ok(aws?.kind === 'aws' && aws.tokens && aws.identityCenter)
+    const { accounts, region, suspension } = aws
+    const { sessionTail: _tail, ...center } = aws.identityCenter
+    const said = adapterKinds.aws.parse({
+      kind: aws.kind,
+      region,
+      credential: { type: 'instance' },
+      accounts,
+      identityCenter: center,
+      suspension: { managedPolicy: suspension.managedPolicy },
+      tokens: { audiences: aws.tokens.audiences, outbound: aws.tokens.outbound },
+    })
+    assert.deepEqual(aws, said)
   })
 })
 
