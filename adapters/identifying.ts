@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Adapter } from '../src/core/adapter.ts'
+import { identify as identifyAws } from './aws/tokens.ts'
 import { identify as identifyEntra } from './entra/tokens.ts'
 import { identify as identifyMemory } from './memory/tokens.ts'
 import { identify as identifyOkta } from './okta/tokens.ts'
@@ -13,15 +14,24 @@ const kind = <T>(shape: z.ZodType<T>, identify: (claims: Parameters<Identify>[0]
   },
 })
 
+const named = z.record(z.string(), z.string())
+
 const kinds = new Map([
-  ['entra', kind(z.object({ tenantId: z.string() }), (claims, { tenantId }) => identifyEntra(claims, tenantId))],
-  ['memory', kind(z.object({ realm: z.string() }), (claims, { realm }) => identifyMemory(claims, realm))],
   [
-    'okta',
-    kind(z.object({ clients: z.record(z.string(), z.string()) }), (claims, { clients }) =>
-      identifyOkta(claims, clients),
+    'aws',
+    kind(
+      z.object({
+        outbound: named,
+        eks: z.array(z.object({ issuer: z.string(), subjects: named })),
+        cognito: z.array(z.object({ issuer: z.string(), clients: named })),
+        store: z.string().optional(),
+      }),
+      (claims, { store, ...naming }) => identifyAws(claims, naming, store),
     ),
   ],
+  ['entra', kind(z.object({ tenantId: z.string() }), (claims, { tenantId }) => identifyEntra(claims, tenantId))],
+  ['memory', kind(z.object({ realm: z.string() }), (claims, { realm }) => identifyMemory(claims, realm))],
+  ['okta', kind(z.object({ clients: named }), (claims, { clients }) => identifyOkta(claims, clients))],
 ])
 
 /**

@@ -20,7 +20,7 @@ import { openQueue } from './queue.ts'
 import { openRoleSwitch } from './roleswitch.ts'
 import { openScim } from './scim.ts'
 import { openSns } from './sns.ts'
-import { identify, issuersOf, keyOrigins } from './tokens.ts'
+import { identify, issuersOf, keyOrigins, namingOf } from './tokens.ts'
 import { openTrail } from './trail.ts'
 import { openVet } from './vet.ts'
 
@@ -131,6 +131,7 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
     realm: places.partition.name,
     issuers,
     identify: (claims) => (tokens ? identify(claims, tokens, store) : undefined),
+    ...(tokens && { identity: { ...namingOf(tokens), ...(store !== undefined && { store }) } }),
     vet,
     ...learning(users, { changes: feed.changes, lookup }, log),
     ...(center ? { groups: openGroups(center.session, center.store, 'sync') } : {}),

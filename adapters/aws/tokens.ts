@@ -5,6 +5,20 @@ import { idOfUser, partsOf, resourceId } from './ids.ts'
 
 export type TokensConfig = NonNullable<AwsConfig['tokens']>
 
+/** Whom tokens name: all of the configuration that `identify` needs. */
+export interface Naming {
+  /** Issuers by account. */
+  readonly outbound: Readonly<Record<string, string>>
+  readonly eks: readonly { readonly issuer: string; readonly subjects: Readonly<Record<string, string>> }[]
+  readonly cognito: readonly { readonly issuer: string; readonly clients: Readonly<Record<string, string>> }[]
+}
+
+export const namingOf = ({ outbound, eks, cognito }: TokensConfig): Naming => ({
+  outbound,
+  eks: eks.map(({ issuer, subjects }) => ({ issuer, subjects })),
+  cognito: cognito.map(({ issuer, clients }) => ({ issuer, clients })),
+})
+
 /** Issuers differ by a trailing slash only to themselves: `iss` is compared as it is. */
 const under = (issuer: string, path: string) => `${issuer.replace(/\/$/, '')}/${path}`
 
@@ -101,7 +115,7 @@ const cognitoClaims = z.object({
 })
 
 /** @param store the identity store that is configured */
-export function identify(claims: Claims, tokens: TokensConfig, store: string | undefined): TokenSubject | undefined {
+export function identify(claims: Claims, tokens: Naming, store: string | undefined): TokenSubject | undefined {
   // No actor chain is known of these issuers: one that a token carries must not go unread.
   const { iss } = claims
   const account = Object.entries(tokens.outbound).find(([, issuer]) => issuer === iss)?.[0]

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { ScheduledPrincipal, Lane, StoreReads } from '../core/store.ts'
+import type { Lane, ScheduledPrincipal, StoreReads } from '../core/store.ts'
 import { toPrincipal } from './rows.ts'
 import { heldSharer, principalsOfDid } from './sharers.ts'
 import { build, number, type Run, statement, text } from './statement.ts'
