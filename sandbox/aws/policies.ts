@@ -83,71 +83,97 @@ export const userPattern = {
 }
 
 /** Path and name of the managed policy that is attached where a role has no room for another inline one. */
-export const denyAllPolicy = 'agentmesh/AgentMeshDenyAll'
+export const managedPolicy = '/AgentMeshSuspended'
 
-const roleActions = [
-  'iam:GetRole',
-  'iam:ListRolePolicies',
-  'iam:ListAttachedRolePolicies',
-  'iam:GetRolePolicy',
-  'iam:PutRolePolicy',
-  'iam:DeleteRolePolicy',
-]
+const switches = ['iam:PutRolePolicy', 'iam:DeleteRolePolicy']
+const attachments = ['iam:AttachRolePolicy', 'iam:DetachRolePolicy']
 
-/** What every account allows the bridge, on roles below one path. */
-const roleStatements = (accountId: string) => [
-  {
-    Sid: 'Roles',
-    Effect: 'Allow',
-    Action: roleActions,
-    Resource: `arn:aws:iam::${accountId}:role/agents/*`,
+/** The documents of docs/adapters/aws.md, word by word: the least that the bridge needs. */
+export const documents = {
+  /** In each account with roles. */
+  account: (accountId: string) => {
+    const iam = `arn:aws:iam::${accountId}`
+    const policy = `${iam}:policy${managedPolicy}`
+    return {
+      Version: '2012-10-17',
+      Statement: [
+        {
+          Sid: 'ListAndAttribute',
+          Effect: 'Allow',
+          Action: ['iam:GetAccountAuthorizationDetails', 'cloudtrail:LookupEvents'],
+          Resource: '*',
+        },
+        {
+          Sid: 'ReadRoles',
+          Effect: 'Allow',
+          Action: ['iam:GetRole', 'iam:GetRolePolicy', 'iam:ListRolePolicies', 'iam:ListAttachedRolePolicies'],
+          Resource: `${iam}:role/*`,
+        },
+        { Sid: 'SwitchAgents', Effect: 'Allow', Action: switches, Resource: `${iam}:role/agents/*` },
+        {
+          Sid: 'WhereInlineSpaceIsFull',
+          Effect: 'Allow',
+          Action: attachments,
+          Resource: `${iam}:role/agents/*`,
+          Condition: { ArnEquals: { 'iam:PolicyARN': policy } },
+        },
+        {
+          Sid: 'ReadTheManagedPolicy',
+          Effect: 'Allow',
+          Action: ['iam:GetPolicy', 'iam:GetPolicyVersion'],
+          Resource: policy,
+        },
+        {
+          Sid: 'NeverItself',
+          Effect: 'Deny',
+          Action: [...switches, ...attachments],
+          Resource: `${iam}:role/idp-bridge`,
+        },
+      ],
+    }
   },
-  {
-    Sid: 'FullRoles',
-    Effect: 'Allow',
-    Action: ['iam:AttachRolePolicy', 'iam:DetachRolePolicy'],
-    Resource: `arn:aws:iam::${accountId}:role/agents/*`,
-    Condition: { ArnEquals: { 'iam:PolicyARN': `arn:aws:iam::${accountId}:policy/${denyAllPolicy}` } },
-  },
-  {
-    Sid: 'DenyAllPolicy',
-    Effect: 'Allow',
-    Action: ['iam:GetPolicy', 'iam:GetPolicyVersion'],
-    Resource: `arn:aws:iam::${accountId}:policy/${denyAllPolicy}`,
-  },
-  {
-    Sid: 'Lists',
-    Effect: 'Allow',
-    Action: ['iam:GetAccountAuthorizationDetails', 'cloudtrail:LookupEvents'],
-    Resource: '*',
-  },
-]
-
-/** The least that the bridge needs: in the account of its own key, and in an account where it assumes a role. */
-export const bridgePolicies = {
-  main: {
+  identityCenter: {
     Version: '2012-10-17',
     Statement: [
-      ...roleStatements('111122223333'),
       {
-        Sid: 'Users',
+        Sid: 'ReadUsersAndGroups',
         Effect: 'Allow',
         Action: ['identitystore:ListUsers', 'identitystore:DescribeUser', 'identitystore:ListGroupMemberships'],
         Resource: '*',
       },
+      { Sid: 'Attribute', Effect: 'Allow', Action: 'cloudtrail:LookupEvents', Resource: '*' },
+    ],
+  },
+  queue: {
+    Version: '2012-10-17',
+    Statement: [
       {
-        Sid: 'Queue',
+        Sid: 'TakeEvents',
         Effect: 'Allow',
         Action: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:GetQueueAttributes'],
         Resource: 'arn:aws:sqs:us-east-1:111122223333:agentmesh-iam',
       },
+    ],
+  },
+  /** For the credential itself, where it assumes a role of another account. */
+  assume: {
+    Version: '2012-10-17',
+    Statement: [
       {
         Sid: 'OtherAccounts',
         Effect: 'Allow',
         Action: 'sts:AssumeRole',
-        Resource: 'arn:aws:iam::444455556666:role/agentmesh-idp-bridge',
+        Resource: 'arn:aws:iam::444455556666:role/idp-bridge',
       },
     ],
   },
-  other: { Version: '2012-10-17', Statement: roleStatements('444455556666') },
+  managed: suspension.document,
 }
+
+/** All of them for the bridge's own account. */
+export const bridgePolicies = [
+  documents.account('111122223333'),
+  documents.identityCenter,
+  documents.queue,
+  documents.assume,
+]

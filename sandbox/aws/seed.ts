@@ -1,6 +1,6 @@
 import type { AwsCloud } from './cloud.ts'
 import { storeObjectId, uniqueId } from './ids.ts'
-import { bridgePolicies, denyAllPolicy, queuePolicy, rolePattern, suspension, userPattern } from './policies.ts'
+import { bridgePolicies, documents, managedPolicy, queuePolicy, rolePattern, userPattern } from './policies.ts'
 import { mainAccount, mainStore } from './population.ts'
 
 /** A second account, whose roles the bridge reaches by assuming one there. */
@@ -44,17 +44,17 @@ export async function seedContoso(cloud: AwsCloud): Promise<Contoso> {
   const scim = { token: 'contoso-sandbox-only-scim', writer: 'agentmesh-scim-token' }
   const endpoint = cloud.addStore({ scimTokens: { [scim.writer]: scim.token } })
   for (const accountId of [mainAccount, otherAccount]) {
-    cloud.addManagedPolicy(denyAllPolicy, suspension.document, { accountId })
+    cloud.addManagedPolicy(managedPolicy, documents.managed, { accountId })
   }
   const bridge = addBridge(cloud)
-  const otherRole = `arn:aws:iam::${otherAccount}:role/agentmesh-idp-bridge`
+  const otherRole = `arn:aws:iam::${otherAccount}:role/idp-bridge`
   cloud.addRole({
     accountId: otherAccount,
-    id: uniqueId('AROA', `${otherAccount} agentmesh-idp-bridge`),
-    name: 'agentmesh-idp-bridge',
+    id: uniqueId('AROA', `${otherAccount} idp-bridge`),
+    name: 'idp-bridge',
     path: '/',
     trust: trusting({ AWS: bridge.roleArn }, 'sts:AssumeRole', { 'sts:ExternalId': externalId }),
-    inline: { Bridge: bridgePolicies.other },
+    inline: { Bridge: documents.account(otherAccount) },
   })
   const role = (name: string, accountId = mainAccount) =>
     cloud.addRole({ accountId, id: uniqueId('AROA', name), name, inline: { Work: work } })
@@ -94,11 +94,11 @@ function addBridge(cloud: AwsCloud): Contoso['bridge'] {
   const sub = 'system:serviceaccount:agentmesh:idp-bridge'
   const provider = { Federated: `arn:aws:iam::${mainAccount}:oidc-provider/${host}` }
   const id = cloud.addRole({
-    id: uniqueId('AROA', 'agentmesh-idp-bridge'),
-    name: 'agentmesh-idp-bridge',
+    id: uniqueId('AROA', 'idp-bridge'),
+    name: 'idp-bridge',
     path: '/',
     trust: trusting(provider, 'sts:AssumeRoleWithWebIdentity', { [`${host}:sub`]: sub }),
-    inline: { Bridge: bridgePolicies.main },
+    inline: Object.fromEntries(bridgePolicies.map((document, at) => [`Bridge${at}`, document])),
   })
   const iat = Math.floor(Date.now() / 1000)
   const claims = { iss: issuer, aud: 'sts.amazonaws.com', sub, iat, exp: iat + 30 * 24 * 3600 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { denyAllPolicy } from '../aws/policies.ts'
+import { managedPolicy } from '../aws/policies.ts'
 import type { Contoso as AwsContoso } from '../aws/seed.ts'
 import type { Contoso as EntraContoso } from '../entra/seed.ts'
 import type { Contoso as OktaContoso } from '../okta/seed.ts'
@@ -94,7 +94,7 @@ const awsSettings = ({ origin, tokenFile }: SettingsInput['aws'], { accounts, br
   identityCenter: { identityStoreId: aws.identityStoreId, region: 'us-east-1', scim: aws.scim },
   manage: { kinds: ['iamRole', 'identityCenterUser'], paths: ['/agents/'], groups: [aws.groups.customerData] },
   events: { queues: [aws.queueUrl] },
-  suspension: { managedPolicy: denyAllPolicy },
+  suspension: { managedPolicy },
   attribution: { lag: '2s' },
   settle: '2s',
   tokens: { audiences: ['api://agents'], outbound: { [accounts.main]: aws.issuer } },

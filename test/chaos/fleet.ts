@@ -1,8 +1,9 @@
+import { startAccounts } from './aws.ts'
 import { startEntra } from './entra.ts'
 import { startOkta } from './okta.ts'
 import type { Opened, Tenancy } from './tenancy.ts'
 
-export const adapters = ['contoso', 'fabrikam', 'acme'] as const
+export const adapters = ['contoso', 'fabrikam', 'acme', 'globex'] as const
 export type AdapterName = (typeof adapters)[number]
 export const isAdapter = (name: string): name is AdapterName => adapters.some((one) => one === name)
 
@@ -24,6 +25,7 @@ export const startTenancies = async (random: () => number, seed: number): Promis
   contoso: await startEntra({ random, seed, hidesAgents: false, hasUsers: true }),
   fabrikam: await startEntra({ random, seed: seed + 1, hidesAgents: true, hasUsers: false }),
   acme: await startOkta({ seed: seed + 2 }),
+  globex: await startAccounts({ seed: seed + 3 }),
 })
 
 /** With accounts in every directory. */

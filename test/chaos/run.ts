@@ -1,6 +1,7 @@
 /**
- * `npm run chaos -- --minutes 2 --seed 7`: two local Entra tenants and an Okta org, the real daemon as a child, and a random schedule of changes,
- * faults and SIGKILLs, then every invariant at rest. The seed repeats the plan, not how the operating system interleaves it.
+ * `npm run chaos -- --minutes 2 --seed 7`: two local Entra tenants, an Okta org and AWS accounts, the real daemon as
+ * a child, and a random schedule of changes, faults and SIGKILLs, then every invariant at rest. The seed repeats the
+ * plan, not how the operating system interleaves it.
  */
 import { randomInt } from 'node:crypto'
 import process, { argv, exit, stdout } from 'node:process'
