@@ -11,6 +11,8 @@ export interface Target {
   /** With query, as the tenant matches it (Graph: below `/v1.0`). */
   readonly path: string
   readonly header: (name: string) => string | undefined
+  /** As the tenant's log of requests has it, where one address serves many calls. */
+  readonly body?: unknown
 }
 
 export interface Answer {

@@ -46,6 +46,8 @@ export interface AwsOptions {
   readonly eventDelayMs?: number
   /** Milliseconds since the epoch. Delays other than those of pushes and of waiting for messages follow it. */
   readonly now?: () => number
+  /** How far the time of a signature may be off; five minutes, as with the vendor, when absent. */
+  readonly signatureSkewMs?: number
   /** The published limits when absent; `false` switches them off. */
   readonly limits?: ThrottleLimits | false
   /** How long an endpoint of a topic may take to answer. */
@@ -113,6 +115,7 @@ function createWorld(options: AwsOptions, origin: string): World {
     now,
     steady,
     pageSize: options.pageSize,
+    signatureSkewMs: options.signatureSkewMs ?? 300_000,
     replica,
     roles: new Records(replica),
     roleIds: new Map(),

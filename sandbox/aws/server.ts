@@ -68,7 +68,7 @@ async function answered(world: World, incoming: Incoming, response: ServerRespon
   const about = sorted(incoming)
   const { body, path, surface } = about
   const entry = world.requests.open({ at: world.steady(), surface, method, path, body, header })
-  const fault = world.faults.take({ method, path, header })
+  const fault = world.faults.take({ method, path, header, body })
   if (fault !== undefined && 'mode' in fault && fault.mode === 'wait') await fault.until
   const named = (name: string) => {
     entry.appId = name

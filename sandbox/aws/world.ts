@@ -24,6 +24,8 @@ export interface World {
   /** What delays run by, whatever the clock says. */
   readonly steady: () => number
   readonly pageSize: number | undefined
+  /** How far the time of a signature may be off. */
+  readonly signatureSkewMs: number
   readonly replica: Replica
   readonly roles: Records<Role>
   /** Ids of all roles that ever had a name, by account and lower-case name. */

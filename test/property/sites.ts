@@ -1,8 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { mainAccount, startAws } from '../../sandbox/aws/index.ts'
+import { bridgePolicies, suspension } from '../../sandbox/aws/policies.ts'
 import { startEntraTenant } from '../../sandbox/entra/index.ts'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import { startOktaOrg } from '../../sandbox/okta/index.ts'
 import * as okta from '../../sandbox/okta/seed.ts'
+import { at } from '../e2e/json.ts'
 
 export const agents = ['p', 'c'] as const
 export type AgentName = (typeof agents)[number]
@@ -111,5 +114,49 @@ export const oktaSite = async ({ now, staleMs, auditDelayMs }: SiteOptions): Pro
     cut: () => void org.fail(/\/lifecycle\//, { mode: 'reset-after-body' }),
     clearFaults: () => org.clearFaults(),
     close: () => org.close(),
+  }
+}
+
+export const awsSite = async ({ now, staleMs, auditDelayMs }: SiteOptions): Promise<Site> => {
+  // The clients sign by the real clock, which the trace's is far from.
+  const signatureSkewMs = Number.POSITIVE_INFINITY
+  const cloud = await startAws({ limits: false, now, staleMs, trailDelayMs: auditDelayMs, signatureSkewMs })
+  const keys = cloud.addIamUser({ name: 'idp-bridge', policies: bridgePolicies })
+  const ids = { p: cloud.addRole({ name: 'p' }), c: cloud.addRole({ name: 'c' }) }
+  const nameOf = (id: string) => (id === ids.p ? 'p' : 'c')
+  const isOf = (id: string, pattern: RegExp, { body, path }: { readonly body?: unknown; readonly path: string }) =>
+    pattern.test(path) && at(body, 'RoleName') === nameOf(id)
+  const writes = /^\/iam\/(Put|Delete)RolePolicy$/
+  const isWrite = (id: string) => (request: { readonly body?: unknown; readonly path: string }) =>
+    isOf(id, writes, request) && at(request.body, 'PolicyName') === suspension.name
+  const fates = {
+    lost: { status: 504, applied: true },
+    dropped: { status: 504, applied: false },
+    refused: { status: 400, code: 'InvalidInput', message: 'The request was refused.' },
+  }
+  const { origin } = cloud
+  return {
+    config: {
+      kind: 'aws',
+      region: 'us-east-1',
+      credential: { type: 'accessKey', ...keys },
+      accounts: { [mainAccount]: {} },
+      manage: { paths: ['/agents/'] },
+      attribution: { lag: `${auditDelayMs + 1000}ms` },
+      endpoints: { iam: origin, sts: origin, cloudTrail: origin },
+    },
+    ids,
+    kind: 'iamRole',
+    isOn: (id) => cloud.get(id)?.enabled === true,
+    flip: (id, on) => cloud.setSwitch(id, on),
+    fail: (id, fate) => void cloud.fail(isWrite(id), fates[fate]),
+    unanswered: (id) => cloud.requests.filter((request) => request.status === 504 && isWrite(id)(request)).length,
+    land: (id, on) => cloud.setSwitch(id, on, { by: 'idp-bridge' }),
+    unreadable: (id, times) =>
+      void cloud.fail((request) => isOf(id, /^\/iam\/(Get|List)/, request), { status: 503, times }),
+    logDown: (times) => void cloud.fail('/cloudtrail/LookupEvents', { status: 503, times }),
+    cut: () => void cloud.fail(({ path }) => writes.test(path), { mode: 'reset-after-body' }),
+    clearFaults: () => cloud.clearFaults(),
+    close: () => cloud.close(),
   }
 }

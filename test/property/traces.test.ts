@@ -1,7 +1,7 @@
 import { env } from 'node:process'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { entraSite, oktaSite } from './sites.ts'
+import { awsSite, entraSite, oktaSite } from './sites.ts'
 import { alphabet, type Model, type Setting, Trace } from './traces.ts'
 
 const numRuns = Number(env['FC_RUNS'] ?? 40)
@@ -16,6 +16,7 @@ const setting: fc.Arbitrary<Setting> = fc.record({
 const pairs = [
   { what: 'two Entra tenants', kinds: { north: entraSite, south: entraSite } },
   { what: 'an Entra tenant and an Okta org', kinds: { north: entraSite, south: oktaSite } },
+  { what: 'AWS accounts and an Okta org', kinds: { north: awsSite, south: oktaSite } },
 ]
 
 for (const { what, kinds } of pairs)
