@@ -56,6 +56,8 @@ const AHEAD_MS = 2000
 /** A deletion that finds nothing to delete, this soon after we wrote it, may only be early. */
 const FRESH_MS = 60_000
 const MAX_FRESH = 10_000
+/** So long a try may count on what an earlier one revoked: sessions made in between could as well be made after it. */
+const REVOKED_MS = 600_000
 
 const MISSING = 'NoSuchEntity'
 const FULL = 'LimitExceeded'
@@ -63,8 +65,11 @@ const FULL = 'LimitExceeded'
 export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitchParts): RoleSwitch {
   /** When we last suspended a role by one or the other policy. */
   const written = new Map<string, number>()
+  /** What an earlier try to lift a role wrote, and did not see yet. */
+  const revoked = new Map<string, { readonly at: number; readonly since: number }>()
   const keyOf = ({ roleId }: Role, by: 'inline' | 'managed') => `${by} ${roleId}`
   const noteWritten = (role: Role, by: 'inline' | 'managed') => {
+    revoked.delete(role.roleId)
     if (written.size >= MAX_FRESH) written.clear()
     written.set(keyOf(role, by), clock.mono())
   }
@@ -87,9 +92,10 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
     work: RoleWork,
     policy: string,
     shows: (document: string) => boolean,
+    delays?: readonly number[],
   ): Promise<'shown' | 'late' | 'other' | 'unread'> => {
     const { session, role, lane, signal } = work
-    const waits = [0, ...SHOWN_MS[lane]]
+    const waits = delays ?? [0, ...SHOWN_MS[lane]]
     let last: 'late' | 'other' = 'late'
     for (const ms of waits) {
       try {
@@ -153,13 +159,25 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
 
   /** Sessions from before now can do nothing any more: lifted alone, the suspension would give them back. */
   const revoke = async (work: RoleWork): Promise<BridgeError | undefined> => {
-    const { signal } = work
+    const { role, signal } = work
+    const shows = (at: number) => (document: string) => (revokedBefore(document) ?? 0) >= at
+    const earlier = revoked.get(role.roleId)
+    // Where IAM takes longer than a try waits, each try would wait in vain for what it wrote itself.
+    const first = earlier && clock.mono() - earlier.since < REVOKED_MS ? earlier : undefined
+    if (first && (await readBack(work, REVOKE_POLICY, shows(first.at), [0])) === 'shown') {
+      revoked.delete(role.roleId)
+      await pause(clock, Math.max(0, first.at - time.now()), signal)
+      return undefined
+    }
     const at = time.now() + AHEAD_MS
     const sent = await put(work, REVOKE_POLICY, revokeBefore(at), purposes.revokeSessions)
     if (sent.outcome === 'refused' && sent.told.name === FULL) return noRoomToRevoke(sent.error, work.role)
     if (sent.outcome !== 'done') return sent.error
-    const shown = await readBack(work, REVOKE_POLICY, (document) => (revokedBefore(document) ?? 0) >= at)
+    if (revoked.size >= MAX_FRESH) revoked.clear()
+    if (!first) revoked.set(role.roleId, { at, since: clock.mono() })
+    const shown = await readBack(work, REVOKE_POLICY, shows(at))
     if (shown === 'shown') {
+      revoked.delete(role.roleId)
       // Until then sessions that are made anew would be revoked with the old ones.
       await pause(clock, Math.max(0, at - time.now()), signal)
       return undefined
