@@ -170,9 +170,25 @@ export function openTrail(parts: TrailParts): SwitchLog {
       const skewMs = time.skewMs() ?? 0
       if (Math.abs(skewMs) > logSkewMs) throw incomparable(skewMs)
       const completeUntil = Math.min(until, readAt + skewMs - lagMs) - Math.max(0, skewMs)
-      return { entries: lists.flat(), completeUntil }
+      return { entries: lists.flatMap(changesIn), completeUntil }
     },
   }
+}
+
+/**
+ * A log of calls is not yet one of changes: what was off by somebody else stays theirs when we write the same again. What
+ * happened in one second has no order: then it was theirs.
+ */
+function changesIn(calls: readonly LogEntry[]): LogEntry[] {
+  const byId = Map.groupBy(calls, ({ id }) => id)
+  const isRepeated = ({ id, at, action, ours }: LogEntry): boolean => {
+    if (!ours || action !== 'disable') return false
+    const earlier = (byId.get(id) ?? []).filter((each) => each.at <= at)
+    const theirs = earlier.filter((each) => !each.ours && each.action === 'disable').map((each) => each.at)
+    const last = Math.max(...theirs)
+    return theirs.length > 0 && !earlier.some((each) => each.action === 'enable' && each.at > last)
+  }
+  return calls.filter((call) => !isRepeated(call))
 }
 
 function jsonOf(text: string | undefined): unknown {

@@ -4,6 +4,7 @@ import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
 import { suspension } from '../../sandbox/aws/policies.ts'
 import type { Adapter } from '../../src/core/adapter.ts'
 import { codeOf } from '../../src/core/errors.ts'
+import { clock } from '../sandbox/client.ts'
 import { bench, elsewhere, otherAccount } from './awscloud.ts'
 import { signal } from './tenant.ts'
 
@@ -19,12 +20,16 @@ const said = (entries: readonly { action: string; ours: boolean }[]) =>
 
 describe('who switched a role, from the event history', () => {
   it('tells our changes from those of people, and counts every session of our role as us', async () => {
-    await using it = await bench({ settings: { accounts: elsewhere, manage: roles } })
+    // The event history tells whole seconds: of what happened in one nobody knows the order.
+    const time = clock(Date.now() - 60_000)
+    await using it = await bench({ now: time.now, settings: { accounts: elsewhere, manage: roles } })
     const ref = it.role(undefined, otherAccount)
     await it.adapter.accounts?.disable([ref], signal())
+    time.advance(5000)
     // Another process, another day: another session of the same role.
     const later = it.open({ accounts: elsewhere, manage: roles, sessionName: 'idp-bridge-2' })
     await later.accounts?.enable([ref], signal())
+    time.advance(5000)
     it.cloud.setSwitch(ref.id, false, { by: 'carol' })
     const entries = await entriesOf(it.adapter, ref.id)
     assert.deepEqual(said(entries).sort(), ['disable false', 'disable true', 'enable true'])
