@@ -21,13 +21,13 @@ async function withStore(options: Parameters<typeof withAdmin>[0] = {}) {
   const world = await withAdmin(options)
   const scim = world.cloud.addStore({ scimTokens: { 'token-1': 'scim-secret' } })
   const call = (method: string, path: string, body?: unknown, token = 'scim-secret') =>
-    send(`${scim}${path}`, {
+    send(`${scim}/${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
   const patch = (id: string, ...operations: unknown[]) =>
-    call('PATCH', `/Users/${userIdOf(id)}`, {
+    call('PATCH', `Users/${userIdOf(id)}`, {
       schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
       Operations: operations,
     })
@@ -119,10 +119,10 @@ test('provisioning switches a user, one operation at a time, and the trail names
   assert.equal((await patch(id, { op: 'remove', path: 'active' })).status, 400)
   assert.equal((await patch(id, { op: 'replace', path: 'active', value: 'maybe' })).status, 400)
   assert.equal((await patch('x/00000000-0000-4000-8000-000000000000', twice)).status, 404)
-  assert.equal((await call('GET', '/Users', undefined, 'another')).status, 401)
-  const found = await call('GET', `/Users?filter=${encodeURIComponent('userName eq "agent@contoso.example"')}`)
+  assert.equal((await call('GET', 'Users', undefined, 'another')).status, 401)
+  const found = await call('GET', `Users?filter=${encodeURIComponent('userName eq "agent@contoso.example"')}`)
   assert.equal(at(list(at(found.body, 'Resources'))[0], 'id'), UserId)
-  assert.equal((await call('GET', `/Users?filter=${encodeURIComponent('userName co "agent"')}`)).status, 400)
-  assert.equal((await call('POST', '/Users', {})).status, 405)
+  assert.equal((await call('GET', `Users?filter=${encodeURIComponent('userName co "agent"')}`)).status, 400)
+  assert.equal((await call('POST', 'Users', {})).status, 405)
   assert.ok(!JSON.stringify(cloud.requests).includes('scim-secret'))
 })
