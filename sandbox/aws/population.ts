@@ -1,7 +1,6 @@
 import type { Listener } from '../listener.ts'
 import { LocalTenant } from '../local.ts'
 import { managedDocuments } from './authorize.ts'
-import { storeObjectId } from './ids.ts'
 import type { Role, StoreUser } from './model.ts'
 import { suspension } from './policies.ts'
 import { deniesAll, parsePolicy } from './policy.ts'
@@ -279,9 +278,4 @@ export class Population extends LocalTenant<Surface> {
 
 export function idOf({ arn, id }: Role): string {
   return `${arn}#${id}`
-}
-
-/** The id of a user of the main store that every run has. */
-export function storeIdOf(name: string): string {
-  return storeObjectId(mainStore, name)
 }
