@@ -64,7 +64,7 @@ export const annotatorRoutes = (app: App, context: FaceContext, access: Access):
   app.route({
     method: 'POST',
     url: '/annotate',
-    config: { access, uniqueNames: true },
+    config: { access, uniqueNames: true, quiet: true },
     schema: {
       operationId: 'annotate',
       summary: 'What is known of an agent, for a policy to read',

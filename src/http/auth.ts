@@ -1,10 +1,11 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import type { Labels } from '../core/types.ts'
 import type { Caller } from '../engine/agentapi.ts'
 import { basicCredentials, type Credentials, tokenForm } from './basic.ts'
+import { failure } from './problem.ts'
 
 export type Role = 'reader' | 'gateway' | 'runtime' | 'registrar' | 'responder' | 'approver' | 'operator'
 
@@ -74,28 +75,38 @@ const identify = (given: Credentials | undefined, clients: readonly Client[]): C
   return given.name === undefined || given.name === found?.name ? found : undefined
 }
 
-/** The hook that authenticates; runs before a body is read. @throws BridgeError E_UNAUTHENTICATED, E_FORBIDDEN */
+/** @throws BridgeError E_UNAUTHENTICATED, E_FORBIDDEN */
+const authenticate = (request: FastifyRequest, reply: FastifyReply, clients: readonly Client[]): void => {
+  const { access, oauth } = request.routeOptions.config
+  if (access === 'public') return
+  const { authorization } = request.headers
+  const given = bearerCredentials(authorization) ?? (oauth === true ? basicCredentials(authorization) : undefined)
+  const client = identify(given, clients)
+  if (client === undefined) {
+    reply.header('www-authenticate', oauth === true ? ['Basic realm="idp-bridge"', 'Bearer'] : 'Bearer')
+    throw new BridgeError('E_UNAUTHENTICATED', 'The request carries no bearer token of a configured client.', {
+      hint: 'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients.',
+    })
+  }
+  // A route without `access` cannot be registered; should one ever be, nobody may call it.
+  if (access === undefined || !access.some((role) => has(client, role))) {
+    throw new BridgeError('E_FORBIDDEN', `The client ${client.name} has no role that may do this.`, {
+      hint: `Give it one of these roles: ${access?.join(', ') ?? 'none'}.`,
+    })
+  }
+  request.client = client
+}
+
+/** The hook that authenticates; runs before a body is read. Fails with E_UNAUTHENTICATED or E_FORBIDDEN. */
 export const authenticator =
-  (clients: () => readonly Client[]) =>
-  async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
-    const { access, oauth } = request.routeOptions.config
-    if (access === 'public') return
-    const { authorization } = request.headers
-    const given = bearerCredentials(authorization) ?? (oauth === true ? basicCredentials(authorization) : undefined)
-    const client = identify(given, clients())
-    if (client === undefined) {
-      reply.header('www-authenticate', oauth === true ? ['Basic realm="idp-bridge"', 'Bearer'] : 'Bearer')
-      throw new BridgeError('E_UNAUTHENTICATED', 'The request carries no bearer token of a configured client.', {
-        hint: 'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients.',
-      })
+  (clients: () => readonly Client[]): onRequestHookHandler =>
+  (request, reply, done) => {
+    try {
+      authenticate(request, reply, clients())
+    } catch (error) {
+      return done(failure(error))
     }
-    // A route without `access` cannot be registered; should one ever be, nobody may call it.
-    if (access === undefined || !access.some((role) => has(client, role))) {
-      throw new BridgeError('E_FORBIDDEN', `The client ${client.name} has no role that may do this.`, {
-        hint: `Give it one of these roles: ${access?.join(', ') ?? 'none'}.`,
-      })
-    }
-    request.client = client
+    done()
   }
 
 /**

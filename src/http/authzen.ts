@@ -162,7 +162,7 @@ export const authzenRoutes = (app: App, parts: Context): void => {
   app.route({
     method: 'POST',
     url: '/access/v1/evaluation',
-    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'], uniqueNames: true },
+    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'], uniqueNames: true, quiet: true },
     schema: {
       operationId: 'evaluate',
       summary: 'May this subject do that? (OpenID AuthZEN 1.0)',
@@ -176,7 +176,7 @@ export const authzenRoutes = (app: App, parts: Context): void => {
   app.route({
     method: 'POST',
     url: '/access/v1/evaluations',
-    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'], uniqueNames: true },
+    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'], uniqueNames: true, quiet: true },
     schema: {
       operationId: 'evaluateEach',
       summary: 'Several evaluations in one request (OpenID AuthZEN 1.0)',

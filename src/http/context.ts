@@ -24,6 +24,8 @@ declare module 'fastify' {
     uniqueNames?: boolean
     /** An endpoint of OAuth: takes HTTP Basic as well, and its failures carry `error` (RFC 6749 section 5.2). */
     oauth?: boolean
+    /** Asked all the time: unless it is refused or fails, a request is a line for debugging, and counted like any other. */
+    quiet?: boolean
     /** Codes the route may answer besides those every route may: for the documentation. */
     errors?: readonly ErrorCode[]
   }

@@ -103,7 +103,7 @@ export const decisionRoutes = (app: App, context: Context): void => {
   app.route({
     method: 'POST',
     url: '/v1/decisions',
-    config: { access: ['gateway'], errors: ['E_DID'], uniqueNames: true },
+    config: { access: ['gateway'], errors: ['E_DID'], uniqueNames: true, quiet: true },
     schema: {
       operationId: 'decide',
       summary: 'May this agent act now?',
@@ -121,7 +121,7 @@ export const decisionRoutes = (app: App, context: Context): void => {
   app.route({
     method: 'POST',
     url: '/v1/tokens/verify',
-    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'] },
+    config: { access: ['gateway'], errors: ['E_JWKS_DOWN'], quiet: true },
     schema: {
       operationId: 'verifyToken',
       summary: 'Whose token is this, and is it still good?',

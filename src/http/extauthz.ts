@@ -30,7 +30,7 @@ export const extAuthzRoutes = (app: App, context: FaceContext): void => {
       method: methods,
       url,
       exposeHeadRoute: false,
-      config: { access: 'public' },
+      config: { access: 'public', quiet: true },
       schema: { hide: true },
       handler: async (request, reply) => {
         // Of several Node hands over the first, and whoever is asked next may take another.

@@ -20,7 +20,7 @@ export const healthRoutes = (app: App, { bridge, metrics, requestMetrics, clock,
   app.route({
     method: 'GET',
     url: '/healthz',
-    config: { access: 'public' },
+    config: { access: 'public', quiet: true },
     schema: {
       operationId: 'getHealth',
       summary: 'Alive: the process answers',
@@ -35,7 +35,7 @@ export const healthRoutes = (app: App, { bridge, metrics, requestMetrics, clock,
   app.route({
     method: 'GET',
     url: '/readyz',
-    config: { access: 'public' },
+    config: { access: 'public', quiet: true },
     schema: {
       operationId: 'getReadiness',
       summary: 'Able to decide',

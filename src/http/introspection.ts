@@ -98,7 +98,7 @@ export const introspectionRoutes = (app: App, context: Context): void => {
     method: 'POST',
     url: '/oauth2/introspect',
     bodyLimit: MAX_FORM_BYTES,
-    config: { access: ['gateway'], oauth: true, errors: ['E_JWKS_DOWN'] },
+    config: { access: ['gateway'], oauth: true, errors: ['E_JWKS_DOWN'], quiet: true },
     schema: {
       operationId: 'introspect',
       summary: 'May whoever carries this token act now? (RFC 7662)',

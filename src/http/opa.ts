@@ -119,7 +119,7 @@ export const opaRoutes = (app: App, context: FaceContext, access: Access): void 
     app.route({
       method: 'POST',
       url: `/v1/data/${name}/allow`,
-      config: { access, uniqueNames: true },
+      config: { access, uniqueNames: true, quiet: true },
       schema: {
         operationId,
         summary: 'May this agent act? A bare boolean, for policy backends',

@@ -42,7 +42,7 @@ export const createPolicyServer = ({ bridge, metrics, ...options }: PolicyOption
     api.route({
       method: 'GET',
       url: '/health',
-      config: { access: 'public' },
+      config: { access: 'public', quiet: true },
       schema: { hide: true },
       handler: async () => ({}),
     })

@@ -4,6 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Counter, Histogram, Registry } from 'prom-client'
 import { REQUEST } from '../lib/log.ts'
 
+const debugging = new Set(['debug', 'trace'])
 const idForm = /^[A-Za-z0-9._~:/+=@-]{1,128}$/
 
 /** The caller's `X-Request-Id` if it is fit to be logged and echoed, else a new one. */
@@ -52,7 +53,9 @@ export const observeRequests = (): RequestObserver => {
     total.inc({ route, method, status: `${Math.floor(statusCode / 100)}xx` })
     const streamed = reply.raw.getHeader('content-type')?.toString().startsWith('text/event-stream') === true
     if (!streamed) seconds.observe({ route, method }, elapsedTime / 1000)
-    const level = statusCode >= 500 ? 'warn' : route === '/healthz' || route === '/readyz' ? 'debug' : 'info'
+    const isQuiet = statusCode < 400 && request.routeOptions.config.quiet === true
+    const level = statusCode >= 500 ? 'warn' : isQuiet ? 'debug' : 'info'
+    if (isQuiet && !debugging.has(request.log.level)) return
     const fields = {
       method,
       route,

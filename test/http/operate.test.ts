@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { text as read } from 'node:stream/consumers'
 import { test } from 'node:test'
+import { createLogger, type LogLevel } from '../../src/lib/log.ts'
 import { eventually, listen, until } from './listen.ts'
 
 test('readiness says which check fails, and answers 503', async () => {
@@ -49,6 +50,24 @@ test('every request is one line of log', async () => {
     { method: 'GET', route: '/v1/status', path: '/v1/status', status: 200, client: 'reader', requestId: 'id-1' },
   )
   assert.equal(lines[1].status, 400)
+})
+
+test('a question that is answered is a line for debugging only; one that is refused is a line', async () => {
+  const asked = async (level: LogLevel): Promise<number[]> => {
+    const lines: string[] = []
+    await using server = await listen({
+      log: createLogger({ level, destination: { write: (line) => void lines.push(line) } }),
+    })
+    await server.ask('/v1/decisions', { as: 'gateway', body: { did: 'did:mesh:a' } })
+    await server.ask('/healthz')
+    await server.ask('/v1/decisions', { body: { did: 'did:mesh:a' } })
+    const statuses = () =>
+      lines.filter((line) => line.includes('"msg":"request"')).map((line) => Number(JSON.parse(line).status))
+    await until(() => statuses().includes(401))
+    return statuses()
+  }
+  assert.deepEqual(await asked('info'), [401])
+  assert.deepEqual(await asked('debug'), [200, 200, 401])
 })
 
 test('answers carry the security headers, and say nothing of the server', async () => {
