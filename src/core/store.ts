@@ -4,6 +4,7 @@ import type { BlueprintReads, BlueprintWrites } from './blueprints.ts'
 import type { Changes } from './changes.ts'
 import type { DelegationReads, DelegationWrites } from './delegation.ts'
 import type { EndReads, EndWrites } from './ending.ts'
+import type { AgentFilter, AuditFilter } from './filters.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { LegRecord } from './receipts.ts'
@@ -38,31 +39,6 @@ export interface Schedule {
 
 export interface ScheduledPrincipal extends Principal {
   readonly schedule: Schedule
-}
-
-export interface AgentFilter {
-  readonly status?: 'active' | 'suspended' | 'decommissioned' | undefined
-  readonly sponsor?: string | undefined
-  readonly blueprint?: string | undefined
-  readonly parentDid?: Did | undefined
-  readonly adapter?: string | undefined
-  readonly label?: { readonly key: string; readonly value: string } | undefined
-  /** Substring of DID or name, case-insensitive. */
-  readonly q?: string | undefined
-  /** Exclusive: DIDs after this one, in byte order. */
-  readonly after?: Did | undefined
-  readonly limit: number
-}
-
-export interface AuditFilter {
-  readonly after?: number | undefined
-  /** Entries about any of these. */
-  readonly dids?: readonly Did[] | undefined
-  readonly hold?: string | undefined
-  readonly actor?: string | undefined
-  readonly from?: number | undefined
-  readonly to?: number | undefined
-  readonly limit: number
 }
 
 export interface Idempotent {

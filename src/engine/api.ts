@@ -1,7 +1,7 @@
 import type { HookRequest } from '../core/adapter.ts'
 import type { AuditEntry } from '../core/audit.ts'
+import type { AuditFilter } from '../core/filters.ts'
 import type { Doubt } from '../core/guard.ts'
-import type { AuditFilter } from '../core/store.ts'
 import type { Did, Hold, Release, Severity } from '../core/types.ts'
 import type { AgentInput, AgentView, Caller, Registered, SharedView } from './agentapi.ts'
 import type { Basis } from './basis.ts'

@@ -1,5 +1,6 @@
 import { type ExpressionBuilder, sql } from 'kysely'
-import type { AgentFilter, StoreReads } from '../core/store.ts'
+import type { AgentFilter } from '../core/filters.ts'
+import type { StoreReads } from '../core/store.ts'
 import type { Agent, Did } from '../core/types.ts'
 import { breathe } from '../lib/breathe.ts'
 import { toAgent } from './rows.ts'

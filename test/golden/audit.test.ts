@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { type AuditEntry, type AuditEvent, chain, digestText, genesis } from '../../src/core/audit.ts'
-import type { AuditFilter } from '../../src/core/store.ts'
+import type { AuditFilter } from '../../src/core/filters.ts'
 import { listen } from '../http/listen.ts'
 import { byName, difference, fenced, read, same, section, sources } from './markdown.ts'
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { AgentFilter } from '../../src/core/store.ts'
+import type { AgentFilter } from '../../src/core/filters.ts'
 import type { StoreTest } from './contract.ts'
 import { agent, hold, idle, place, principal, register } from './fixture.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type AuditEvent, genesis, verifyChain } from '../../src/core/audit.ts'
-import type { AuditFilter } from '../../src/core/store.ts'
+import type { AuditFilter } from '../../src/core/filters.ts'
 import type { StoreTest } from './contract.ts'
 
 const event = (time: number, fields: Partial<AuditEvent> = {}): AuditEvent => ({
