@@ -52,13 +52,14 @@ const typeTests: Readonly<Record<ValueType, (value: unknown) => boolean>> = {
 }
 
 const mostDecodings = 4
-const up = /(?:^|[/\\?#;])\.\.(?:$|[/\\?#;])/
+const up = /(?:^|[/\\?#;])[\s\p{Cc}]*\.\.[\s\p{Cc}]*(?:$|[/\\?#;])/u
 
 /** `..` as a whole segment, in any way that a reader of paths or URLs may undo, or encoded more often than anybody does. */
 const climbs = (text: string): boolean => {
   let read = text
   for (let times = 0; times <= mostDecodings; times++) {
-    if (up.test(read.replaceAll(/[\t\n\r]/g, ''))) return true
+    // Readers of URLs drop the three anywhere, readers of C strings what follows a NUL.
+    if (up.test(read.replaceAll(/[\t\n\r]/g, '').replaceAll('\0', '/'))) return true
     const decoded = read.replaceAll(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
     if (decoded === read) return false
     read = decoded

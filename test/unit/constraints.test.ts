@@ -63,6 +63,13 @@ describe('a constraint', () => {
     for (const rest of [
       ...out,
       '..;/x',
+      // Readers of URLs cut white space and control characters off the end, readers of C strings what is after a NUL.
+      '.. ',
+      'b/../..\u0000',
+      '..%00',
+      '..%20/x',
+      '..\u001f',
+      '..\u0000.txt',
       '\n../x',
       '.\r\n.',
       '..?x',
