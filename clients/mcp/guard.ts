@@ -78,14 +78,18 @@ export const createMcpGuard = (options: McpGuardOptions): McpGuard => {
   const streams = createStreams(settings.recheckMs, async (token) => (await ask(token)).refusal === undefined)
   const known = new WeakMap<object, Known>()
 
-  const questionOf = (call: ToolCall): Asked => {
-    const asked = { tool: call.tool, server }
-    return settings.question(call, isSmall(call.arguments) ? { ...asked, parameters: call.arguments } : asked)
+  const questionOf = async (call: ToolCall): Promise<Asked> => {
+    const usual = { tool: call.tool, server }
+    const small = isSmall(call.arguments) ? { ...usual, parameters: call.arguments } : usual
+    const asked: unknown = await settings.question(call, small)
+    // Spread, what is no object is a question about nothing but the token.
+    if (!isMembers(asked)) throw new TypeError('a question is an object')
+    return asked
   }
 
   const askAbout = async (token: string, call: ToolCall): Promise<Verdict> => {
     try {
-      return await ask(token, questionOf(call))
+      return await ask(token, await questionOf(call))
     } catch (cause) {
       report(new McpGuardError('E_QUESTION', 'No question could be made of a call.', { cause }))
       return nothing(unsure)

@@ -41,12 +41,33 @@ const isFlat = (value: unknown, levels: number): boolean =>
 export const isSmall = (given: Members): boolean =>
   isFlat(given, mostLevels) && Buffer.byteLength(JSON.stringify(given)) <= mostParameterBytes
 
+/**
+ * Whether a value reads the same wherever JSON takes it: no number past the doubles, which would be written as null, no half
+ * of a surrogate pair (RFC 7493), and no member that some readers take for a prototype.
+ */
+const isSound = (given: unknown): boolean => {
+  const left = [given]
+  while (left.length > 0) {
+    const one = left.pop()
+    if (typeof one === 'number' && !Number.isFinite(one)) return false
+    if (typeof one === 'string' && !one.isWellFormed()) return false
+    if (typeof one !== 'object' || one === null) continue
+    for (const [name, inner] of Object.entries(one)) {
+      if (name === '__proto__' || !name.isWellFormed()) return false
+      if (name === 'constructor' && isMembers(inner) && Object.hasOwn(inner, 'prototype')) return false
+      left.push(inner)
+    }
+  }
+  return true
+}
+
 const idOf = ({ id }: Members): Message['id'] => (typeof id === 'string' || typeof id === 'number' ? id : undefined)
 
 const callOf = ({ params }: Members): ToolCall | undefined => {
   if (!isMembers(params)) return undefined
   const { name, arguments: given = {} } = params
   if (typeof name !== 'string' || name === '' || name.length > maxToolName || !isMembers(given)) return undefined
+  if (!isSound(name) || !isSound(given)) return undefined
   return { tool: name, arguments: given }
 }
 
@@ -70,7 +91,7 @@ export const messagesOf = (body: unknown): Body => {
     }
     const call = callOf(one)
     if (call === undefined) {
-      const fault = 'A tool call names a tool, and its arguments are an object.'
+      const fault = 'A tool call names a tool, and its arguments are an object that JSON can carry.'
       return { fault, rpc: -32602, status: 400, id: batch ? undefined : id }
     }
     messages.push({ id, call })

@@ -25,7 +25,7 @@ export interface McpGuardOptions {
   /** Whom to ask about a suspended agent, e.g. an e-mail address or URL. Everyone who is refused sees it. */
   readonly contact?: string | undefined
   /** What is asked of a call instead of tool, server and arguments: a capability, say, or a resource with them. */
-  readonly question?: ((call: ToolCall, asked: Asked) => Asked) | undefined
+  readonly question?: ((call: ToolCall, asked: Asked) => Asked | Promise<Asked>) | undefined
   /** Told of every call, allowed or not, before it is made; what it throws refuses the call. */
   readonly onCall?: ((record: CallRecord) => void | Promise<void>) | undefined
   /** Hears what went wrong. Default: `process.emitWarning`. What it throws is ignored. */
@@ -44,7 +44,7 @@ export interface Settings {
   readonly server: string
   readonly contact: string | undefined
   readonly document: ResourceMetadata
-  readonly question: (call: ToolCall, asked: Asked) => Asked
+  readonly question: (call: ToolCall, asked: Asked) => Asked | Promise<Asked>
   readonly onCall: (record: CallRecord) => void | Promise<void>
   readonly report: Report
   readonly recheckMs: number

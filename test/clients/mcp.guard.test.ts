@@ -8,9 +8,10 @@ import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import fc from 'fast-check'
 import { createAsk } from '../../clients/mcp/asking.ts'
 import type { Authority } from '../../clients/mcp/index.ts'
+import { writtenServer } from '../../src/core/tools.ts'
 import { at, listAt, textAt } from '../e2e/json.ts'
 import { until } from '../e2e/until.ts'
-import { alice, audience, runtime, soc } from '../engine/harness.ts'
+import { alice, audience, registrar, runtime, soc } from '../engine/harness.ts'
 import { call, contact, guarded, issuer, listTools, mcpWorld, openStream, resource, yes } from './mcprig.ts'
 
 const capabilityOf = { question: ({ tool }: { tool: string }) => ({ capability: `call:crm:${tool}` }) }
@@ -295,6 +296,45 @@ test('what is not understood is not handed on', async () => {
   assert.equal(at(mcp.passed[0]?.body, 'params', 'name'), 'read')
 })
 
+test('a call that would reach the authority as another one is not asked about, and not made', async () => {
+  await using mcp = await mcpWorld()
+  const { bridge } = mcp.faces.world
+  await mcp.faces.world.agent('a', { capabilities: ['call:crm'] })
+  const rule = {
+    capability: 'call:crm',
+    parameters: { '/amount': { enum: [null, 1] } },
+    otherParameters: 'allow' as const,
+  }
+  const tools = { pay: rule, open: { capability: 'call:crm', otherParameters: 'deny' as const } }
+  await bridge.defineToolServer('crm', writtenServer({ resource, unlisted: 'call:crm', tools }), registrar, undefined)
+  const agent = mcp.as(await mcp.token('a'))
+  const send = (name: string, args: string) =>
+    agent.post('/mcp', `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"${name}","arguments":${args}}}`)
+  const long = 'x'.repeat(20_000)
+  for (const args of [
+    // As JSON it is null again.
+    '{"amount":1e999}',
+    '{"amount":1,"list":[{"x":-1e999}]}',
+    '{"amount":1,"__proto__":{"amount":2}}',
+    '{"amount":1,"inner":[{"\\u005f_proto__":{}}]}',
+    '{"amount":1,"constructor":{"prototype":{}}}',
+    '{"amount":1,"half":"\\ud800"}',
+    '{"amount":1,"\\udfff":1}',
+    `{"amount":1,"long":"${long}","__proto__":{}}`,
+  ]) {
+    for (const tool of ['pay', 'open']) {
+      const { status, body } = await send(tool, args)
+      assert.deepEqual([status, at(body, 'error', 'code'), at(body, 'id')], [400, -32602, 1], args.slice(0, 60))
+    }
+  }
+  assert.equal((await send('x\\ud800', '{}')).status, 400)
+  assert.deepEqual([mcp.passed.length, mcp.errors], [0, []])
+  for (const args of ['{"amount":null}', '{"amount":1,"constructor":"x","prototype":{},"text":"\\ud83d\\ude00"}']) {
+    assert.equal((await send('pay', args)).status, 200)
+  }
+  assert.equal(mcp.passed.length, 2)
+})
+
 test('tools are handed who calls and for whom, and no token', async () => {
   await using mcp = await mcpWorld(capabilityOf)
   const did = await mcp.faces.world.agent('a', allowed)
@@ -365,6 +405,33 @@ test('a call of which no question can be made is not made, and is recorded', asy
   assert.deepEqual(
     [mcp.records.map(({ tool, allow }) => [tool, allow]), mcp.errors.map(({ code }) => code), mcp.passed],
     [[['odd', false]], ['E_QUESTION'], []],
+  )
+})
+
+test('what is no question is not asked in the place of one', async () => {
+  for (const given of ['', 'null', '"crm"', '[]']) {
+    const asked: unknown[] = []
+    const authority: Authority = {
+      decide: async (question) => {
+        asked.push(question)
+        return yes
+      },
+    }
+    // As plain JavaScript may, where nobody looks at the type.
+    await using mcp = await mcpWorld({ authority, question: () => JSON.parse(`[${given}]`)[0] })
+    assert.equal((await mcp.as('t').post('/mcp', call('read'))).status, 503)
+    assert.deepEqual([mcp.errors.map(({ code }) => code), mcp.passed, asked], [['E_QUESTION'], [], []])
+  }
+  await using mcp = await mcpWorld({ question: async ({ tool }) => ({ capability: `call:crm:${tool}` }) })
+  await mcp.faces.world.agent('a', allowed)
+  const agent = mcp.as(await mcp.token('a'))
+  for (const tool of ['read', 'write']) assert.equal((await agent.post('/mcp', call(tool))).status, 200)
+  assert.deepEqual(
+    mcp.records.map(({ tool, allow, codes }) => [tool, allow, codes]),
+    [
+      ['read', true, []],
+      ['write', false, ['R_CAPABILITY']],
+    ],
   )
 })
 
