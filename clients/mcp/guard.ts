@@ -96,14 +96,18 @@ export const createMcpGuard = (options: McpGuardOptions): McpGuard => {
     }
   }
 
-  /** Of several calls each is asked about; each answer is about the token as well. */
+  /**
+   * Of several calls each is asked about, once the token is known to be good: nobody is to cost the authority a question for
+   * each of many calls without one. Each answer is about the token as well.
+   */
   const judgeAll = async (token: string, messages: readonly Message[]): Promise<Judged[]> => {
-    const calls = messages.some(({ call }) => call !== undefined)
+    const calls = messages.filter(({ call }) => call !== undefined).length
+    const general = calls === 1 ? undefined : await ask(token)
     return await Promise.all(
       messages.map(async (message, index) => {
         const { call } = message
-        if (call !== undefined) return { ...message, verdict: await askAbout(token, call) }
-        return { ...message, verdict: calls || index > 0 ? undefined : await ask(token) }
+        if (call === undefined) return { ...message, verdict: calls === 0 && index === 0 ? general : undefined }
+        return { ...message, verdict: general?.refusal === undefined ? await askAbout(token, call) : general }
       }),
     )
   }

@@ -254,6 +254,25 @@ test('of a batch every call is judged, and it runs whole or not at all', async (
   assert.equal(mcp.passed.length, 1)
 })
 
+test('whoever has no good token costs the authority one question, however many calls are in a batch', async () => {
+  const asked: unknown[] = []
+  const authority: Authority = {
+    decide: async ({ tool, token }) => {
+      asked.push(tool)
+      const codes = token === 'bad' ? ['R_SIGNATURE'] : []
+      return { ...yes, allow: codes.length === 0, codes, ...(codes.length > 0 && { token: null, actor: null }) }
+    },
+  }
+  await using mcp = await mcpWorld({ authority })
+  const batch = [listTools, ...Array.from({ length: 99 }, (_, id) => call('read', {}, id + 2))]
+  const answer = await mcp.as('bad').post('/mcp', batch)
+  assert.deepEqual([answer.status, asked], [401, [undefined]])
+  assert.deepEqual(new Set(mcp.records.splice(0).map(({ codes }) => codes.join())), new Set(['R_SIGNATURE']))
+  assert.equal((await mcp.as('good').post('/mcp', batch)).status, 200)
+  assert.equal(asked.filter((tool) => tool === 'read').length, 99)
+  assert.equal(mcp.records.length, 99)
+})
+
 test('what is not understood is not handed on', async () => {
   await using mcp = await mcpWorld({ ...capabilityOf, maxBodyBytes: 20_000 })
   await mcp.faces.world.agent('a', { capabilities: ['call:crm:*'] })
