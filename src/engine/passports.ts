@@ -146,7 +146,9 @@ export const passportIssuer = (deps: Deps, { decide, lists, randomPlace, setting
     const { lifetimeMs, sponsor } = settings()
     const lifetime = Math.min(lifetimeMs, input.lifetimeMs ?? lifetimeMs, passportMostMs)
     // No longer than the readings and delegations that it rests on.
-    const staleAt = standsUntil({ accounts, denyAfterMs: policy().maxStaleness.denyMs })
+    const read = [...accounts]
+    for (const { did: above } of chain.slice(1)) read.push(...(await store.principalsOf(above)))
+    const staleAt = standsUntil({ accounts: read, denyAfterMs: policy().maxStaleness.denyMs })
     const endsAt = nextEnd(chain, now)
     const exp = secondsOf(Math.min(iat * 1000 + lifetime, staleAt, endsAt))
     if (exp <= iat) throw refused([staleAt < endsAt ? 'R_STALE' : 'R_DELEGATION'])

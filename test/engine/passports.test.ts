@@ -145,6 +145,19 @@ test('it lives no longer than configured, asked for, or known to last', async ()
   await assert.rejects(issue(child.did), { code: 'E_REFUSED', details: [{ pointer: '', code: 'R_DELEGATION' }] })
 })
 
+test('it lives no longer than the readings of those above the agent, as its decisions do', async () => {
+  await using world = await World.open({ policy: { maxStaleness: { warnMs: minute, denyMs: hour } } })
+  const { issue } = published(world)
+  world.passports = { ...world.passports, lifetimeMs: hour }
+  const parentDid = await world.agent('a')
+  await world.clock.advance(20 * minute)
+  const did = await world.agent('b', { parentDid })
+  const { expiresAt } = await issue(did)
+  assert.equal(expiresAt - world.clock.now(), 40 * minute)
+  await world.clock.advance(40 * minute + 1)
+  await assert.rejects(issue(did), { code: 'E_REFUSED', details: [{ pointer: '', code: 'R_STALE' }] })
+})
+
 test('it may carry less than the agent has and be for one audience, and never more', async () => {
   await using world = await World.open()
   const { check, issue } = published(world)
