@@ -128,6 +128,8 @@ export const createStatusLists = ({ clock, metrics, store }: Pick<Deps, 'clock' 
   /** Reads what was committed before this call. What is being read already may be from before it: that is waited for, and not enough. */
   const current = async (): Promise<void> => {
     await reading?.catch(() => undefined)
+    // That alone tells what another process wrote, and that it took the store over.
+    if (Number.isNaN(store.changes.count)) unread = true
     const isDue = unread || touched.size > 0 || (isDoubted && clock.mono() - readAt >= rereadMs)
     if (!isDue && reading === undefined) return
     reading ??= read().finally(() => {

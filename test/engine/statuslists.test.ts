@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import Database from 'better-sqlite3'
 import { decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose'
 import type { Changes, Touched } from '../../src/core/changes.ts'
 import { statusAt } from '../../src/core/statuslist.ts'
@@ -289,6 +290,19 @@ test('after a commit that may have been about anybody, everything is read again 
   told?.({ all: true, dids: new Set(), principals: new Set() })
   await world.clock.advance(minute + second)
   assert.equal(await value(), 2)
+})
+
+test('a store that another process took over is not answered for', async () => {
+  await using world = await World.open()
+  const { issue, opened } = published(world)
+  const { status } = await issue(await world.agent('a'))
+  await opened(status.uri)
+  const outside = new Database(world.path)
+  outside.exec('update lease set epoch = epoch + 1')
+  outside.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  await assert.rejects(opened(status.uri), { code: 'E_LEASE_LOST' })
+  await assert.rejects(world.bridge.revokedFor(nameOf(status.uri), status.idx, 1), { code: 'E_LEASE_LOST' })
 })
 
 test('a read that fails answers nobody, and the next one reads everything', async () => {
