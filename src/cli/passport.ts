@@ -108,13 +108,21 @@ export const passportVerify = async (
   }
   const sets = await Promise.all(options.jwks.map(async (one) => setKeys(await sourceText(io, one), one)))
   const keys = [...sets.flat(), ...(await Promise.all(options.key.map(pemKeys))).flat()]
-  const taken = revoked === undefined ? [] : kidsOf(await sourceText(io, revoked), revoked)
+  const taken = revoked === undefined ? undefined : kidsOf(await sourceText(io, revoked), revoked)
   const list = statusList === false ? undefined : (await sourceText(io, statusList)).trim()
   const terms = { keys, revoked: taken, statusList: list, now, issuer, audience }
   const { checks, passport, valid } = await verifyPassport(given(file).trim(), terms)
 
   if (options.json) {
-    io.out(JSON.stringify({ valid, statusChecked: list !== undefined, checks, passport: passport ?? null }))
+    io.out(
+      JSON.stringify({
+        valid,
+        keyChecked: taken !== undefined,
+        statusChecked: list !== undefined,
+        checks,
+        passport: passport ?? null,
+      }),
+    )
     return valid ? 0 : 70
   }
   const { bold, dim, green, red, yellow } = paint(io)
@@ -122,7 +130,8 @@ export const passportVerify = async (
   for (const { check, ok, text } of checks) {
     io.out(`  ${ok ? green('ok') : red('no')}  ${labels[check].padEnd(12)} ${plain(text)}`)
   }
-  if (list === undefined) io.out(`  ${yellow('--')}  ${'status'.padEnd(12)} not looked at`)
+  const unseen = [...(taken === undefined ? [labels.key] : []), ...(list === undefined ? [labels.status] : [])]
+  for (const label of unseen) io.out(`  ${yellow('--')}  ${label.padEnd(12)} not looked at`)
   if (passport === undefined) return 70
   const { capabilities, delegation, name, principals, sub } = passport
   io.out(`${bold(plain(sub))} ${plain(name)}`)

@@ -69,8 +69,8 @@ const parsed = (payload: string): Passport | undefined => {
 export interface PassportTerms extends Expected {
   /** Of the issuer. */
   readonly keys: readonly VerifyKey[]
-  /** `kid`s that the issuer took back. */
-  readonly revoked: readonly string[]
+  /** `kid`s that the issuer took back; undefined: whether it took the key back is not looked at. */
+  readonly revoked: readonly string[] | undefined
   /** The status list that the passport names, as it was fetched; undefined: the status is not looked at. */
   readonly statusList: string | undefined
 }
@@ -104,14 +104,15 @@ export const verifyPassport = async (jws: string, terms: PassportTerms): Promise
       { check: 'claims', ok: false, text: 'what is signed is not a passport of this release' },
     ])
   }
-  const isRevoked = terms.revoked.includes(opened.kid)
-  checks.push(
-    { check: 'claims', ok: true, text: `passport ${passport.jti} of ${passport.sub}` },
-    { check: 'key', ok: !isRevoked, text: isRevoked ? 'the issuer took this key back' : 'the key was not taken back' },
-    ...judgePassport(passport, terms),
-  )
+  const { revoked } = terms
+  checks.push({ check: 'claims', ok: true, text: `passport ${passport.jti} of ${passport.sub}` })
+  if (revoked !== undefined) {
+    const ok = !revoked.includes(opened.kid)
+    checks.push({ check: 'key', ok, text: ok ? 'the key was not taken back' : 'the issuer took this key back' })
+  }
+  checks.push(...judgePassport(passport, terms))
   if (terms.statusList === undefined) return verdict(checks, passport)
-  const keys = terms.keys.filter(({ kid }) => !terms.revoked.includes(kid))
+  const keys = terms.keys.filter(({ kid }) => !revoked?.includes(kid))
   const list = await openStatusList(terms.statusList, keys)
   if (typeof list === 'string') checks.push({ check: 'list', ok: false, text: `the status list: ${list}` })
   else checks.push(...judgeStatus(passport, list, terms))

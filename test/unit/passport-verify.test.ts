@@ -108,6 +108,26 @@ test('every check is told, and no control character of a name', async () => {
   assert.equal((await verify({ key: [given.key], statusList: valid })).code, 0)
 })
 
+test('what was not given is not said to have been looked at', async () => {
+  const { jwks, unrevoked, valid } = given
+  for (const [options, unseen] of [
+    [{ revoked: unrevoked, statusList: valid }, []],
+    [{ statusList: valid }, ['key']],
+    [{ statusList: false }, ['key', 'status']],
+  ] as const) {
+    const { code, out } = await verify({ jwks: [jwks], ...options })
+    assert.equal(code, 0, out)
+    const told = [...out.matchAll(/^ {2}-- {2}(\w+) +not looked at$/gm)].map(([, label]) => label)
+    assert.deepEqual(told, unseen)
+    assert.equal(/not taken back/.test(out), !unseen.some((one) => one === 'key'))
+    const json = JSON.parse((await verify({ jwks: [jwks], ...options, json: true })).out)
+    assert.deepEqual(
+      [json.keyChecked, json.statusChecked],
+      ['key', 'status'].map((name) => !unseen.some((one) => one === name)),
+    )
+  }
+})
+
 test('one that does not hold ends with 70, and says which check failed', async () => {
   const { jwks, suspended, token, valid } = given
   const failing: [Partial<VerifyOptions>, RegExp][] = [
