@@ -142,11 +142,12 @@ export const createReplicas = (deps: Deps): Replicas => {
     const given = positionOf(generation, lastEventId)
     const resumed = given !== undefined && given <= head
     let position = resumed ? given : head
-    const settings = async (isResumed: boolean): Promise<SignalFrame> => ({
-      id: idOf(generation, position),
-      event: 'settings',
-      data: { type: 'settings', seq: position, generation, resumed: isResumed, settings: await settingsOf(deps) },
-    })
+    let told = deps.policy()
+    const settings = async (isResumed: boolean): Promise<SignalFrame> => {
+      told = deps.policy()
+      const data = { type: 'settings', seq: position, generation, resumed: isResumed, settings: await settingsOf(deps) }
+      return { id: idOf(generation, position), event: 'settings', data }
+    }
     yield await settings(resumed)
     while (!signal.aborted) {
       const woken = bus.count(topics.changes)
@@ -154,6 +155,8 @@ export const createReplicas = (deps: Deps): Replicas => {
       const { seq } = await epochNow()
       const at = clock.now()
       const { position: end, isSettings, items } = await nextShared(position)
+      // At the position before: a stream that is cut after it goes on with the items. A policy is in force before it is noted.
+      if (isSettings || deps.policy() !== told) yield await settings(true)
       if (end === position) {
         const data = { type: 'current', seq: position, epoch: seq, at: timeOf(at) }
         yield { id: idOf(generation, position), event: 'current', data }
@@ -161,7 +164,6 @@ export const createReplicas = (deps: Deps): Replicas => {
         continue
       }
       position = end
-      if (isSettings) yield await settings(true)
       if (items.length > 0) {
         yield { id: idOf(generation, position), event: 'changed', data: { type: 'changed', seq: position, items } }
       }

@@ -30,11 +30,11 @@ create trigger ${table}_changed after update on ${table} when ${when} begin ${no
 
 /**
  * When an account was last read is written all the time: only what was never read before, or not for an hour, is worth
- * telling. Whoever keeps a replica reads the rest anew before it grows stale.
+ * telling, and what a clock that was set back dates earlier. Whoever keeps a replica reads the rest anew before it grows stale.
  */
 const hourMs = 3_600_000
 const read = `(old.observed_at is null) <> (new.observed_at is null)
-  or abs(new.observed_at - old.observed_at) > ${hourMs}`
+  or new.observed_at - old.observed_at not between 0 and ${hourMs}`
 
 export const changeRecord = `
 create table changes (seq integer primary key autoincrement, did text not null unique) strict;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SignalFrame } from '../../src/engine/api.ts'
+import { topics } from '../../src/engine/bus.ts'
 import { alice, names, policyOf, registrar, runtime, soc, World } from './harness.ts'
 
 /** The frames of one stream until one of them fits. */
@@ -43,6 +44,37 @@ test('a stream goes on at any position of its generation, and says so; from no p
     assert.match(textOf(await read(world, wrong, isCurrent)), /"resumed":false/)
   }
   assert.doesNotMatch(textOf([...more, ...fresh]), /secret/)
+})
+
+test('a stream that is cut after any event goes on there, and what that event did not tell comes then', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a')
+  const from = (await read(world, undefined, isCurrent)).at(-1)?.id
+  const depth = { capabilities: [], requireSponsor: false, maxDelegationDepth: 1 }
+  await world.bridge.defineBlueprint('B', depth, registrar, undefined)
+  await world.kill(did)
+  const frames = await read(world, from, isCurrent)
+  assert.equal(shape(frames), 'settings settings changed current')
+  for (const [at, { id }] of frames.entries()) {
+    const told = frames.slice(0, at + 1)
+    const rest = await read(world, id, isCurrent)
+    assert.match(textOf([...told, ...rest]), /"severity":"kill"/, `cut after event ${at}`)
+  }
+})
+
+test('settings that are in force are told though nobody could note it', async () => {
+  await using world = await World.open()
+  const stop = new AbortController()
+  const frames = world.bridge.replicaSignals(undefined, stop.signal)[Symbol.asyncIterator]()
+  const next = async () => (await frames.next()).value
+  assert.deepEqual([(await next())?.event, (await next())?.event], ['settings', 'current'])
+  world.policy = { ...world.policy, unknownActors: 'allow' }
+  world.deps.bus.wake(topics.changes)
+  const told = await next()
+  assert.equal(told?.event, 'settings')
+  assert.match(JSON.stringify(told?.data), /"unknownActors":"allow"/)
+  assert.equal((await next())?.event, 'current')
+  stop.abort()
 })
 
 test('a restored store is another generation, of which no position of the one before counts', async () => {

@@ -9,6 +9,8 @@ const key = { adapter: 'contoso', id: 'p' }
 const hour = 3_600_000
 const definition = { capabilities: [], description: undefined, requireSponsor: false, accessPolicy: undefined }
 const blueprint = { ...definition, name: 'n', origin: 'api' as const, createdAt: 1, updatedAt: 1, revision: 1 }
+const toolServer = { name: 't', origin: 'api' as const, tools: [], createdAt: 1, updatedAt: 1, revision: 1 }
+const tool = { name: 'x', capability: 'read:x', otherParameters: 'deny' as const }
 const delegation = {
   did: b,
   parentDid: a,
@@ -44,6 +46,11 @@ const steps: readonly (readonly [string, (tx: StoreTx) => Promise<unknown>, stri
   ['the next one', (tx) => tx.saveAccount(key, account({ observed: 'disabled', observedAt: hour + 5 }), idle)],
   ['one after a while', (tx) => tx.saveAccount(key, account({ observedAt: 2 * hour + 6 }), idle), a],
   [
+    'one of before, by a clock that was set back',
+    (tx) => tx.saveAccount(key, account({ observedAt: 2 * hour }), idle),
+    a,
+  ],
+  [
     'its scopes',
     (tx) => tx.describePrincipal(key, a, { kind: 'k', appId: undefined, scopes: ['t'], shared: false }),
     a,
@@ -71,6 +78,13 @@ const steps: readonly (readonly [string, (tx: StoreTx) => Promise<unknown>, stri
   ['its description', (tx) => tx.putBlueprint({ ...blueprint, maxDelegationDepth: undefined, description: 'd' })],
   ['its limit', (tx) => tx.putBlueprint({ ...blueprint, maxDelegationDepth: 1 }), 'settings'],
   ['a blueprint less', (tx) => tx.dropBlueprint('n', 'api'), 'settings'],
+  ['a tool server', (tx) => tx.putToolServer(toolServer), 'settings'],
+  ['that it is the same', (tx) => tx.putToolServer({ ...toolServer, description: 'd', updatedAt: 2, revision: 2 })],
+  ['its resource', (tx) => tx.putToolServer({ ...toolServer, resource: 'https://x.example/' }), 'settings'],
+  ['what is not listed', (tx) => tx.putToolServer({ ...toolServer, unlisted: 'read:x' }), 'settings'],
+  ['its tools', (tx) => tx.putToolServer({ ...toolServer, unlisted: 'read:x', tools: [tool] }), 'settings'],
+  ['the one of the file', (tx) => tx.putToolServer({ ...toolServer, origin: 'config' }), 'settings'],
+  ['a tool server less', (tx) => tx.dropToolServer('t', 'api'), 'settings'],
   ['the policy', (tx) => tx.noteSettings(), 'settings'],
 ]
 
