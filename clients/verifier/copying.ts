@@ -90,7 +90,7 @@ export const createCopy = (parts: CopyParts, generation: string, first: ReplicaS
   }
 
   const refresh = async (signal: AbortSignal): Promise<void> => {
-    for (;;) {
+    for (let failures = 0; ; ) {
       const dids = refreshing.due(clock.now(), mostAsked)
       if (dids.length === 0) {
         await clock.sleep(lookMs, signal)
@@ -100,10 +100,12 @@ export const createCopy = (parts: CopyParts, generation: string, first: ReplicaS
         const page = await asking.items(dids, signal)
         sameGeneration(page.generation)
         take(page.rows)
+        failures = 0
       } catch (error) {
         if (signal.aborted || ends(error)) throw error
         refreshing.failed(dids, clock.now())
         report(known(error))
+        await clock.sleep(backoffMs(failures++, backoff, random()), signal)
       }
     }
   }

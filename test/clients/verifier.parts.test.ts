@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createCopy } from '../../clients/verifier/copying.ts'
 import { Freshness } from '../../clients/verifier/freshness.ts'
 import { createRefreshing } from '../../clients/verifier/refreshing.ts'
 import { createReplica } from '../../clients/verifier/replica.ts'
 import { frameOf, pageOf } from '../../clients/verifier/wire.ts'
 import { mostHops } from '../../src/core/delegation.ts'
+import { BridgeError } from '../../src/core/errors.ts'
 import type { ReplicaRow } from '../../src/core/replica.ts'
 import { manualClock } from '../../src/lib/clock.ts'
 import { until } from '../e2e/until.ts'
@@ -157,6 +159,39 @@ test('rows are asked for half way to the age that denies, then ever sooner, and 
   assert.equal(refreshing.due(94 * minute, 2).length, 1)
 })
 
+test('a bridge that is down is asked for old rows ever more rarely, however many are due', async () => {
+  const clock = manualClock()
+  const denyAfterMs = 4 * minute
+  const observedAt = clock.now()
+  const rows = Array.from({ length: 5_000 }, (_, n) =>
+    row(`d${n}`, 1, { accounts: [{ ...account(`p${n}`), observedAt }] }),
+  )
+  let asked = 0
+  const errors: BridgeError[] = []
+  const asking = {
+    page: async () => ({ generation: 'g', rows, nextCursor: null }),
+    items: async () => {
+      asked += 1
+      throw new BridgeError('E_UNREACHABLE', 'down')
+    },
+  }
+  const keyring = { keys: () => assert.fail('nobody has a token'), keep: () => undefined }
+  const whole = Promise.withResolvers<void>()
+  const parts = { asking, keyring, clock, random: () => 1, maxAgents: 9_999, whole: whole.resolve }
+  const settings = { denyAfterMs, unknownActors: 'deny' as const, adapters: [], limits: [], toolServers: [] }
+  const copy = createCopy({ ...parts, report: (error) => errors.push(error) }, 'g', settings)
+  const stop = new AbortController()
+  const run = copy.run(stop.signal).catch(() => undefined)
+  await whole.promise
+  await clock.advance(denyAfterMs / 2 + 2 * second)
+  assert.ok(asked > 0)
+  await clock.advance(minute)
+  stop.abort()
+  await run
+  assert.ok(asked < 10, `asked ${asked} times in a minute`)
+  assert.equal(errors.length, asked)
+})
+
 test('what is not what a bridge says is not guessed at', () => {
   for (const body of [undefined, {}, { generation: 'g', items: [{}], nextCursor: null }]) {
     assert.throws(() => pageOf(body), { code: 'E_UNREACHABLE' })
@@ -165,6 +200,25 @@ test('what is not what a bridge says is not guessed at', () => {
     assert.throws(() => frameOf({ id: 'g-1', event: 'current', data }), { code: 'E_UNREACHABLE' })
   }
   assert.deepEqual(frameOf({ id: 'g-1', event: 'later', data: '{' }), { type: 'other' })
+})
+
+test('an agent rests on its ancestors’ accounts, whose readings are followed as its own are', async () => {
+  const denyMs = 20 * minute
+  await using of = await verifierWorld({ policy: { maxStaleness: { warnMs: minute, denyMs } } })
+  const { world } = of
+  const top = await world.agent('top', {}, names)
+  const middle = await world.agent('middle', { parentDid: top }, [])
+  const did = await world.agent('low', { parentDid: middle }, [])
+  await of.rest()
+  const codes = async () => (await of.verifier.decide({ did })).codes.join()
+  for (let n = 0; n < 3; n++) {
+    await world.clock.advance(denyMs * 0.6)
+    await world.full()
+    await until('the new reading is known', async () => (await codes()) === '')
+  }
+  await world.clock.advance(denyMs + second)
+  await until('the account of the one at the top is too old', async () => (await codes()) === 'R_STALE')
+  assert.deepEqual(await world.codes(did), ['R_STALE'])
 })
 
 test('readings are followed before they deny, and after', async () => {
