@@ -5,8 +5,10 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import type { DecisionRequest } from '../../clients/decisions.ts'
 import { BridgeError } from '../../src/core/errors.ts'
+import { writtenServer } from '../../src/core/tools.ts'
 import { tellDelegations } from '../../src/engine/expiring.ts'
 import { regrantAll } from '../../src/engine/regranting.ts'
+import { defineConfiguredServers } from '../../src/engine/toolservers.ts'
 import { type VerifierWorld, verifierWorld } from '../clients/verifierworld.ts'
 import { until } from '../e2e/until.ts'
 import { alice, audience, bob, minute, registrar, second, soc } from '../engine/harness.ts'
@@ -25,6 +27,22 @@ const registration = fc.record({
   blueprint: maybe(fc.constantFrom(...blueprints)),
   expiresInMs: maybe(times),
   mapping,
+})
+const servers = ['crm', 'erp']
+const amounts = [5, 50]
+const otherParameters = fc.constantFrom('allow' as const, 'deny' as const)
+const server = fc.record({
+  resource: maybe(fc.constantFrom(...servers)),
+  unlisted: fc.constantFrom('deny', 'read:x', 'use:other'),
+  get: maybe(fc.record({ capability: fc.constantFrom('read:x', 'write:y'), otherParameters })),
+  set: maybe(
+    fc.record({
+      capability: fc.constant('write:y'),
+      resource: maybe(fc.constant({ prefix: ['https://in.example/', 'urn:in:'] })),
+      parameters: maybe(fc.constant({ '/amount': { type: 'integer' as const, max: 10 } })),
+      otherParameters,
+    }),
+  ),
 })
 const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('hold' as const), of: who, kill: fc.boolean() }) },
@@ -51,9 +69,16 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('advance' as const), ms: times }) },
   { weight: 1, arbitrary: fc.constant({ do: 'age' as const }) },
   { weight: 1, arbitrary: fc.constant({ do: 'read' as const }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('serve' as const), name: fc.constantFrom(...servers), server }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('unserve' as const), name: fc.constantFrom(...servers) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('configure' as const), crm: maybe(server), erp: maybe(server) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('policy' as const), unknown: fc.boolean() }) },
 )
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never
+type Server = typeof server extends fc.Arbitrary<infer T> ? T : never
 type Registration = typeof registration extends fc.Arbitrary<infer T> ? T : never
 
 const registrations = fc.array(registration, { minLength: agents, maxLength: agents })
@@ -80,6 +105,21 @@ class Run {
   }
   blueprint(name: string): string {
     return `${name} ${this.#n}`
+  }
+
+  server(name: string): string {
+    return `${name}-${this.#n}`
+  }
+  resource(name: string): string {
+    return `https://${name}.example/${this.#n}`
+  }
+
+  #defined({ resource, unlisted, get, set }: Server) {
+    return writtenServer({
+      resource: resource && this.resource(resource),
+      unlisted,
+      tools: { ...(get && { get }), ...(set && { set }) },
+    })
   }
 
   #principals(of: number, { own, shared, scopes }: Registration['mapping']) {
@@ -178,6 +218,20 @@ class Run {
         return world.clock.advance(denyMs + 1)
       case 'read':
         return world.full()
+      case 'serve':
+        return bridge.defineToolServer(this.server(one.name), this.#defined(one.server), registrar, undefined)
+      case 'unserve':
+        return bridge.removeToolServer(this.server(one.name), registrar, undefined)
+      case 'configure': {
+        // Of two servers in the file each has a resource identifier of its own.
+        const named = servers.flatMap((name) => {
+          const given = name === 'crm' ? one.crm : one.erp
+          if (given === undefined) return []
+          const resource = given.resource && name
+          return [[this.server(name), this.#defined({ ...given, resource })] as const]
+        })
+        return defineConfiguredServers(world.deps, new Map(named))
+      }
       case 'policy':
         world.policy = { ...world.policy, unknownActors: one.unknown ? 'allow' : 'deny' }
         return world.store.write((tx) => tx.noteSettings())
@@ -229,6 +283,19 @@ class Run {
         asked.push({ token: await sign(claims), capability: 'read:x', scope: 'a' })
       }
     }
+    for (const called of [...servers.map((name) => this.server(name)), ...servers.map((name) => this.resource(name))]) {
+      const call = { server: called, tool: 'set' }
+      for (const did of [this.did(0), this.did(1)]) {
+        asked.push({ did, server: called, tool: 'get' }, { did, server: called, tool: 'other', parameters: {} })
+        for (const amount of amounts) {
+          asked.push({ did, ...call, resource: 'urn:in:1', parameters: { amount } })
+          asked.push({ did, ...call, resource: 'https://in.example/../out', parameters: { amount, more: [amount] } })
+        }
+      }
+      const sub = this.account(0)
+      asked.push({ token: await sign({ sub }), ...call, capability: 'read:x', parameters: { amount: 5 } })
+    }
+    asked.push({ did: this.did(0), server: 'nobody', tool: 'get' }, { did: this.did(0), tool: 'get' })
     const shared = { adapter: 'north', id: this.account('shared') }
     return [...asked, { principal: shared }, { principal: { adapter: 'north', id: 'nobody' } }]
   }
@@ -275,6 +342,8 @@ test('at rest the library answers every question as the bridge does, whatever ha
     'R_ACTOR_UNKNOWN',
     'R_AMBIGUOUS',
     'R_UNMAPPED',
+    'R_TOOL',
+    'R_PARAMETERS',
   ]
   assert.deepEqual(
     wanted.filter((code) => !seen.has(code)),
