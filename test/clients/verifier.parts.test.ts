@@ -60,6 +60,25 @@ test('names lead to whoever was told of last, and are gone with the last one', a
   )
 })
 
+test('ids are found by what stands before any # of theirs, of the one adapter, while somebody has them', async () => {
+  const replica = createReplica('g', 10)
+  const named = async (...names: string[]) =>
+    (await replica.principalsNamed('x', names)).map(({ id, did }) => `${did} ${id}`)
+  replica.take([row('a', 1, { accounts: [account('n#2'), account('n#1#3'), account('n'), account('m#1')] })])
+  replica.take([row('b', 2, { accounts: [{ ...account('n#4'), adapter: 'y' }, account('s#1', true)] })])
+  replica.take([row('c', 2, { accounts: [account('s#1', true)] })])
+  assert.deepEqual(await named('n'), ['a n#1#3', 'a n#2'])
+  assert.deepEqual(await named('n#1', 'm', 'n#1'), ['a n#1#3', 'a m#1'])
+  assert.deepEqual(await named('', 'n#', 'N', 'n#2', 'other'), [])
+  assert.equal((await named('s')).length, 1)
+  replica.take([row('c', 3), row('a', 3, { accounts: [account('n#2')] })])
+  assert.deepEqual(await named('n', 'n#1', 'm', 's'), ['a n#2', 'b s#1'])
+  replica.take([row('b', 4, { accounts: [account('n#2')] }), row('a', 4)])
+  assert.deepEqual(await named('n', 's'), ['b n#2'])
+  replica.take([row('b', 5)])
+  assert.deepEqual(await named('n', 's'), [])
+})
+
 test('a chain is cut off where the store cuts it off, and a cycle ends', async () => {
   const replica = createReplica('g', 100)
   const under = (at: number) => ({
