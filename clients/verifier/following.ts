@@ -31,18 +31,18 @@ const streamError = (cause: unknown): BridgeError =>
 export const follow = async (parts: Following, signal: AbortSignal): Promise<void> => {
   const { clock, random } = parts
   for (let failures = 0; !signal.aborted; failures += 1) {
-    const { error, begun, retryAfterMs } = await once(parts, signal)
+    const { error, whole, retryAfterMs } = await once(parts, signal)
     if (signal.aborted) return
     parts.lost(error)
-    // Once it was a stream, the next loss is a first one.
-    if (begun) failures = 0
+    // Once it told everything, the next loss is a first one; what cannot be understood comes again.
+    if (whole) failures = 0
     await clock.sleep(backoffMs(failures, backoff, random(), retryAfterMs), signal).catch(() => undefined)
   }
 }
 
 interface Outcome {
   readonly error: BridgeError
-  readonly begun: boolean
+  readonly whole: boolean
   readonly retryAfterMs?: number | undefined
 }
 
@@ -52,7 +52,7 @@ const once = async (parts: Following, signal: AbortSignal): Promise<Outcome> => 
   const position = parts.position()
   const sse = createSseReader()
   let heardAt = clock.mono()
-  let begun = false
+  let whole = false
   const watch = async () => {
     for (;;) {
       await clock.sleep(Math.max(1, heardAt + silenceMs - clock.mono()), quiet.signal)
@@ -62,8 +62,9 @@ const once = async (parts: Following, signal: AbortSignal): Promise<Outcome> => 
   const takeAll = (events: readonly SseEvent[]) => {
     for (const event of events) {
       if (signal.aborted) return
-      begun = true
-      parts.take(frameOf(event), event.id)
+      const frame = frameOf(event)
+      parts.take(frame, event.id)
+      whole ||= frame.type === 'current'
     }
   }
   watch().catch(() => undefined)
@@ -76,10 +77,10 @@ const once = async (parts: Following, signal: AbortSignal): Promise<Outcome> => 
       takeAll(sse.feed(text))
     }
     const answer = await http.stream('v1/signals?replica=true', { headers, timeoutMs: silenceMs, signal: all, onText })
-    if (answer === undefined) return { error: new BridgeError('E_UNREACHABLE', 'The bridge ended the stream.'), begun }
-    return { error: failed(answer.status, answer.problem), begun, retryAfterMs: answer.retryAfterMs }
+    if (answer === undefined) return { error: new BridgeError('E_UNREACHABLE', 'The bridge ended the stream.'), whole }
+    return { error: failed(answer.status, answer.problem), whole, retryAfterMs: answer.retryAfterMs }
   } catch (cause) {
-    return { error: streamError(cause), begun }
+    return { error: streamError(cause), whole }
   } finally {
     quiet.abort()
   }

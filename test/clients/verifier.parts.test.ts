@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createCopy } from '../../clients/verifier/copying.ts'
+import { follow } from '../../clients/verifier/following.ts'
 import { Freshness } from '../../clients/verifier/freshness.ts'
 import { createRefreshing } from '../../clients/verifier/refreshing.ts'
 import { createReplica } from '../../clients/verifier/replica.ts'
@@ -209,6 +210,36 @@ test('a bridge that is down is asked for old rows ever more rarely, however many
   await run
   assert.ok(asked < 10, `asked ${asked} times in a minute`)
   assert.equal(errors.length, asked)
+})
+
+test('a stream that cannot be understood is opened ever more rarely; one that told everything at once', async () => {
+  const sse = (event: string, data: object) => `id: g-1\nevent: ${event}\ndata: ${JSON.stringify(data)}\n\n`
+  const current = sse('current', { epoch: 1, at: new Date(0).toISOString() })
+  for (const [text, least, most] of [
+    [sse('later', {}) + sse('changed', { items: [{}] }), 5, 30],
+    [current + sse('changed', { items: [{}] }), 100, Number.POSITIVE_INFINITY],
+  ] as const) {
+    const clock = manualClock()
+    const stop = new AbortController()
+    let opened = 0
+    const stream = async (_: string, { onText }: { readonly onText: (text: string) => void }) => {
+      opened += 1
+      onText(text)
+      return undefined
+    }
+    const quiet = {
+      position: () => undefined,
+      connecting: () => undefined,
+      take: () => undefined,
+      lost: () => undefined,
+    }
+    const following = follow({ http: { stream }, clock, random: () => 1, ...quiet }, stop.signal)
+    await clock.advance(minute)
+    stop.abort()
+    await clock.advance(minute)
+    await following
+    assert.ok(opened >= least && opened <= most, `opened ${opened} times in a minute`)
+  }
 })
 
 test('what is not what a bridge says is not guessed at', () => {
