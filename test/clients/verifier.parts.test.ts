@@ -250,6 +250,25 @@ test('what is not what a bridge says is not guessed at', () => {
     assert.throws(() => frameOf({ id: 'g-1', event: 'current', data }), { code: 'E_UNREACHABLE' })
   }
   assert.deepEqual(frameOf({ id: 'g-1', event: 'later', data: '{' }), { type: 'other' })
+  const settings = (rule: object) => ({
+    generation: 'g',
+    resumed: false,
+    settings: {
+      denyAfterMs: 1,
+      unknownActors: 'deny',
+      adapters: [],
+      limits: [],
+      toolServers: [{ name: 't', resource: null, unlisted: null, tools: [rule] }],
+      later: true,
+    },
+  })
+  const rule = { name: 'x', capability: 'read:x', otherParameters: 'deny' }
+  const told = (one: object) => frameOf({ id: 'g-1', event: 'settings', data: JSON.stringify(settings(one)) })
+  assert.equal(told(rule).type, 'settings')
+  // What a rule says and this version does not know would be allowed.
+  for (const later of [{ hours: '9-17' }, { resource: { suffix: 'x' } }, { parameters: { '/n': { suffix: 'x' } } }]) {
+    assert.throws(() => told({ ...rule, ...later }), { code: 'E_UNREACHABLE' })
+  }
 })
 
 test('an agent rests on its ancestors’ accounts, whose readings are followed as its own are', async () => {
