@@ -16,22 +16,23 @@ const kind = <T>(shape: z.ZodType<T>, identify: (claims: Parameters<Identify>[0]
 
 const named = z.record(z.string(), z.string())
 
+/** Nothing of an identity may be passed over: what it says and nobody here understands could mean somebody else. */
 const kinds = new Map([
   [
     'aws',
     kind(
-      z.object({
+      z.strictObject({
         outbound: named,
-        eks: z.array(z.object({ issuer: z.string(), subjects: named })),
-        cognito: z.array(z.object({ issuer: z.string(), clients: named })),
+        eks: z.array(z.strictObject({ issuer: z.string(), subjects: named })),
+        cognito: z.array(z.strictObject({ issuer: z.string(), clients: named })),
         store: z.string().optional(),
       }),
       (claims, { store, ...naming }) => identifyAws(claims, naming, store),
     ),
   ],
-  ['entra', kind(z.object({ tenantId: z.string() }), (claims, { tenantId }) => identifyEntra(claims, tenantId))],
-  ['memory', kind(z.object({ realm: z.string() }), (claims, { realm }) => identifyMemory(claims, realm))],
-  ['okta', kind(z.object({ clients: named }), (claims, { clients }) => identifyOkta(claims, clients))],
+  ['entra', kind(z.strictObject({ tenantId: z.string() }), (claims, { tenantId }) => identifyEntra(claims, tenantId))],
+  ['memory', kind(z.strictObject({ realm: z.string() }), (claims, { realm }) => identifyMemory(claims, realm))],
+  ['okta', kind(z.strictObject({ clients: named }), (claims, { clients }) => identifyOkta(claims, clients))],
 ])
 
 /**

@@ -132,7 +132,9 @@ for (const kind of Object.keys(configs)) {
     assert.ok(seen.has('somebody') && seen.size > 1, [...seen].join())
     assert.equal(seen.has('names'), kind === 'aws')
     // Of what cannot be understood nothing is guessed.
-    for (const wrong of [null, undefined, 'x', []]) assert.equal(identifierOf(kind, wrong), undefined)
+    for (const wrong of [null, undefined, 'x', [], { ...Object(told), later: 'more' }]) {
+      assert.equal(identifierOf(kind, wrong), undefined)
+    }
   })
 }
 
