@@ -62,6 +62,9 @@ export const roleObject = (account: string, name: string): string => `role:${acc
 const SERVICE_LINKED = '/aws-service-role/'
 const PERMISSION_SET = '/aws-reserved/sso.amazonaws.com/'
 
+/** Made by Identity Center, which alone lets users into it. */
+export const isOfPermissionSet = ({ path }: Pick<Role, 'path'>): boolean => path.startsWith(PERMISSION_SET)
+
 /** Roles that IAM lets nobody change. What can be done instead depends on who made them. */
 export function unswitchable({ path, name }: Pick<Role, 'path' | 'name'>): BridgeError | undefined {
   if (path.startsWith(SERVICE_LINKED)) {
@@ -70,7 +73,7 @@ export function unswitchable({ path, name }: Pick<Role, 'path' | 'name'>): Bridg
     })
   }
   if (path.startsWith('/aws-reserved/')) {
-    const why = path.startsWith(PERMISSION_SET) ? 'a permission set of Identity Center' : 'AWS'
+    const why = isOfPermissionSet({ path }) ? 'a permission set of Identity Center' : 'AWS'
     return new BridgeError('E_NOT_SWITCHABLE', `${name} belongs to ${why}, and nobody can suspend it in IAM`, {
       hint: 'register the Identity Center user instead (kind identityCenterUser): the role is shared by all who are assigned to it',
     })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Claims, Issuer, TokenSubject } from '../../src/core/adapter.ts'
 import type { AwsConfig } from './config.ts'
-import { idOfUser, partsOf, resourceId } from './ids.ts'
+import { idOfUser, isOfPermissionSet, partsOf, resourceId } from './ids.ts'
 
 export type TokensConfig = NonNullable<AwsConfig['tokens']>
 
@@ -71,20 +71,22 @@ const STORE_ARN = /^arn:(?:aws|aws-cn|aws-us-gov):identitystore::\d{12}:identity
 
 /**
  * Who a verified token of outbound identity federation speaks for: `sub` is the ARN of the role, with its path and
- * without its RoleId. The account must be the issuer's own in all three places. `principal_tags` and `request_tags` are
- * chosen by the caller and never read (token claims, read 2026-11).
+ * without its RoleId. The account must be the issuer's own in all three places. A user of Identity Center is the one who
+ * acts only where the role is that of a permission set; any other role with a user's session acts for that user.
+ * `principal_tags` and `request_tags` are chosen by the caller and never read (token claims, read 2026-11).
  */
 function ofOutbound(claims: Claims, account: string, store: string | undefined): TokenSubject | undefined {
   const parsed = outboundClaims.safeParse(claims)
   if (!parsed.success) return undefined
   const { sub, 'https://sts.amazonaws.com/': session } = parsed.data
-  if (session.aws_account !== account || partsOf(sub)?.account !== account) return undefined
+  const role = partsOf(sub)
+  if (session.aws_account !== account || role?.account !== account) return undefined
   const inStore = STORE_ARN.exec(session.identity_store_arn ?? '')?.[1]
   const { identity_store_user_id: userId = '' } = session
   const user =
     store !== undefined && inStore === store && resourceId.test(userId) ? idOfUser({ store, userId }) : undefined
   return {
-    principals: user === undefined ? [] : [user],
+    principals: user !== undefined && isOfPermissionSet(role) ? [user] : [],
     names: [sub],
     onBehalfOf: user === undefined ? undefined : { id: user, kind: 'person' },
     act: [],

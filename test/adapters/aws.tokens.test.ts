@@ -50,6 +50,16 @@ async function world(tokens: (cloud: Awaited<ReturnType<typeof bench>>['cloud'])
   return { ...it, adapter, map, verdict, [Symbol.asyncDispose]: () => it[Symbol.asyncDispose]() }
 }
 
+const permissionSet = (cloud: Awaited<ReturnType<typeof bench>>['cloud']) =>
+  cloud.addRole({ path: '/aws-reserved/sso.amazonaws.com/eu-west-1/', name: 'AWSReservedSSO_Agent_0123456789abcdef' })
+const sessionOf = (user: string, store = 'd-1234567890') => ({
+  'https://sts.amazonaws.com/': {
+    aws_account: main,
+    identity_store_user_id: user.split('/')[1],
+    identity_store_arn: `arn:aws:identitystore::${main}:identitystore/${store}`,
+  },
+})
+
 describe('tokens of outbound identity federation', () => {
   const federated = async (cloud: Awaited<ReturnType<typeof bench>>['cloud']) => ({
     outbound: { [main]: await cloud.enableFederation() },
@@ -106,22 +116,32 @@ describe('tokens of outbound identity federation', () => {
     assert.deepEqual(await it.verdict(token), ['R_UNMAPPED'])
   })
 
-  it('of a session of an Identity Center user speak for the user, when the store is ours', async () => {
+  it('of a permission set speak for the user of Identity Center, when the store is ours', async () => {
+    await using it = await world(federated)
+    const [set, user] = [permissionSet(it.cloud), it.user()]
+    it.map('did:mesh:user', user.id)
+    const token = (store?: string) =>
+      it.cloud.issueToken({ role: set, audience: AUDIENCE, claims: sessionOf(user.id, store) })
+    assert.deepEqual(await it.verdict(token()), ['did:mesh:user', user.id, undefined])
+    assert.deepEqual(await it.verdict(token('d-9999999999')), ['R_UNMAPPED'])
+  })
+
+  it('of any other role that acts for a user never speak for the user', async () => {
     await using it = await world(federated)
     const [role, user] = [it.role(), it.user()]
+    const token = it.cloud.issueToken({ role: role.id, audience: AUDIENCE, claims: sessionOf(user.id) })
     it.map('did:mesh:user', user.id)
-    const session = (store: string) => ({
-      'https://sts.amazonaws.com/': {
-        aws_account: main,
-        identity_store_user_id: user.id.split('/')[1],
-        identity_store_arn: `arn:aws:identitystore::${main}:identitystore/${store}`,
-      },
-    })
-    const token = (store: string) => it.cloud.issueToken({ role: role.id, audience: AUDIENCE, claims: session(store) })
-    assert.deepEqual(await it.verdict(token('d-1234567890')), ['did:mesh:user', user.id, undefined])
-    assert.deepEqual(await it.verdict(token('d-9999999999')), ['R_UNMAPPED'])
+    assert.deepEqual(await it.verdict(token), ['R_UNMAPPED'])
     it.map('did:mesh:role', role.id)
-    assert.deepEqual(await it.verdict(token('d-1234567890')), ['R_AMBIGUOUS'], 'two agents in one token')
+    assert.deepEqual(await it.verdict(token), ['R_AMBIGUOUS'], 'two agents in one token')
+  })
+
+  it('of a role that acts for a person name that person', async () => {
+    await using it = await world(federated)
+    const [role, user] = [it.role(), it.user()]
+    it.map('did:mesh:role', role.id)
+    const token = it.cloud.issueToken({ role: role.id, audience: AUDIENCE, claims: sessionOf(user.id) })
+    assert.deepEqual(await it.verdict(token), ['did:mesh:role', role.id, user.id])
   })
 
   it('of a neighbour, for another audience, or by another algorithm are refused', async () => {
