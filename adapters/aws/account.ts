@@ -12,7 +12,7 @@ import type { ServerTime } from '../servertime.ts'
 import { Slots } from '../slots.ts'
 import { type Api, openApi } from './api.ts'
 import type { AwsConfig } from './config.ts'
-import { assumedCredential, baseCredential, type Provider, remembered } from './credential.ts'
+import { assumedCredential, asConfigured, baseCredential, type Provider, remembered } from './credential.ts'
 import { malformed, type Purpose } from './errors.ts'
 import { openHandling } from './handler.ts'
 import { endpointsOf } from './places.ts'
@@ -147,7 +147,7 @@ function clientsOf(
   credentials: Provider,
 ): Clients {
   const { region, identityCenter } = config
-  const common = { credentials, requestHandler, maxAttempts: 1, retryMode: 'standard' }
+  const common = { ...asConfigured, credentials, requestHandler, maxAttempts: 1, retryMode: 'standard' }
   const places = endpointsOf(config)
   const { iamRegion } = places.partition
   const trail = (where: string) => new CloudTrailClient({ ...common, region: where, endpoint: places.trail(where) })

@@ -28,8 +28,12 @@ export interface CredentialParts {
 /** How long a lookup at the platform may take; a container's agent and the metadata service are on this host. */
 const PLATFORM = { timeout: 2000, maxRetries: 2 }
 
+/** With an address of its own a client refuses every call where the environment asks for other ones. */
+export const asConfigured = { useFipsEndpoint: false, useDualstackEndpoint: false }
+
 /** What sign-ins at STS are made with. */
 const stsOf = ({ config, handler }: CredentialParts) => ({
+  ...asConfigured,
   region: config.region,
   requestHandler: handler,
   maxAttempts: 1,

@@ -186,13 +186,21 @@ describe('endpoints', () => {
   })
 
   it('an address that the environment names in their place is not called', async () => {
-    process.env.AWS_ENDPOINT_URL = 'https://evil.example'
-    process.env.AWS_ENDPOINT_URL_IAM = 'https://evil.example'
+    const environment = {
+      AWS_ENDPOINT_URL: 'https://evil.example',
+      AWS_ENDPOINT_URL_IAM: 'https://evil.example',
+      AWS_USE_FIPS_ENDPOINT: 'true',
+      AWS_USE_DUALSTACK_ENDPOINT: 'true',
+    }
+    const usual = await called(parsed({}))
+    Object.assign(process.env, environment)
     try {
-      assert.deepEqual((await called(parsed({}))).slice(0, 1), ['https://iam.amazonaws.com us-east-1/iam'])
+      assert.deepEqual(await called(parsed({})), usual)
+      await using it = await bench({ settings: { accounts: elsewhere, manage: roles } })
+      const ref = it.role(undefined, otherAccount)
+      assert.equal((await it.adapter.lookup([ref], signal())).get(ref.id)?.state, 'enabled', 'signs in, too')
     } finally {
-      delete process.env.AWS_ENDPOINT_URL
-      delete process.env.AWS_ENDPOINT_URL_IAM
+      for (const name of Object.keys(environment)) delete process.env[name]
     }
   })
 })
