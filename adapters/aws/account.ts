@@ -63,6 +63,8 @@ export interface Sessions {
   /** Of `credential` itself, or of that account. */
   named(account: string | undefined): Session
   readonly accounts: ReadonlyMap<string, Session>
+  /** As far as learned: whoever signs for an account, and whoever assumes the roles that do. */
+  selves(): readonly Self[]
   destroy(): void
 }
 
@@ -126,16 +128,18 @@ export function openSessions(parts: SessionParts): Sessions {
       return [id, open(sign(assumed, `sts:AssumeRole on ${assumeRole.roleArn}`, what))] as const
     }),
   )
+  const all = new Set([baseSession, ...accounts.values()])
   return {
     accounts,
     of: (account) => accounts.get(account),
+    selves: () => [...all].flatMap((each) => each.known() ?? []),
     named(account) {
       const session = account === undefined ? baseSession : accounts.get(account)
       if (!session) throw new BridgeError('E_BUG', 'an account that is not configured')
       return session
     },
     destroy() {
-      for (const { clients } of new Set([baseSession, ...accounts.values()])) clients.destroy()
+      for (const { clients } of all) clients.destroy()
     },
   }
 }
@@ -191,7 +195,8 @@ function clientsOf(
 export async function sessionFor(sessions: Sessions, account: string, signal: AbortSignal): Promise<Session> {
   const session = sessions.of(account)
   if (!session) throw new BridgeError('E_DIRECTORY_REFUSED', `the AWS account ${account} is not configured`)
-  const self = await session.self(signal)
+  // Also who assumes the role: it may be of the same account, and is the bridge itself no less.
+  const [self] = await Promise.all([session.self(signal), sessions.named(undefined).self(signal)])
   if (self.account === account) return session
   throw new BridgeError('E_DIRECTORY_AUTH', `the credential for the AWS account ${account} is of ${self.account}`, {
     hint: `set accounts.${account}.assumeRole to a role of ${account}`,

@@ -19,7 +19,7 @@ export function openVet({ name, config, sessions, users }: VetParts): (ref: Prin
   const nevers = new Set(never)
 
   /** By its RoleId: the ARN with which it signs drops the path. */
-  const isSelf = ({ roleId }: Role) => [...sessions.accounts.values()].some((each) => each.known()?.id === roleId)
+  const isSelf = ({ roleId }: Role) => sessions.selves().some(({ id }) => id === roleId)
 
   const ofRole = (ref: PrincipalRef, role: Role): BridgeError | undefined => {
     if (!manage.kinds.some((kind) => kind === ref.kind)) {

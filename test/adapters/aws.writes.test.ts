@@ -233,6 +233,25 @@ describe('roles that nobody can suspend', () => {
       assert.ok(page.sightings.every(({ id }) => id !== linked && id !== set))
   })
 
+  it('the role with which the bridge assumes the one it works by is the bridge itself, too', async () => {
+    await using it = await bench()
+    const { cloud } = it
+    const Principal = { AWS: 'arn:aws:iam::111122223333:root' }
+    const trust = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Principal, Action: 'sts:AssumeRole' }] }
+    cloud.addRole({ name: 'worker', path: '/', trust, inline: { work: everything } })
+    const own = cloud.addRole({ name: 'the-bridge', inline: { work: everything } })
+    const adapter = it.open({
+      credential: { type: 'accessKey', ...cloud.session(own) },
+      accounts: { '111122223333': { assumeRole: { roleArn: 'arn:aws:iam::111122223333:role/worker' } } },
+      manage: { kinds: ['iamRole'], paths: ['/agents/'] },
+    })
+    const ref = { id: own, kind: 'iamRole' }
+    assert.equal((await adapter.lookup([ref], signal())).get(own)?.state, 'enabled')
+    assert.equal(adapter.vet(ref)?.code, 'E_NEVER')
+    const [result] = (await adapter.accounts?.disable([ref], signal())) ?? []
+    assert.deepEqual([result?.outcome, result?.error?.code], ['unsent', 'E_NEVER'])
+  })
+
   it('the bridge itself, what is on the never list, and what is under other paths are refused', async () => {
     await using it = await bench()
     const { cloud } = it
