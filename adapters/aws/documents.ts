@@ -76,6 +76,10 @@ export function revokedBefore(encoded: string | undefined): number | undefined {
   return undefined
 }
 
+/** Whether a document revokes sessions and says nothing else. */
+export const onlyRevokes = (encoded: string | undefined): boolean =>
+  parsed(encoded)?.length === 1 && revokedBefore(encoded) !== undefined
+
 const assuming = (list: readonly string[] | undefined) =>
   list?.some((each) => /^(\*+|sts:(\*+|AssumeRole\*?))$/i.test(each)) === true
 const everyone = (principal: unknown): boolean => {

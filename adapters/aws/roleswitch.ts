@@ -13,7 +13,7 @@ import type { ServerTime } from '../servertime.ts'
 import { offByOurSwitch } from '../switches.ts'
 import type { Session } from './account.ts'
 import type { Call, Sent } from './api.ts'
-import { deniesAll, denyAll, REVOKE_POLICY, revokeBefore, revokedBefore } from './documents.ts'
+import { deniesAll, denyAll, onlyRevokes, REVOKE_POLICY, revokeBefore, revokedBefore } from './documents.ts'
 import { asBridgeError, type Purpose } from './errors.ts'
 import type { Role } from './ids.ts'
 import type { Managed } from './managedpolicy.ts'
@@ -159,17 +159,21 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
 
   /** Sessions from before now can do nothing any more: lifted alone, the suspension would give them back. */
   const revoke = async (work: RoleWork): Promise<BridgeError | undefined> => {
-    const { role, signal } = work
+    const { session, role, lane, signal } = work
     const shows = (at: number) => (document: string) => (revokedBefore(document) ?? 0) >= at
+    const present = await inlinePolicy(session, role, REVOKE_POLICY, { lane, signal })
     const earlier = revoked.get(role.roleId)
     // Where IAM takes longer than a try waits, each try would wait in vain for what it wrote itself.
     const first = earlier && clock.mono() - earlier.since < REVOKED_MS ? earlier : undefined
-    if (first && (await readBack(work, REVOKE_POLICY, shows(first.at), [0])) === 'shown') {
+    if (first && present !== undefined && shows(first.at)(present)) {
       revoked.delete(role.roleId)
       await pause(clock, Math.max(0, first.at - time.now()), signal)
       return undefined
     }
     const at = time.now() + AHEAD_MS
+    // What others forbid there stays forbidden.
+    if (present !== undefined && shows(at)(present)) return undefined
+    if (present !== undefined && !onlyRevokes(present)) return notOurs(role)
     const sent = await put(work, REVOKE_POLICY, revokeBefore(at), purposes.revokeSessions)
     if (sent.outcome === 'refused' && sent.told.name === FULL) return noRoomToRevoke(sent.error, work.role)
     if (sent.outcome !== 'done') return sent.error
@@ -209,18 +213,24 @@ export function openRoleSwitch({ clock, time, suspensionOf, managed }: RoleSwitc
     throw new BridgeError('E_BUG', 'a removal without an end')
   }
 
-  const lift: RoleSwitch['lift'] = async (work, stillWanted) => {
-    const { session, role, lane, signal } = work
-    const { policyName, managedArn } = suspensionOf(role.account)
-    // By its name alone the suspension of a role created anew would be lifted.
+  /** By its name alone the suspension of a role created anew would be lifted. */
+  const changed = async ({ session, role, lane, signal }: RoleWork): Promise<BridgeError | undefined> => {
     const found = await standing(session, role, { lane, signal }).catch(asBridgeError)
-    if (found instanceof BridgeError) return { outcome: 'unsent', before: undefined, error: found }
-    if (found === 'absent') {
-      const text = 'the role does not exist any more, or was created anew'
-      return { outcome: 'unsent', before: undefined, error: new BridgeError('E_DIRECTORY_REFUSED', text) }
-    }
+    if (found instanceof BridgeError) return found
+    if (found !== 'absent') return undefined
+    return new BridgeError('E_DIRECTORY_REFUSED', 'the role does not exist any more, or was created anew')
+  }
+
+  const lift: RoleSwitch['lift'] = async (work, stillWanted) => {
+    const { session, role } = work
+    const { policyName, managedArn } = suspensionOf(role.account)
+    const gone = await changed(work)
+    if (gone) return { outcome: 'unsent', before: undefined, error: gone }
     const failure = await revoke(work).catch(asBridgeError)
     if (failure) return { outcome: 'unsent', before: undefined, error: failure }
+    // That took a while.
+    const late = await changed(work)
+    if (late) return { outcome: 'unsent', before: undefined, error: late }
     const { iam } = session.clients
     const inline = new DeleteRolePolicyCommand({ RoleName: role.name, PolicyName: policyName })
     const first = await removed(work, {
@@ -259,6 +269,15 @@ const noRoomToRevoke = (cause: BridgeError, { name }: Role): BridgeError =>
     {
       cause,
       hint: 'shorten its inline policies by 200 characters: the suspension is lifted then',
+    },
+  )
+
+const notOurs = ({ name }: Role): BridgeError =>
+  new BridgeError(
+    'E_DIRECTORY_REFUSED',
+    `the policy ${REVOKE_POLICY} of the role ${name} does more than revoke sessions`,
+    {
+      hint: 'give what it does another name: the suspension is lifted then',
     },
   )
 

@@ -3,9 +3,10 @@ import { describe, it } from 'node:test'
 import { ListRolesCommand } from '@aws-sdk/client-iam'
 import { revocation, suspension } from '../../sandbox/aws/policies.ts'
 import type { PrincipalRef, WriteResult } from '../../src/core/adapter.ts'
+import type { Clock } from '../../src/lib/clock.ts'
 import { clients, refusal } from '../sandbox/awsclient.ts'
 import { type Bench, bench, documented, MANAGED, SCIM_TOKEN } from './awscloud.ts'
-import { leaping, signal } from './tenant.ts'
+import { hasty, leaping, signal } from './tenant.ts'
 
 const everything = { Version: '2012-10-17', Statement: [{ Effect: 'Allow', Action: '*', Resource: '*' }] }
 /** Fills the inline space of a role to so many characters. */
@@ -74,6 +75,46 @@ describe('suspending a role', () => {
     cloud.fail('/iam/GetRolePolicy', { status: 500, times: Number.POSITIVE_INFINITY })
     assert.deepEqual((await enable(it, other))?.error?.code, 'E_DIRECTORY_DOWN')
     assert.equal(cloud.get(other.id)?.enabled, false)
+  })
+
+  it('takes nothing from what others wrote under the name that revokes sessions', async () => {
+    await using it = await bench()
+    const { cloud } = it
+    const kept = async (document: object) => {
+      const ref = it.role()
+      await disable(it, ref)
+      cloud.putPolicy(ref.id, 'AWSRevokeOlderSessions', document)
+      const lifted = await enable(it, ref)
+      const now: unknown = JSON.parse(cloud.role(ref.id)?.inline.get('AWSRevokeOlderSessions') ?? '')
+      assert.deepEqual(now, document)
+      return [lifted?.outcome, lifted?.error?.code]
+    }
+    const tomorrow = revocation(Date.now() + 86_400_000).document
+    assert.deepEqual(await kept(tomorrow), ['done', undefined])
+    const denied = { Effect: 'Deny', Action: '*', Resource: '*' }
+    assert.deepEqual(await kept({ Version: '2012-10-17', Statement: [denied] }), ['unsent', 'E_DIRECTORY_REFUSED'])
+    const more = [...revocation(0).document.Statement, { ...denied, Action: 's3:*' }]
+    assert.deepEqual(await kept({ Version: '2012-10-17', Statement: more }), ['unsent', 'E_DIRECTORY_REFUSED'])
+  })
+
+  it('created anew while old sessions were being revoked, it keeps the suspension that the new one has', async () => {
+    let meanwhile = () => {}
+    const sleep: Clock['sleep'] = (ms, aborted) => {
+      meanwhile()
+      return hasty.sleep(ms, aborted)
+    }
+    await using it = await bench({ clock: { ...hasty, sleep } })
+    const { cloud } = it
+    const old = it.role()
+    let anew: string | undefined
+    meanwhile = () => {
+      if (anew !== undefined) return
+      anew = cloud.recreateRole(old.id)
+      cloud.setSwitch(anew, false)
+    }
+    await disable(it, old)
+    const lifted = await enable(it, old)
+    assert.deepEqual([lifted?.outcome, anew && cloud.get(anew)?.enabled], ['unsent', false])
   })
 
   it('is not lifted when it is no longer wanted at the last moment', async () => {
