@@ -7,6 +7,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { pause } from '../aborts.ts'
 import type { ServerTime } from '../servertime.ts'
 import { type Session, type Sessions, sessionFor } from './account.ts'
+import { deniesAll } from './documents.ts'
 import { malformed } from './errors.ts'
 import { activeOf, roleOfRecord, type TrailRecord, trailRecord, userOfRecord } from './events.ts'
 import { idOfRole, idOfUser, partsOf } from './ids.ts'
@@ -108,21 +109,26 @@ export function openTrail(parts: TrailParts): SwitchLog {
     const { policyName, managedArn } = suspensionOf(account)
     const client = session.clients.iamTrail
     const entries: LogEntry[] = []
-    const take = async (name: string, action: LogEntry['action'], concerns: (record: TrailRecord) => boolean) => {
+    const take = async (
+      name: string,
+      actionOf: (record: TrailRecord) => LogEntry['action'],
+      concerns: (record: TrailRecord) => boolean,
+    ) => {
       for await (const record of recordsOf(session, client, name, window, signal)) {
         const object = concerns(record) ? roleOfRecord({ ...record, recipientAccountId: account }) : undefined
         const id = object && (await roleAt(session, object, record.eventTime, signal))
-        if (id) entries.push({ id, at: record.eventTime, action, ours: writerOf(record) === us.id, ...actorOf(record) })
+        const [at, action, ours] = [record.eventTime, actionOf(record), writerOf(record) === us.id]
+        if (id) entries.push({ id, at, action, ours, ...actorOf(record) })
       }
     }
     const named = ({ requestParameters }: TrailRecord) =>
       String(requestParameters?.policyName).toLowerCase() === policyName.toLowerCase()
-    await take('PutRolePolicy', 'disable', named)
-    await take('DeleteRolePolicy', 'enable', named)
+    await take('PutRolePolicy', written, named)
+    await take('DeleteRolePolicy', enable, named)
     if (managedArn === undefined) return entries
     const ours = ({ requestParameters }: TrailRecord) => requestParameters?.policyArn === managedArn
-    await take('AttachRolePolicy', 'disable', ours)
-    await take('DetachRolePolicy', 'enable', ours)
+    await take('AttachRolePolicy', disable, ours)
+    await take('DetachRolePolicy', enable, ours)
     return entries
   }
 
@@ -198,6 +204,16 @@ function jsonOf(text: string | undefined): unknown {
     return undefined
   }
 }
+
+/** A policy of our name that denies less than everything takes the place of one that denied it. */
+function written({ requestParameters }: TrailRecord): LogEntry['action'] {
+  const document = requestParameters?.policyDocument
+  // Here it is not URL-encoded.
+  return typeof document === 'string' && deniesAll(encodeURIComponent(document)) === false ? 'enable' : 'disable'
+}
+
+const disable = (): LogEntry['action'] => 'disable'
+const enable = (): LogEntry['action'] => 'enable'
 
 /** The role or user that made the call, without its session: those of one role are one writer. */
 const writerOf = ({ userIdentity: who }: TrailRecord): string | undefined =>

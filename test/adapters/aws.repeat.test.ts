@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { revocation, suspension } from '../../sandbox/aws/policies.ts'
 import { clock as movable } from '../sandbox/client.ts'
 import { bench } from './awscloud.ts'
 import { signal } from './tenant.ts'
@@ -48,4 +49,15 @@ test('a role that was on when we suspended it unread is ours', async () => {
   it.time.advance(2000)
   await it.disable()
   assert.deepEqual(await it.written(), ['disable by us', 'disable by us'])
+})
+
+test('a role that somebody switched on by changing our policy is ours when we suspend it again', async () => {
+  const it = await start()
+  await using _ = it
+  await it.disable()
+  it.time.advance(2000)
+  it.cloud.putPolicy(it.ref.id, suspension.name, revocation(0).document, { by: 'carol' })
+  it.time.advance(2000)
+  await it.disable()
+  assert.deepEqual(await it.written(), ['disable by us', 'enable by others', 'disable by us'])
 })
