@@ -111,6 +111,7 @@ describe('a verified token', () => {
       issuer: ISSUER,
       issuedAt,
       expiresAt: issuedAt + HOUR_MS,
+      audiences: ['api://agents'],
       actor: { did: DID, principal: { adapter: 'contoso', id: 'account-1' } },
       principals: [mapped('account-1')],
       onBehalfOf: { id: 'alice', kind: 'person' },
