@@ -68,20 +68,22 @@ export const createStandings = (deps: StandingDeps, most = 20_000): Standings =>
   }
 }
 
+/** What a tool is called on and with is not among them: one more for every thing, and not seen again. */
+const known: ReadonlySet<string> = new Set<keyof DecisionInput>([
+  'token',
+  'did',
+  'principal',
+  'capability',
+  'scope',
+  'tool',
+  'server',
+  'describe',
+])
+
 /** The whole question, token by digest; undefined for one that is not made of short texts alone, or has a member not known here. */
-const keyOf = ({
-  token,
-  did,
-  principal,
-  capability,
-  scope,
-  tool,
-  server,
-  describe,
-  ...others
-}: DecisionInput): string | undefined => {
-  // What a tool is called on and with is among them: one more for every thing, and not seen again.
-  for (const name in others) if (Reflect.get(others, name) !== undefined) return undefined
+const keyOf = (input: DecisionInput): string | undefined => {
+  for (const name in input) if (!known.has(name) && Reflect.get(input, name) !== undefined) return undefined
+  const { token, did, principal, capability, scope, tool, server, describe } = input
   if (token !== undefined && token.length > maxTokenLength) return undefined
   const digest = token === undefined ? '' : digestOf(token)
   let rest = describe === true ? 'describe ' : ''
