@@ -119,6 +119,7 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
           lagMs: attribution.lag,
           clock,
           time,
+          log,
         })
   const { sns } = config.hooks
   const issuers = tokens

@@ -4,13 +4,14 @@ import type { LogEntry, SwitchLog } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import { logSkewMs } from '../../src/core/switchlog.ts'
 import type { Clock } from '../../src/lib/clock.ts'
+import type { Logger } from '../../src/lib/log.ts'
 import { pause } from '../aborts.ts'
 import type { ServerTime } from '../servertime.ts'
 import { type Session, type Sessions, sessionFor } from './account.ts'
 import { deniesAll } from './documents.ts'
 import { malformed } from './errors.ts'
 import { activeOf, roleOfRecord, type TrailRecord, trailRecord, userOfRecord } from './events.ts'
-import { idOfRole, idOfUser, partsOf } from './ids.ts'
+import { idOfRole, idOfUser, partsOf, roleOf } from './ids.ts'
 import type { Names } from './names.ts'
 import { purposes } from './purposes.ts'
 import type { Suspension } from './roles.ts'
@@ -28,6 +29,7 @@ export interface TrailParts {
   readonly lagMs: number
   readonly clock: Clock
   readonly time: ServerTime
+  readonly log: Logger
 }
 
 /** The event history reaches that far back (LookupEvents, read 2026-11). */
@@ -45,7 +47,7 @@ const AHEAD_MS = 60_000
  * was created anew is another one.
  */
 export function openTrail(parts: TrailParts): SwitchLog {
-  const { sessions, accounts, center, suspensionOf, names, isOurScim, lagMs, clock, time } = parts
+  const { sessions, accounts, center, suspensionOf, names, isOurScim, lagMs, clock, time, log } = parts
   const askedAt = new WeakMap<CloudTrailClient, number>()
 
   const paced = async (client: CloudTrailClient, signal: AbortSignal): Promise<void> => {
@@ -169,14 +171,29 @@ export function openTrail(parts: TrailParts): SwitchLog {
       const since = Math.max(from + Math.min(0, known), readAt + known - RETENTION_MS)
       const until = Math.max(since + 1000, Math.min(to + Math.max(0, known), readAt + known + AHEAD_MS))
       const window = { from: since, to: until }
-      const lists = await Promise.all([
-        ...accounts.map((account) => ofAccount(account, window, signal)),
-        ...(center ? [ofCenter(center, window, signal)] : []),
-      ])
+      const places = [
+        ...accounts.map((account) => ({ account, reading: ofAccount(account, window, signal) })),
+        ...(center ? [{ account: undefined, reading: ofCenter(center, window, signal) }] : []),
+      ]
+      const away = new Map<string | undefined, BridgeError>()
+      const lists = await Promise.all(
+        places.map(({ account, reading }) =>
+          reading.catch((why: unknown): LogEntry[] => {
+            if (!(why instanceof BridgeError) || signal.aborted) throw why
+            away.set(account, why)
+            return []
+          }),
+        ),
+      )
+      const [first] = away.values()
+      if (first && away.size === places.length) throw first
+      for (const [account = 'identityCenter', err] of away) log.warn({ account, err }, 'event history not read')
       const skewMs = time.skewMs() ?? 0
       if (Math.abs(skewMs) > logSkewMs) throw incomparable(skewMs)
       const completeUntil = Math.min(until, readAt + skewMs - lagMs) - Math.max(0, skewMs)
-      return { entries: lists.flatMap(changesIn), completeUntil }
+      // Each account is on its own: one that is away keeps no other's from being lifted.
+      const unread = (id: string) => away.has(roleOf(id)?.account)
+      return { entries: lists.flatMap(changesIn), completeUntil, ...(away.size > 0 && { unread }) }
     },
   }
 }

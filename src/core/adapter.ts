@@ -93,11 +93,14 @@ export interface LogEntry {
 }
 
 export interface SwitchLog {
-  /** Every entry for every principal in [from, to], by window and never by account. `completeUntil`: entries after it may be missing yet. */
+  /**
+   * Every entry for every principal in [from, to], by window and never by account. `completeUntil`: entries after it may be
+   * missing yet. `unread`: accounts in a part of the directory that could not be asked now, about which nothing is told.
+   */
   read(
     window: { from: number; to: number },
     signal: AbortSignal,
-  ): Promise<{ entries: LogEntry[]; completeUntil: number }>
+  ): Promise<{ entries: LogEntry[]; completeUntil: number; unread?: (id: PrincipalId) => boolean }>
   /** How far back the log reaches. */
   readonly retentionMs: number
 }

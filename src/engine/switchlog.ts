@@ -22,12 +22,22 @@ export interface CacheParts {
   readonly maxEntries?: number
 }
 
+const nothing = { entries: [], completeUntil: 0, settledUntil: 0, unread: undefined, readMono: 0, readAt: 0 }
+
 /** A reading this young answers again: what happened since is found by the look after the enable. */
 const freshMs = 5_000
 const maxKept = 100_000
 
+type Unread = ((id: string) => boolean) | undefined
+
+const either = (a: Unread, b: Unread): Unread => (a && b ? (id) => a(id) || b(id) : (a ?? b))
+
 interface Known {
   readonly from: number
+  /** Where a later reading begins: before `completeUntil` while a part of the directory was not read up to there. */
+  readonly settledUntil: number
+  /** Accounts of which something since `settledUntil` was not read. */
+  readonly unread: Unread
   readonly completeUntil: number
   readonly readMono: number
   readonly readAt: number
@@ -55,8 +65,8 @@ export const createCachedLog = ({ log, clock, trustedWriters, maxEntries = maxKe
   }
 
   const fetch = async (from: number, to: number, signal: AbortSignal) => {
-    const { entries, completeUntil } = await log.read({ from, to }, signal)
-    return { entries: entries.map(judged), completeUntil }
+    const { entries, completeUntil, unread } = await log.read({ from, to }, signal)
+    return { entries: entries.map(judged), completeUntil, unread }
   }
 
   const isFresh = (one: Known): boolean => clock.mono() - one.readMono < freshMs && clock.now() >= one.readAt
@@ -66,21 +76,30 @@ export const createCachedLog = ({ log, clock, trustedWriters, maxEntries = maxKe
     const [now, mono] = [clock.now(), clock.mono()]
     // A clock set back leaves a reading of the future behind.
     const base = known !== undefined && known.readAt <= now ? known : undefined
-    let { entries, completeUntil, readMono, readAt } = base ?? { entries: [], completeUntil: 0, readMono: 0, readAt: 0 }
+    let { entries, completeUntil, settledUntil, unread, readMono, readAt } = base ?? nothing
+    let missed: Unread
     const older = base === undefined || from < base.from ? { from, to: base?.from ?? now } : undefined
     if (older !== undefined) {
       const part = await fetch(older.from, older.to, signal)
       entries = merged(part.entries, entries)
-      if (base === undefined) completeUntil = part.completeUntil
+      if (base === undefined) completeUntil = settledUntil = part.completeUntil
+      missed = part.unread
     }
     if (base !== undefined && !isFresh(base)) {
-      const part = await fetch(Math.max(base.from, completeUntil - logSkewMs), now, signal)
+      const part = await fetch(Math.max(base.from, settledUntil - logSkewMs), now, signal)
       entries = merged(entries, part.entries)
       // What was complete stays so, also when the log falls behind.
       completeUntil = Math.max(completeUntil, part.completeUntil)
+      unread = part.unread
+      if (unread === undefined) settledUntil = completeUntil
+    }
+    if (missed !== undefined && older !== undefined) {
+      unread = either(unread, missed)
+      settledUntil = Math.min(settledUntil, older.from)
     }
     if (base === undefined || !isFresh(base)) [readMono, readAt] = [mono, now]
-    const all: Known = { from: Math.min(from, base?.from ?? from), completeUntil, readMono, readAt, entries }
+    const begins = Math.min(from, base?.from ?? from)
+    const all: Known = { from: begins, settledUntil, completeUntil, unread, readMono, readAt, entries }
     if (begun === generation) {
       known = bounded(all, Math.max(reach(), 0), maxEntries)
       Object.assign(state, { readAt, completeUntil })
@@ -91,7 +110,10 @@ export const createCachedLog = ({ log, clock, trustedWriters, maxEntries = maxKe
   const reader = (one: Known, from: number): ((id: string) => LogReading) => {
     const byId = Map.groupBy(one.entries, ({ id }) => id)
     const begins = Math.max(from, one.from)
-    return (id) => ({ entries: byId.get(id) ?? [], completeUntil: one.completeUntil, from: begins })
+    return (id) => {
+      const completeUntil = one.unread?.(id) ? 0 : one.completeUntil
+      return { entries: byId.get(id) ?? [], completeUntil, from: begins }
+    }
   }
 
   return {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { IAMClient, PutRolePolicyCommand } from '@aws-sdk/client-iam'
+import { mainAccount } from '../../sandbox/aws/index.ts'
 import { suspension } from '../../sandbox/aws/policies.ts'
 import type { Adapter } from '../../src/core/adapter.ts'
 import { codeOf } from '../../src/core/errors.ts'
@@ -53,6 +54,30 @@ describe('who switched a role, from the event history', () => {
     const neighbour = it.open({ manage: roles })
     cloud.recreateRole(ref.id)
     assert.deepEqual(await entriesOf(neighbour, ref.id), [], 'its name is another role’s now')
+  })
+
+  it('an account that is away is told of, and keeps nothing of the others unknown', async () => {
+    const away = { assumeRole: { ...elsewhere[otherAccount].assumeRole, externalId: 'somebody-else' } }
+    const accounts = { [mainAccount]: {}, [otherAccount]: away }
+    await using it = await bench({ settings: { manage: roles, accounts } })
+    const ref = it.role('agent')
+    const other = it.role('other', otherAccount)
+    it.cloud.setSwitch(ref.id, false)
+    it.cloud.setSwitch(other.id, false)
+    const read = await it.adapter.accounts?.log?.read({ from: Date.now() - 3_600_000, to: Date.now() }, signal())
+    assert.deepEqual(
+      read?.entries.map(({ id }) => id),
+      [ref.id],
+    )
+    assert.deepEqual(
+      [ref.id, other.id].map((id) => read?.unread?.(id)),
+      [false, true],
+    )
+    assert.match(it.logged(), /event history not read/)
+
+    const alone = it.open({ manage: roles, accounts: { [otherAccount]: away } })
+    const window = { from: Date.now() - 3_600_000, to: Date.now() }
+    await assert.rejects(async () => alone.accounts?.log?.read(window, signal()), { code: 'E_DIRECTORY_AUTH' })
   })
 
   it('says that what is younger than the lag may be missing, and asks no faster than it may', async () => {

@@ -20,6 +20,7 @@ const createLog = ({ maxEntries = 1_000, trusted = [] as string[] } = {}) => {
     retentionMs: 7 * day,
     lagMs: minute,
     fail: undefined as Error | undefined,
+    away: undefined as ((id: string) => boolean) | undefined,
     gate: undefined as Promise<void> | undefined,
     async read({ from, to }: { from: number; to: number }) {
       reads.push({ from, to })
@@ -27,7 +28,9 @@ const createLog = ({ maxEntries = 1_000, trusted = [] as string[] } = {}) => {
       const entries = happened.filter(({ at }) => at >= from && at <= shown && at >= clock.now() - log.retentionMs)
       await log.gate
       if (log.fail !== undefined) throw log.fail
-      return { entries, completeUntil: shown }
+      const { away } = log
+      if (away === undefined) return { entries, completeUntil: shown }
+      return { entries: entries.filter(({ id }) => !away(id)), completeUntil: shown, unread: away }
     },
   }
   const happen = (id: string, action: LogEntry['action'] = 'disable', actor = 'admin') => {
@@ -68,6 +71,51 @@ test('off, on and off again within a millisecond stays three changes, however of
     await clock.advance(2 * minute)
     assert.deepEqual(actions((await cached.read(start, signal))('a')), ['disable', 'enable', 'disable'])
   }
+})
+
+test('a part that is away leaves only its own accounts unknown, and is read whole when it is back', async () => {
+  const { cached, clock, happen, log } = createLog()
+  const start = clock.now()
+  await clock.advance(minute)
+  happen('a1')
+  happen('b1')
+  log.away = (id) => id.startsWith('b')
+  await clock.advance(20 * minute)
+  const look = async (from = start) => {
+    const read = await cached.read(from, signal)
+    return ['a1', 'b1'].map((id) => [actions(read(id)), read(id).completeUntil > start])
+  }
+  assert.deepEqual(await look(), [
+    [['disable'], true],
+    [[], false],
+  ])
+  // Asked for what is older, and later again: still nothing of the part counts.
+  await clock.advance(minute)
+  assert.deepEqual((await look(start - 10 * minute))[1], [[], false])
+  happen('b1', 'enable')
+  await clock.advance(30 * minute)
+  assert.deepEqual((await look())[1], [[], false])
+  log.away = undefined
+  await clock.advance(minute)
+  assert.deepEqual(await look(start - 10 * minute), [
+    [['disable'], true],
+    [['disable', 'enable'], true],
+  ])
+})
+
+test('what a part that was away knows of an older window is read again, too', async () => {
+  const { cached, clock, happen, log } = createLog()
+  happen('b1')
+  await clock.advance(60 * minute)
+  const middle = clock.now()
+  await clock.advance(60 * minute)
+  await cached.read(middle, signal)
+  log.away = (id) => id.startsWith('b')
+  assert.equal((await cached.read(middle - 60 * minute, signal))('b1').completeUntil, 0)
+  log.away = undefined
+  await clock.advance(minute)
+  const read = (await cached.read(middle - 60 * minute, signal))('b1')
+  assert.deepEqual([actions(read), read.completeUntil > middle], [['disable'], true])
 })
 
 test('an entry that comes late, within the skew of the clocks, is still found', async () => {
