@@ -23,7 +23,10 @@ export const placeOwn = async (
 ): Promise<void> => {
   const principal = await c.tx.principal(key)
   if (principal === undefined) return
-  const owns = await ownHolds(c.tx, principal, context.own)
+  const owns: { did: Did; own: Hold | undefined }[] = []
+  for (const { did, own } of await ownHolds(c.tx, principal, context.own)) {
+    owns.push({ did, own: own && (await told(c, own, entry)) })
+  }
   const missing = owns.filter(({ own }) => own === undefined).map(({ did }) => did)
   const waiting = owns.flatMap(({ own }) => (own?.releasableAt === undefined ? [] : [own]))
   const [first, ...rest] = [...missing, ...waiting.map(({ did }) => did)]
@@ -74,6 +77,14 @@ export const placeOwnOn = async (
   })
   if (reason !== 'unproven') return
   await c.tx.saveHold({ ...hold, evidence: { ...hold.evidence, mend: mendText(hold, key) } })
+}
+
+/** It stands for what the log tells from now on, whatever it was placed for: whoever looks at it must know. */
+const told = async (c: Change, own: Hold, entry: LogEntry | undefined): Promise<Hold> => {
+  if (entry === undefined) return own
+  const hold = { ...own, evidence: { ...own.evidence, by: entry.actor, at: entry.at } }
+  await c.tx.saveHold(hold)
+  return hold
 }
 
 /** Off again before anyone released it: what was kept back may have to be kept back no longer. */

@@ -103,6 +103,27 @@ test('a foreign disable in the window of our enable is found afterwards, and put
   assert.equal((await world.account('north', 'a')).mark, 'none')
 })
 
+test('what the log tells of, while the account has its own hold for another reason, is told by that hold', async () => {
+  await using world = await World.open()
+  const { did, release } = await suspended(world)
+  await world.run(minute)
+  world.north.logLagMs = 0
+  await release()
+  const at = world.clock.now()
+  await world.work()
+  world.north.setVendor('a', 'off')
+  await world.poll()
+  const [own] = await world.open(did)
+  assert.deepEqual([own?.evidence['byOthers'], own?.evidence['by']], [['vendor'], undefined])
+  world.north.addLog({ id: 'a', at: at - 1, action: 'disable', ours: false, actor: 'mallory' })
+  await world.settleAll()
+  world.north.setVendor('a', 'on')
+  await world.settleAll()
+  const [stays] = await world.open(did)
+  assert.deepEqual([stays?.id, stays?.evidence['by'], stays?.evidence['at']], [own?.id, 'mallory', at - 1])
+  assert.deepEqual([world.north.enabled('a'), (await world.account('north', 'a')).mark], [false, 'none'])
+})
+
 test('what cannot be proven is left to an operator', async () => {
   await using world = await World.open({ adapters: { north: { logless: true } } })
   world.north.writes.add({ mode: 'lost', times: 1 })
