@@ -7,6 +7,7 @@ import type { ReplicaSettings } from '../../src/engine/replicaapi.ts'
 import { createVerifier, type TokenAdapter } from '../../src/engine/verify.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { KeySource } from '../../src/lib/jwks.ts'
+import type { Soon } from '../../src/lib/soon.ts'
 import type { Replica } from './replica.ts'
 
 /** The signing keys at an address that the bridge named; the same source each time. */
@@ -14,7 +15,7 @@ export type Keys = (uri: string) => Pick<KeySource, 'key' | 'version'>
 
 /** Decides by one replica: the bridge's own code, on what was told instead of on the store. */
 export interface Judge {
-  decide(input: DecisionInput): Promise<DecisionView>
+  decide(input: DecisionInput): Soon<DecisionView>
   /** @throws BridgeError E_CONFIG two issuers share an (issuer, audience) pair */
   settle(settings: ReplicaSettings): void
 }

@@ -3,6 +3,7 @@ import type { AuditEntry } from '../core/audit.ts'
 import type { AuditFilter } from '../core/filters.ts'
 import type { Doubt } from '../core/guard.ts'
 import type { Did, Hold, Release, Severity } from '../core/types.ts'
+import type { Soon } from '../lib/soon.ts'
 import type { AgentInput, AgentView, Caller, Registered, SharedView } from './agentapi.ts'
 import type { Basis } from './basis.ts'
 import type { Blueprints } from './blueprintapi.ts'
@@ -188,7 +189,8 @@ export interface Bridge
   approve(releaseId: string, caller: Caller, keep?: Keep<ReleaseResult>): Promise<ReleaseResult>
   kill(input: KillInput, caller: Caller, keep?: Keep<KillResult>): Promise<KillResult>
 
-  decide(input: DecisionInput): Promise<DecisionView>
+  /** Known at once where the question was answered before and nothing changed since. */
+  decide(input: DecisionInput): Soon<DecisionView>
   verify(token: string): Promise<TokenView | { readonly valid: false; readonly codes: readonly string[] }>
 
   /** Never-ending; ends when the signal aborts or the consumer is too slow for its bounded buffer (then it reconnects). */

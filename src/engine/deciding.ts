@@ -5,6 +5,7 @@ import { BridgeError } from '../core/errors.ts'
 import type { DecisionReads, JudgedAgent, JudgedHold, JudgedPolicy, JudgedPrincipal } from '../core/judging.ts'
 import type { Store } from '../core/store.ts'
 import type { Did } from '../core/types.ts'
+import type { Soon } from '../lib/soon.ts'
 import type { Activity } from './activity.ts'
 import { type Chain, followChain } from './actors.ts'
 import type { DecisionInput, DecisionView, TokenView } from './api.ts'
@@ -16,7 +17,7 @@ import { createKnown } from './known.ts'
 import { faultsAmong, isDelegated } from './limits.ts'
 import { named } from './naming.ts'
 import { mappingsOf } from './sharing.ts'
-import { createStandings } from './standing.ts'
+import { type Begun, createStandings } from './standing.ts'
 import type { Verified, Verifier } from './verify.ts'
 import { statusOf } from './views.ts'
 
@@ -216,32 +217,35 @@ export const createDecider = (
     return own.length > 0 ? own : mappings
   }
 
+  const decideAnew = async (input: DecisionInput, begun: Begun): Promise<DecisionView> => {
+    const epoch = await epochNow()
+    const asked = await askedBy(input)
+    const outcome = 'decision' in asked ? asked : await ask(asked, input)
+    const { allow, did, checks, codes, holds } = outcome.decision
+    if (allow && did !== undefined) activity.note(did)
+    sample({ did, codes })
+    const view: DecisionView = {
+      allow,
+      did,
+      codes,
+      checks,
+      holds: holds.map(({ origin, publicReason }) => ({ origin, publicReason })),
+      epoch,
+      ...(await basisOf(outcome, 'decision' in asked ? undefined : asked, input)),
+    }
+    const token = 'decision' in asked ? undefined : asked.token
+    const inForce = input.token === undefined ? always : token?.inForce
+    if (inForce !== undefined) standings.keep(begun, view, outcome.until, inForce)
+    return view
+  }
+
   return {
-    decide: async (input: DecisionInput): Promise<DecisionView> => {
-      const begun = standings.find(input)
-      if ('allow' in begun) {
-        if (begun.did !== undefined) activity.note(begun.did)
-        return aged(begun, deps.clock.now())
-      }
-      const epoch = await epochNow()
-      const asked = await askedBy(input)
-      const outcome = 'decision' in asked ? asked : await ask(asked, input)
-      const { allow, did, checks, codes, holds } = outcome.decision
-      if (allow && did !== undefined) activity.note(did)
-      sample({ did, codes })
-      const view: DecisionView = {
-        allow,
-        did,
-        codes,
-        checks,
-        holds: holds.map(({ origin, publicReason }) => ({ origin, publicReason })),
-        epoch,
-        ...(await basisOf(outcome, 'decision' in asked ? undefined : asked, input)),
-      }
-      const token = 'decision' in asked ? undefined : asked.token
-      const inForce = input.token === undefined ? always : token?.inForce
-      if (inForce !== undefined) standings.keep(begun, view, outcome.until, inForce)
-      return view
+    decide: (input: DecisionInput): Soon<DecisionView> => {
+      const now = deps.clock.now()
+      const begun = standings.find(input, now)
+      if (!('allow' in begun)) return decideAnew(input, begun)
+      if (begun.did !== undefined) activity.note(begun.did)
+      return aged(begun, now)
     },
 
     verify: async (token: string): Promise<TokenView | { valid: false; codes: readonly string[] }> => {

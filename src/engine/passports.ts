@@ -8,6 +8,7 @@ import { placesOfList, type StatusPlace } from '../core/statuslist.ts'
 import type { Agent, Did, Principal } from '../core/types.ts'
 import { keyJwk } from '../lib/agentkey.ts'
 import { signJson } from '../lib/jws.ts'
+import type { Soon } from '../lib/soon.ts'
 import type { Caller } from './agentapi.ts'
 import type { DecisionInput, DecisionView } from './api.ts'
 import { chainView } from './chain.ts'
@@ -26,7 +27,7 @@ export interface PassportSettings {
 
 export interface IssuingParts {
   readonly lists: Pick<StatusLists, 'uri'>
-  readonly decide: (input: DecisionInput) => Promise<DecisionView>
+  readonly decide: (input: DecisionInput) => Soon<DecisionView>
   readonly settings: () => PassportSettings
   readonly randomPlace: (most: number) => number
 }

@@ -3,6 +3,9 @@ import { digestOf } from '../lib/digest.ts'
 import type { DecisionInput, DecisionView } from './api.ts'
 import type { Deps } from './deps.ts'
 
+/** Whether a token is now what it was when it was verified. */
+export type InForce = (now: number) => boolean
+
 /** An allowing decision and all that it stands on. */
 interface Standing {
   readonly view: DecisionView
@@ -10,7 +13,7 @@ interface Standing {
   readonly policy: JudgedPolicy
   readonly from: number
   readonly until: number
-  readonly inForce: () => boolean
+  readonly inForce: InForce
 }
 
 /** Where a decision begins: what may not have changed until it is made, for it to be remembered. */
@@ -24,17 +27,16 @@ export interface Begun {
 interface StandingDeps {
   readonly policy: () => JudgedPolicy
   readonly store: Pick<Deps['store'], 'changes'>
-  readonly clock: Pick<Deps['clock'], 'now'>
 }
 
 export interface Standings {
   /** The decision on the same question, if nothing that it stands on has changed; or where to begin. */
-  find(input: DecisionInput): DecisionView | Begun
+  find(input: DecisionInput, now: number): DecisionView | Begun
   /**
    * @param until past which time alone may change it, in ms
    * @param inForce whether the token is what it was: keys, configuration and `exp`
    */
-  keep(begun: Begun, view: DecisionView, until: number, inForce: () => boolean): void
+  keep(begun: Begun, view: DecisionView, until: number, inForce: InForce): void
 }
 
 const maxTokenLength = 16 * 1024
@@ -50,15 +52,14 @@ export const createStandings = (deps: StandingDeps, most = 20_000): Standings =>
   const { changes } = deps.store
   const kept = new Map<string, Standing>()
   return {
-    find: (input) => {
+    find: (input, now) => {
       const key = keyOf(input)
       const { count } = changes
       const policy = deps.policy()
-      const now = deps.clock.now()
       const known = key === undefined ? undefined : kept.get(key)
       // A clock that was set back may be before what was checked against it.
       const stands = known?.count === count && known.policy === policy && now >= known.from && now < known.until
-      return stands && known.inForce() ? known.view : { key, count, policy, from: now }
+      return stands && known.inForce(now) ? known.view : { key, count, policy, from: now }
     },
     keep: ({ key, count, policy, from }, view, until, inForce) => {
       if (key === undefined || !view.allow || changes.count !== count || deps.policy() !== policy) return

@@ -9,6 +9,7 @@ import { digestOf } from '../lib/digest.ts'
 import type { KeySource } from '../lib/jwks.ts'
 import { audiencesOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
 import { mappingsOf } from './sharing.ts'
+import type { InForce } from './standing.ts'
 
 /** A token whose signature and claims hold and that speaks for exactly one agent. Says nothing about holds. */
 export interface Verified {
@@ -30,7 +31,7 @@ export interface Verified {
    * Whether verifying the token now would give the same claims, told without asking anybody. False also when that cannot be
    * told. Says nothing about mappings.
    */
-  readonly inForce?: () => boolean
+  readonly inForce?: InForce
 }
 
 export interface Rejected {
@@ -96,7 +97,7 @@ interface Seen extends Selected {
 
 interface Checked {
   readonly seen: Seen
-  readonly inForce: () => boolean
+  readonly inForce: InForce
 }
 
 const rejected = (code: string): Rejected => {
@@ -135,12 +136,12 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
   }
 
   /** To be called before the key is asked for: keys that change while it is are other ones. */
-  function standing(issuer: Issuer): (expiresAt: number) => () => boolean {
+  function standing(issuer: Issuer): (expiresAt: number) => InForce {
     const configured = table
     const source = keys(issuer)
     const version = source.version?.()
-    return (expiresAt) => () =>
-      version !== undefined && table === configured && clock.now() < expiresAt && source.version?.() === version
+    return (expiresAt) => (now) =>
+      version !== undefined && table === configured && now < expiresAt && source.version?.() === version
   }
 
   async function checkAnew(parsed: ParsedJwt): Promise<Checked | Rejected> {

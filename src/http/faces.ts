@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { DecisionInput, DecisionView } from '../engine/api.ts'
 import type { TokenFacts } from '../engine/basis.ts'
+import { type Soon, soon } from '../lib/soon.ts'
 import { hasClient } from './auth.ts'
 import type { Context } from './context.ts'
 import { time } from './views.ts'
@@ -12,29 +13,26 @@ export type Face = 'decisions' | 'introspection' | 'authzen' | 'opa' | 'annotato
 /** What a face needs; a listener without clients has no more. */
 export type FaceContext = Pick<Context, 'bridge' | 'metrics' | 'once'>
 
-export type Ask = (input: DecisionInput, reply: FastifyReply) => Promise<DecisionView>
+export type Ask = (input: DecisionInput, reply: FastifyReply) => Soon<DecisionView>
 
 /** Asks, and counts what was asked and answered. */
 export const asker =
   ({ bridge, metrics }: FaceContext, face: Face): Ask =>
-  async (input, reply) => {
+  (input, reply) => {
     const begun = reply.elapsedTime
-    const view = await bridge.decide(input)
-    metrics.inc('decisions_total', { face, allow: String(view.allow) })
-    for (const code of view.codes) metrics.inc('decision_refusals_total', { code })
-    metrics.observe('decision_seconds', {}, (reply.elapsedTime - begun) / 1000)
-    return view
+    return soon(bridge.decide(input), (view) => {
+      metrics.inc('decisions_total', { face, allow: String(view.allow) })
+      for (const code of view.codes) metrics.inc('decision_refusals_total', { code })
+      metrics.observe('decision_seconds', {}, (reply.elapsedTime - begun) / 1000)
+      return view
+    })
   }
 
 /** Every POST takes `Idempotency-Key`; a question changes nothing, so a repeat is asked anew. Keys are kept for clients only. */
-export const answerOnce = async <T>(
-  { once }: FaceContext,
-  request: FastifyRequest,
-  answer: () => Promise<T>,
-): Promise<T> => {
+export const answerOnce = <T>({ once }: FaceContext, request: FastifyRequest, answer: () => Soon<T>): Soon<T> => {
   if (request.headers['idempotency-key'] === undefined || !hasClient(request)) return answer()
   const run = async () => ({ status: 200, body: await answer(), ref: '' })
-  return (await once(request, { run, repeat: run })).body
+  return once(request, { run, repeat: run }).then(({ body }) => body)
 }
 
 const account = z.object({ adapter: z.string(), id: z.string() })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { DecisionView } from '../engine/api.ts'
 import { audiencesOf, parseJwt } from '../lib/jwt.ts'
+import { soon } from '../lib/soon.ts'
 import { acceptForm } from './body.ts'
 import { type App, answers, type Context } from './context.ts'
 import { answerOnce, asker } from './faces.ts'
@@ -111,13 +112,11 @@ export const introspectionRoutes = (app: App, context: Context): void => {
       },
     },
     serializerCompiler: () => (answer: Answer) => kept(texts, answer, () => JSON.stringify(answer)),
-    handler: async (request, reply) => {
+    handler: (request, reply) => {
       reply.header('pragma', 'no-cache')
       const { token } = request.body
-      return answerOnce(context, request, async () => {
-        const view = await ask({ token, describe: true }, reply)
-        return kept(bodies, view, () => answerOf(view, token))
-      })
+      const bodyOf = (view: DecisionView) => kept(bodies, view, () => answerOf(view, token))
+      return answerOnce(context, request, () => soon(ask({ token, describe: true }, reply), bodyOf))
     },
   })
 }

@@ -33,6 +33,8 @@ export const createListener = ({ log, requests, trustProxy, graceMs, onStop }: L
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
+    // Without options, which set anew for each request what it inherits.
+    childLoggerFactory: (logger, bindings) => logger.child(bindings),
     genReqId: requestId,
     trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
     bodyLimit,

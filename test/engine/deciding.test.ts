@@ -146,7 +146,7 @@ test('a generation that could not be read once is read again', async () => {
   }
   const deps = { ...world.deps, store: { ...world.store, meta } }
   const decider = tokensOf(world, 'north', 'a', 0, deps)
-  await assert.rejects(decider.decide({ did }), { message: 'busy' })
+  await assert.rejects(async () => decider.decide({ did }), { message: 'busy' })
   assert.equal((await decider.decide({ did })).allow, true)
 })
 

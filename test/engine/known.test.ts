@@ -139,7 +139,7 @@ const perform = async (world: World, { kind, name }: Step): Promise<unknown> => 
 /** Asks one question after the other, so that something is being remembered whenever something is committed. */
 const asking = async (decider: Decider, done: { now: boolean }, from: number): Promise<void> => {
   for (let n = from; !done.now; n += 1) {
-    await decider.decide(questions[n % questions.length] ?? {}).catch(() => undefined)
+    await Promise.resolve(decider.decide(questions[n % questions.length] ?? {})).catch(() => undefined)
     if (n % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
 }
@@ -328,7 +328,7 @@ test('what another process wrote is seen at the next call, and so is that the st
   outside.exec('update lease set epoch = epoch + 1')
   outside.close()
   await turn()
-  for (const input of inputs) await assert.rejects(decider.decide(input), { code: 'E_LEASE_LOST' })
+  for (const input of inputs) await assert.rejects(async () => decider.decide(input), { code: 'E_LEASE_LOST' })
 })
 
 test('a store that is not to be asked any more is not answered for', async () => {
@@ -338,6 +338,6 @@ test('a store that is not to be asked any more is not answered for', async () =>
   const decider = createDecider(world.deps, verifierOf(createKnown(world.store), 0), world.activity)
   for (let n = 0; n < 3; n += 1) assert.equal((await decider.decide({ did })).allow, true)
   await world.store.close()
-  await assert.rejects(decider.decide({ did }), { code: 'E_SHUTTING_DOWN' })
+  await assert.rejects(async () => decider.decide({ did }), { code: 'E_SHUTTING_DOWN' })
   await world[Symbol.asyncDispose]()
 })
