@@ -164,7 +164,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const known = createKnown(store)
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
-      keys: (issuer: Issuer) => keys(issuer.jwksUri, issuer.fetch),
+      keys: (issuer: Issuer) => issuer.keys ?? keys(issuer.jwksUri, issuer.fetch),
       clock,
       store: known,
     })

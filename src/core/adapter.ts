@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import type { BridgeError } from './errors.ts'
 import type { MirrorMode, PrincipalId, Sighting } from './types.ts'
 
@@ -24,17 +25,38 @@ export interface Page {
 /** Adapter-neutral fetch of a pinned origin: see `lib/outbound.ts`. */
 export type PinnedFetch = (url: string, init?: RequestInit) => Promise<Response>
 
+/** Verification keys that are had in some other way than by fetching a key set. */
+export interface IssuerKeys {
+  /**
+   * The public key for one token header, or undefined when the issuer has none: the same object for as long as it has it.
+   *
+   * @throws BridgeError E_JWKS_DOWN when that cannot be told now
+   */
+  key(header: { readonly alg: string; readonly kid: string }, issuer: string): Promise<KeyObject | undefined>
+  /** While it is the same object, so is the answer of `key`. Undefined while that has to be asked. */
+  version(): object | undefined
+}
+
 /** One token issuer with everything that is pinned for it (DESIGN §5). */
 export interface Issuer {
   /** Exact `iss`. */
   readonly issuer: string
+  /**
+   * `sub`: tokens name this issuer by scheme and authority of the URI in `sub`, with whatever `iss` or none. An `iss` that
+   * names another configured issuer goes first.
+   */
+  readonly namedBy?: 'sub'
   /** Accepted `aud` values; at least one must be in the token. */
   readonly audiences: readonly string[]
   /** Allowed `alg` header values; asymmetric only. */
   readonly algorithms: readonly string[]
   readonly jwksUri: string
   readonly fetch: PinnedFetch
-  /** Accepted `typ` header values, lower case, or undefined when the header may be absent or any. */
+  /** Where the keys come from when it is no key set that can be fetched: `jwksUri` then only names them. */
+  readonly keys?: IssuerKeys
+  /** Names that a header may have; undefined: any. */
+  readonly headers?: readonly string[]
+  /** Accepted `typ` header values, lower case, '' for its absence; undefined when the header may be absent or any. */
   readonly types?: readonly string[]
   /** The claim that says whom a token is for, where it is not `aud`: some issuers' access tokens have none. */
   readonly audienceClaim?: string

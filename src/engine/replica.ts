@@ -85,8 +85,10 @@ const settingsOf = async ({ store, mounts, policy }: Deps): Promise<ReplicaSetti
       name,
       kind: adapter.kind,
       identity: adapter.identity ?? null,
-      issuers: adapter.issuers.map(
-        ({ issuer, audiences, algorithms, jwksUri, types, audienceClaim, lifetimeMs, opaque }) => ({
+      // Keys that are not fetched from an address can be asked for here only: its tokens are the bridge's to judge.
+      issuers: adapter.issuers
+        .filter(({ keys }) => keys === undefined)
+        .map(({ issuer, audiences, algorithms, jwksUri, types, audienceClaim, lifetimeMs, opaque }) => ({
           issuer,
           audiences: [...audiences],
           algorithms: [...algorithms],
@@ -95,8 +97,7 @@ const settingsOf = async ({ store, mounts, policy }: Deps): Promise<ReplicaSetti
           audienceClaim: audienceClaim ?? null,
           lifetimeMs: lifetimeMs ?? null,
           opaque: opaque === true,
-        }),
-      ),
+        })),
     })),
     limits,
     toolServers,

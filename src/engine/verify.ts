@@ -7,7 +7,7 @@ import type { Did, PrincipalKey } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { digestOf } from '../lib/digest.ts'
 import type { KeySource } from '../lib/jwks.ts'
-import { audiencesOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
+import { audiencesOf, authorityOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
 import { mappingsOf } from './sharing.ts'
 import type { InForce } from './standing.ts'
 
@@ -258,9 +258,10 @@ function issuerTable(adapters: readonly TokenAdapter[]): IssuerTable {
   return table
 }
 
-/** Reads the unverified `iss` and `aud` for this choice only; the chosen issuer then checks both again. */
+/** Reads the unverified `iss`, or `sub`, and `aud` for this choice only; the chosen issuer then checks both again. */
 function select(table: IssuerTable, claims: Claims): Selected | 'R_ISSUER' | 'R_AUDIENCE' {
-  const audiences = typeof claims.iss === 'string' ? table.get(claims.iss) : undefined
+  const byIssuer = typeof claims.iss === 'string' ? table.get(claims.iss) : undefined
+  const audiences = byIssuer ?? bySubject(table, claims)
   if (!audiences) return 'R_ISSUER'
   const fitting = [...audiences].flatMap(([audience, one]) =>
     audiencesOf(claims, one.issuer.audienceClaim).includes(audience) ? one : [],
@@ -268,4 +269,11 @@ function select(table: IssuerTable, claims: Claims): Selected | 'R_ISSUER' | 'R_
   const [only] = fitting
   // A token for the audiences of two issuers' configurations is nobody's.
   return only && fitting.every(({ issuer }) => issuer === only.issuer) ? only : 'R_AUDIENCE'
+}
+
+/** Issuers that do not write their name into tokens are named by whom a token speaks of. */
+function bySubject(table: IssuerTable, claims: Claims): ReadonlyMap<string, Selected> | undefined {
+  const audiences = table.get(authorityOf(claims.sub) ?? '')
+  const named = [...(audiences ?? [])].filter(([, { issuer }]) => issuer.namedBy === 'sub')
+  return named.length > 0 ? new Map(named) : undefined
 }

@@ -89,6 +89,7 @@ function checkHeader(header: Claims, issuer: Issuer): { alg: string; kid: string
     return { refused: 'R_ALGORITHM' }
   }
   if (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64')) return { refused: 'R_CRIT' }
+  if (!Object.keys(header).every((name) => issuer.headers?.includes(name) ?? true)) return { refused: 'R_TOKEN' }
   if (!typeAccepted(header, issuer)) return { refused: 'R_TOKEN' }
   if (typeof kid !== 'string' || kid === '') return { refused: 'R_KEY' }
   return { alg, kid }
@@ -96,7 +97,8 @@ function checkHeader(header: Claims, issuer: Issuer): { alg: string; kid: string
 
 /** RFC 7519 §4.1. */
 function checkClaims(claims: Claims, issuer: Issuer, now: number): { issuedAt: number; expiresAt: number } | Refused {
-  if (claims.iss !== issuer.issuer) return { refused: 'R_ISSUER' }
+  const named = issuer.namedBy === 'sub' ? authorityOf(claims.sub) : claims.iss
+  if (named !== issuer.issuer) return { refused: 'R_ISSUER' }
   if (!audiencesOf(claims, issuer.audienceClaim).some((audience) => issuer.audiences.includes(audience)))
     return { refused: 'R_AUDIENCE' }
 
@@ -121,9 +123,14 @@ export function audiencesOf(claims: Claims, claim = 'aud'): readonly string[] {
   return Array.isArray(aud) && aud.every((audience) => typeof audience === 'string') ? aud : []
 }
 
+/** Scheme and authority of a URI (RFC 3986 §3), as written; undefined when it has none. */
+export function authorityOf(uri: unknown): string | undefined {
+  return typeof uri === 'string' ? /^[a-z][a-z0-9+.-]*:\/\/[^/?#]+(?=\/)/.exec(uri)?.[0] : undefined
+}
+
 /** `typ` is compared without case and without a leading `application/` (RFC 7515 §4.1.9). */
 function typeAccepted(header: Claims, { types }: Issuer): boolean {
-  if (!Object.hasOwn(header, 'typ')) return types === undefined
+  if (!Object.hasOwn(header, 'typ')) return types === undefined || types.includes('')
   if (typeof header.typ !== 'string') return false
   return types === undefined || types.includes(header.typ.toLowerCase().replace(/^application\//, ''))
 }

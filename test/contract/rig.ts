@@ -16,6 +16,8 @@ export interface Rig extends AsyncDisposable {
   remove(id: string): Promise<void>
   /** This one account cannot be read from now on; its neighbours can. */
   unreadable(id: string): Promise<void>
+  /** What a write sends is made of what was read: an account that cannot be read is left alone, and says so. */
+  readonly readsToWrite?: true
   /** Every call fails this way until `heal`. */
   breakAll(how: 'throttled' | 'down' | 'forbidden' | 'auth'): Promise<void>
   heal(): Promise<void>
@@ -23,7 +25,8 @@ export interface Rig extends AsyncDisposable {
   breakFeed(): Promise<void>
   /** Every checkpoint given out so far has expired. */
   expire(): Promise<void>
-  readonly group: {
+  /** Undefined: the directory has no groups. */
+  readonly group?: {
     readonly id: string
     /** Its members through all nesting, the first of `refs` among them. */
     readonly members: readonly string[]

@@ -1,0 +1,99 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { credentials, Metadata } from '@grpc/grpc-js'
+import { z } from 'zod'
+import type { Clock } from '../../src/lib/clock.ts'
+import { connect, first } from './channel.ts'
+import { malformed, parse, purposes } from './errors.ts'
+import { parseId } from './ids.ts'
+import { idOfNames, splitDer, toPem } from './svid.ts'
+import { methods } from './wire.ts'
+
+/** The X.509-SVID of the bridge itself, with the authorities of its own trust domain; all PEM. */
+export interface OwnSvid {
+  readonly id: string
+  readonly chain: string
+  readonly key: string
+  readonly authorities: string
+  /** By the wall clock, as certificates have it. */
+  readonly notAfter: number
+}
+
+export interface Workload {
+  /** The present SVID: fetched anew at half its life, which is when an agent has the next one. */
+  svid(signal: AbortSignal): Promise<OwnSvid>
+  /** As far as it was fetched yet. */
+  known(): OwnSvid | undefined
+  /** The next call fetches it anew: the server turned the present one away. */
+  forget(): void
+  close(): void
+}
+
+const answer = z.object({
+  svids: z
+    .array(
+      z.object({
+        spiffe_id: z.string(),
+        x509_svid: z.instanceof(Uint8Array),
+        x509_svid_key: z.instanceof(Uint8Array),
+        bundle: z.instanceof(Uint8Array),
+      }),
+    )
+    .min(1),
+})
+
+/** The SPIFFE Workload API (SPIFFE_Workload_API §5, §7), as a client of the agent on this machine. */
+export function openWorkload(address: string, clock: Pick<Clock, 'now'>): Workload {
+  const client = connect(address, credentials.createInsecure())
+  let svid: (OwnSvid & { readonly renewAt: number }) | undefined
+  let stale = true
+
+  const fetch = async (signal: AbortSignal) => {
+    const purpose = purposes.ownSvid
+    const metadata = new Metadata()
+    metadata.set('workload.spiffe.io', 'true')
+    const message = await first(client, methods.fetchX509Svid, metadata, { purpose, signal })
+    // The first one is the default identity.
+    const [own] = parse(answer, message, purpose).svids
+    try {
+      if (!own) throw new Error('there is none')
+      const chain = splitDer(own.x509_svid)
+      const leaf = new X509Certificate(chain[0] ?? Buffer.alloc(0))
+      if (parseId(own.spiffe_id) === undefined || idOfNames(leaf.subjectAltName) !== own.spiffe_id)
+        throw new Error('the certificate is of another identity')
+      const key = createPrivateKey({ key: Buffer.from(own.x509_svid_key), format: 'der', type: 'pkcs8' })
+      const [notBefore, notAfter] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)]
+      return {
+        id: own.spiffe_id,
+        chain: toPem(chain),
+        key: key.export({ format: 'pem', type: 'pkcs8' }).toString(),
+        authorities: toPem(splitDer(own.bundle)),
+        notAfter,
+        renewAt: notBefore + (notAfter - notBefore) / 2,
+      }
+    } catch (cause) {
+      throw malformed(purpose, cause)
+    }
+  }
+
+  return {
+    async svid(signal) {
+      if (svid && !stale && clock.now() < svid.renewAt) return svid
+      try {
+        const next = await fetch(signal)
+        // The same one again is kept as it is: whoever compares sees that nothing changed.
+        if (svid?.chain !== next.chain || svid.authorities !== next.authorities) svid = next
+        stale = false
+        return svid
+      } catch (error) {
+        // Half of its life is left to reach the agent again.
+        if (svid && clock.now() < svid.notAfter && !signal.aborted) return svid
+        throw error
+      }
+    },
+    known: () => svid,
+    forget: () => {
+      stale = true
+    },
+    close: () => client.close(),
+  }
+}
