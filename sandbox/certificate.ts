@@ -16,7 +16,8 @@ export function selfSigned(commonName = 'bridge'): { certificate: string; privat
   return { certificate, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() }
 }
 
-function der(tag: number, ...parts: Buffer[]): Buffer {
+/** One DER value; up to 64 KiB. */
+export function der(tag: number, ...parts: Buffer[]): Buffer {
   const body = Buffer.concat(parts)
   const size = Buffer.from(body.length.toString(16).padStart(body.length > 255 ? 4 : 2, '0'), 'hex')
   const length = body.length < 128 ? size : Buffer.concat([Buffer.from([0x80 + size.length]), size])

@@ -1,0 +1,19 @@
+import { Refused, status } from './refused.ts'
+
+/**
+ * One page. A size of 0 asks for no pages: everything comes, whatever the token says. A page that has rows always names a
+ * next one, so that the last one comes back empty.
+ */
+export function pageOf<T extends { readonly ordinal: number }>(
+  rows: readonly T[],
+  { page_size, page_token }: { readonly page_size: number; readonly page_token: string },
+  bound = Number.POSITIVE_INFINITY,
+): { readonly rows: readonly T[]; readonly next: string } {
+  if (page_size <= 0) return { rows, next: '' }
+  if (page_token !== '' && !/^\d+$/.test(page_token)) {
+    throw new Refused(status.invalidArgument, `could not parse token '${page_token}'`)
+  }
+  const after = Number(page_token)
+  const found = rows.filter(({ ordinal }) => ordinal > after).slice(0, Math.min(page_size, bound))
+  return { rows: found, next: String(found.at(-1)?.ordinal ?? '') }
+}
