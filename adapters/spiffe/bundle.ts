@@ -17,7 +17,9 @@ const document = z.object({
   // 64 bits: past 2^53 neighbours become equal, and never out of order.
   spiffe_sequence: z.number().min(0).optional(),
   spiffe_refresh_hint: z.number().min(0).optional(),
-  keys: z.array(z.looseObject({ use: z.unknown(), kid: z.unknown(), x5c: z.unknown() })),
+  keys: z.array(
+    z.looseObject({ use: z.unknown().optional(), kid: z.unknown().optional(), x5c: z.unknown().optional() }),
+  ),
 })
 const bundleMap = z.object({ trust_domains: z.record(z.string(), z.unknown()) })
 const chain = z.array(z.string()).length(1)

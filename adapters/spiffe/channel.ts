@@ -17,6 +17,8 @@ const options: ClientOptions = {
   'grpc.enable_http_proxy': 0,
   'grpc.service_config_disable_resolution': 1,
   'grpc.enable_retries': 0,
+  // Clients would share connections, and with them who they are.
+  'grpc.use_local_subchannel_pool': 1,
   'grpc.max_receive_message_length': MAX_BYTES,
   'grpc.initial_reconnect_backoff_ms': 200,
   'grpc.max_reconnect_backoff_ms': 5000,

@@ -46,9 +46,9 @@ export function open(name: string, config: SpiffeConfig, deps: AdapterDeps): Ada
     closed: closed.signal,
   })
   const vet = (ref: PrincipalRef): BridgeError | undefined => {
-    const path = `${parseId(ref.id)?.path}/`
+    const path = parseId(ref.id)?.path
     const unfit = managed.vet(ref)
-    if (unfit || manage.paths.some((beginning) => path.startsWith(beginning))) return unfit
+    if (unfit || manage.paths.some((beginning) => path?.startsWith(beginning))) return unfit
     return new BridgeError('E_KIND_REFUSED', `${ref.id} is under none of the paths that ${name} manages`, {
       hint: `add its path to manage.paths, which lists ${manage.paths.join(', ')}, or leave it out`,
     })

@@ -18,7 +18,7 @@ export interface Server {
 /** Any name that is no address: TLS takes none, and the identity is checked by ID. */
 const TLS_NAME = 'spire-server'
 
-export function openServer({ server, trustDomain }: SpiffeConfig, clock: Pick<Clock, 'now'>): Server {
+export function openServer({ server, trustDomain }: SpiffeConfig, clock: Pick<Clock, 'now' | 'mono'>): Server {
   const { address, workloadApi, id = `spiffe://${trustDomain}/spire/server` } = server
   if (workloadApi === undefined) {
     const client = connect(address, credentials.createInsecure())

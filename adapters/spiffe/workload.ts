@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { credentials, Metadata } from '@grpc/grpc-js'
 import { z } from 'zod'
 import type { Clock } from '../../src/lib/clock.ts'
+import { orAbort } from '../aborts.ts'
 import { connect, first } from './channel.ts'
 import { malformed, parse, purposes } from './errors.ts'
 import { parseId } from './ids.ts'
@@ -41,11 +42,17 @@ const answer = z.object({
     .min(1),
 })
 
+/** How often an SVID past half its life is asked for again: the agent may have no other yet. */
+const AGAIN_MS = 10_000
+
 /** The SPIFFE Workload API (SPIFFE_Workload_API §5, §7), as a client of the agent on this machine. */
-export function openWorkload(address: string, clock: Pick<Clock, 'now'>): Workload {
+export function openWorkload(address: string, clock: Pick<Clock, 'now' | 'mono'>): Workload {
   const client = connect(address, credentials.createInsecure())
+  const closed = new AbortController()
   let svid: (OwnSvid & { readonly renewAt: number }) | undefined
   let stale = true
+  let triedAt = Number.NEGATIVE_INFINITY
+  let fetching: ReturnType<typeof fetch> | undefined
 
   const fetch = async (signal: AbortSignal) => {
     const purpose = purposes.ownSvid
@@ -77,9 +84,14 @@ export function openWorkload(address: string, clock: Pick<Clock, 'now'>): Worklo
 
   return {
     async svid(signal) {
-      if (svid && !stale && clock.now() < svid.renewAt) return svid
+      const isDue = !svid || clock.now() >= svid.renewAt
+      if (svid && !stale && (!isDue || clock.mono() - triedAt < AGAIN_MS)) return svid
+      triedAt = clock.mono()
       try {
-        const next = await fetch(signal)
+        fetching ??= fetch(closed.signal).finally(() => {
+          fetching = undefined
+        })
+        const next = await orAbort(fetching, signal)
         // The same one again is kept as it is: whoever compares sees that nothing changed.
         if (svid?.chain !== next.chain || svid.authorities !== next.authorities) svid = next
         stale = false
@@ -94,6 +106,9 @@ export function openWorkload(address: string, clock: Pick<Clock, 'now'>): Worklo
     forget: () => {
       stale = true
     },
-    close: () => client.close(),
+    close() {
+      closed.abort()
+      client.close()
+    },
   }
 }
