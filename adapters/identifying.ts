@@ -4,6 +4,7 @@ import { identify as identifyAws } from './aws/tokens.ts'
 import { identify as identifyEntra } from './entra/tokens.ts'
 import { identify as identifyMemory } from './memory/tokens.ts'
 import { identify as identifyOkta } from './okta/tokens.ts'
+import { identify as identifySpiffe } from './spiffe/tokens.ts'
 
 type Identify = Adapter['identify']
 
@@ -33,6 +34,12 @@ const kinds = new Map([
   ['entra', kind(z.strictObject({ tenantId: z.string() }), (claims, { tenantId }) => identifyEntra(claims, tenantId))],
   ['memory', kind(z.strictObject({ realm: z.string() }), (claims, { realm }) => identifyMemory(claims, realm))],
   ['okta', kind(z.strictObject({ clients: named }), (claims, { clients }) => identifyOkta(claims, clients))],
+  [
+    'spiffe',
+    kind(z.strictObject({ trustDomains: z.array(z.string()) }), (claims, { trustDomains }) =>
+      identifySpiffe(claims, new Set(trustDomains)),
+    ),
+  ],
 ])
 
 /**

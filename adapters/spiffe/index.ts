@@ -65,6 +65,7 @@ export function open(name: string, config: SpiffeConfig, deps: AdapterDeps): Ada
     realm: trustDomain,
     issuers: tokens ? issuersOf(tokens, bundles) : [],
     identify: (claims) => identify(claims, domains),
+    identity: { trustDomains: [...domains] },
     vet,
     changes: feed.changes,
     lookup: openLookup({ trustDomain, reader, bundles, clock }),

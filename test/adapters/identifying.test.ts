@@ -99,6 +99,24 @@ const kinds: Readonly<Record<string, readonly [AdapterBase, fc.Arbitrary<Record<
       ),
     }),
   ],
+  spiffe: [
+    configs.spiffe.parse({
+      kind: 'spiffe',
+      trustDomain: 'example.org',
+      server: { address: 'unix:///run/spire/api.sock' },
+      tokens: { audiences, federated: { 'partner.org': { bundle: { type: 'server' } } } },
+    }),
+    fc.record({
+      sub: maybe(
+        'spiffe://example.org/agents/a',
+        'spiffe://partner.org/agents/a',
+        'spiffe://other.org/agents/a',
+        'spiffe://example.org',
+        'spiffe://example.org/spire/server',
+      ),
+      iss: maybe('https://oidc.example.org'),
+    }),
+  ],
   memory: [
     configs.memory.parse({ kind: 'memory', tokens: { audiences } }),
     fc.record({

@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { configs } from '../../adapters/index.ts'
+
+const good = { kind: 'spiffe', trustDomain: 'example.org', server: { address: 'unix:///run/spire/api.sock' } }
+const faults = (more: object): string[] => {
+  const parsed = configs.spiffe.safeParse({ ...good, ...more })
+  return parsed.success ? [] : parsed.error.issues.map(({ path }) => path.join('.'))
+}
+
+test('a trust domain on a socket needs no more than its name', () => {
+  assert.deepEqual(faults({}), [])
+  const { server, manage, settle } = configs.spiffe.parse(good)
+  assert.deepEqual([server.address, manage.kinds, settle], ['unix:/run/spire/api.sock', ['workload'], 15_000])
+})
+
+test('a server over the network needs a Workload API, and one on a socket has no use for it', () => {
+  const workloadApi = 'unix:///run/agent/api.sock'
+  assert.deepEqual(faults({ server: { address: 'spire.example.org:8081' } }), ['server.workloadApi'])
+  assert.deepEqual(faults({ server: { address: 'spire.example.org:8081', workloadApi } }), [])
+  assert.deepEqual(faults({ server: { address: '10.0.0.1:8081', workloadApi: 'tcp://127.0.0.1:8000' } }), [])
+  assert.deepEqual(faults({ server: { ...good.server, workloadApi } }), ['server.workloadApi'])
+  for (const wrong of ['tcp://agent:8000', 'http://127.0.0.1:80', 'tcp://127.0.0.1:80/x', 'tcp://127.0.0.1:99999'])
+    assert.deepEqual(faults({ server: { address: 'a:1', workloadApi: wrong } }), ['server.workloadApi'], wrong)
+  for (const address of ['spire.example.org', 'https://spire:1', 'dns:///a:1', 'a:99999', 'unix:relative'])
+    assert.ok(faults({ server: { address } }).includes('server.address'), address)
+})
+
+test('names that are no SPIFFE IDs, and groups, are faults', () => {
+  for (const trustDomain of ['spiffe://example.org', 'Example.org', 'example.org:80', ''])
+    assert.deepEqual(faults({ trustDomain }), ['trustDomain'], trustDomain)
+  assert.deepEqual(faults({ never: ['/agents/a'] }), ['never.0'])
+  assert.deepEqual(faults({ manage: { paths: ['agents'] } }), ['manage.paths.0'])
+  assert.deepEqual(faults({ manage: { groups: ['g'] } }), ['manage.groups'])
+  assert.deepEqual(faults({ groups: { g: ['read:reports'] } }), ['groups'])
+})
+
+test('an endpoint of SPIFFE needs its ID and a first bundle; nothing is inferred', () => {
+  const tokens = (bundle: object) => ({ tokens: { audiences: ['a'], bundle } })
+  const url = 'https://bundle.example.org/'
+  assert.deepEqual(faults(tokens({ type: 'https_web', url })), [])
+  assert.deepEqual(faults(tokens({ type: 'https_web', url: 'http://bundle.example.org/' })), ['tokens.bundle.url'])
+  assert.deepEqual(faults(tokens({ type: 'https_spiffe', url })), [
+    'tokens.bundle.endpointId',
+    'tokens.bundle.bootstrap',
+  ])
+})
