@@ -25,6 +25,8 @@ const MAX_HINT_MS = 3_600_000
 const AGAIN_MS = 10_000
 /** A token can cause no more reads than that: new keys are published long before they sign. */
 const UNKNOWN_KID_MS = 300_000
+/** Of one read: a decision may wait for it. */
+const TIMEOUT_MS = 5000
 /** Older than that nothing is believed. */
 const CEILING_MS = 86_400_000
 
@@ -60,7 +62,7 @@ export function openBundle({ trustDomain, read, clock, log, closed }: KeeperPart
   const load = async (): Promise<void> => {
     triedAt = clock.mono()
     try {
-      const next = await read(bundle?.keys ?? new Map(), closed)
+      const next = await read(bundle?.keys ?? new Map(), AbortSignal.any([closed, AbortSignal.timeout(TIMEOUT_MS)]))
       if ((next.sequence ?? 0) < (bundle?.sequence ?? 0) && next.sequence !== undefined)
         throw new Error(`its sequence number ${next.sequence} is below ${bundle?.sequence}`)
       bundle = next
