@@ -282,7 +282,7 @@ export const wire = {
 }
 
 // What was not sent reads as null, so that no mask and an empty mask differ.
-const definitions = fromJSON(wire, { keepCase: true, longs: String, defaults: true })
+export const definitions = fromJSON(wire, { keepCase: true, longs: String, defaults: true })
 
 /** By its full name, such as `spire.api.server.entry.v1.Entry`. */
 export function serviceNamed(name: string): ServiceDefinition {
