@@ -5,7 +5,7 @@ import { type Algorithm, createVerifier } from 'fast-jwt'
 import { compactVerify, importJWK, type JWTHeaderParameters, jwtVerify } from 'jose'
 import jsonwebtoken from 'jsonwebtoken'
 import type { KeySource } from '../../src/lib/jwks.ts'
-import { verifyJwt } from '../../src/lib/jwt.ts'
+import { parseJwt, verifyJwt } from '../../src/lib/jwt.ts'
 import { AUDIENCE, ISSUER, type KeyServer, type TestKey } from '../unit/issuer.ts'
 
 export interface Contender {
@@ -102,6 +102,19 @@ export const awsJwtVerify = (alg: Alg, list: readonly TestKey[], jwksUri: string
   })
   return { name: 'aws-jwt-verify', verify: (token) => verifier.verifySync(token) }
 }
+
+/**
+ * The peer with the checks that none of them makes: canonical base64url, no member named twice, the type, size and depth.
+ * Whoever wants those of it takes the token apart beforehand.
+ */
+export const asStrict = ({ name, verify }: Contender): Contender => ({
+  name: `${name} with our further checks`,
+  verify: (token) => {
+    const parsed = parseJwt(token)
+    must(!('refused' in parsed) && (parsed.header.typ === undefined || typeof parsed.header.typ === 'string'))
+    return verify(token)
+  },
+})
 
 /** Neither reads the token: the limit of the machine. */
 export const bare = (alg: Alg, list: readonly TestKey[]): Contender[] => {

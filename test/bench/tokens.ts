@@ -3,7 +3,18 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { createKeySource } from '../../src/lib/jwks.ts'
 import { KeyServer, makeKey, token } from '../unit/issuer.ts'
 import { median, type Row, secondsOf } from './figures.ts'
-import { type Alg, algorithms, awsJwtVerify, bare, type Contender, fastJwt, jose, jsonWebToken, ours } from './peers.ts'
+import {
+  type Alg,
+  algorithms,
+  asStrict,
+  awsJwtVerify,
+  bare,
+  type Contender,
+  fastJwt,
+  jose,
+  jsonWebToken,
+  ours,
+} from './peers.ts'
 
 export interface FirstSight {
   readonly alg: Alg
@@ -52,12 +63,16 @@ export const benchFirstSight = async (rounds: number, count: number): Promise<Fi
     const source = createKeySource({ uri: server.uri, fetch: server.fetch, clock: systemClock })
     await source.refresh()
     const tokens = Array.from({ length: count }, (_, n) => token(signing, Date.now(), { jti: `${n}` }))
-    const contenders = [
-      ours(server, alg, source),
-      ...(await jose(alg, keys)),
+    const peers = [
       fastJwt(alg, keys, false),
       ...(alg === 'EdDSA' ? [] : [jsonWebToken(alg, keys)]),
       awsJwtVerify(alg, keys, server.uri),
+    ]
+    const contenders = [
+      ours(server, alg, source),
+      ...(await jose(alg, keys)),
+      ...peers,
+      ...peers.map(asStrict),
       ...bare(alg, keys),
     ]
     for (const lanes of lanesWide) {
