@@ -20,6 +20,8 @@ function item<T extends object>(run: () => T, failed: object = {}): object {
   }
 }
 
+const unlistedEntries = 'failed to list entries: datastore-sql: rpc error: code = InvalidArgument desc ='
+
 /** What misleads about a list. */
 const alteredList =
   (world: World, rows: string) =>
@@ -70,7 +72,7 @@ function entryCalls(world: World, admin: (call: Unary) => Unary): Service['calls
     ListEntries: admin({
       run: (request) => {
         const { filter, output_mask, ...page } = requests.listEntries.parse(request)
-        const { next, rows } = pageOf(entries.list(filter), page, world.pageSize)
+        const { next, rows } = pageOf(entries.list(filter), page, unlistedEntries, world.pageSize)
         return { entries: rows.map(({ value }) => masked(value, output_mask)), next_page_token: next }
       },
       altered: alteredList(world, 'entries'),
@@ -149,7 +151,7 @@ function agentCalls(world: World, admin: (call: Unary) => Unary): Service['calls
                 (filter.by_banned === null || filter.by_banned.value === (value.serial === '')) &&
                 (filter.by_can_reattest === null || filter.by_can_reattest.value === value.canReattest)),
           )
-        const { next, rows } = pageOf(found, page, world.pageSize)
+        const { next, rows } = pageOf(found, page, 'failed to list agents:', world.pageSize)
         return { agents: rows.map(({ value }) => masked(shown(value), output_mask)), next_page_token: next }
       },
       altered: alteredList(world, 'agents'),
@@ -196,7 +198,7 @@ function bundleCalls(world: World, admin: (call: Unary) => Unary): Service['call
       run: (request) => {
         const { output_mask, ...page } = requests.federatedBundles.parse(request)
         const all = [...world.federated.values()].map((bundle, index) => ({ ordinal: index + 2, bundle }))
-        const { next, rows } = pageOf(all, page, world.pageSize)
+        const { next, rows } = pageOf(all, page, 'failed to list bundles:', world.pageSize)
         return { bundles: rows.map(({ bundle }) => shown(bundle(), output_mask)), next_page_token: next }
       },
       altered: alteredList(world, 'bundles'),
