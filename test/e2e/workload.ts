@@ -25,6 +25,8 @@ export interface Deployment {
 export interface Measured {
   /** From the answer to the kill until tokens were no longer issued. */
   readonly stoppedMs: number
+  /** From the same until who listens for X.509-SVIDs was told that there are none. */
+  readonly toldMs: number
   /** From the answer to the release until they were again. */
   readonly resumedMs: number
 }
@@ -114,6 +116,9 @@ export async function killsAndRestores({
   const token = await until('a token is issued', issued, waitMs)
   await until('the token allows', () => isAllowed(daemon, { token }), waitMs)
   await assertDenied(daemon, { token: `${token.slice(0, -4)}AAAA` }, 'R_SIGNATURE')
+  const x509 = stack.use(agent.open('FetchX509SVID'))
+  assert.equal(at(await x509.next(), 'svids', 0, 'spiffe_id'), id)
+  const listened = x509.ended.then((code) => ({ code, atMs: performance.now() }))
 
   const holdId = await kill(daemon, did)
   const killed = performance.now()
@@ -121,6 +126,9 @@ export async function killsAndRestores({
   await until('both entries are held', async () => (await isHeld(everything)) && (await isHeld(elsewhere)), waitMs)
   await until('nothing is issued', async () => (await issued()) === undefined, waitMs)
   const stoppedMs = Math.round(performance.now() - killed)
+  const told = await listened
+  assert.equal(told.code, 7)
+  const toldMs = Math.round(told.atMs - killed)
   assert.deepEqual(await agent.ask('FetchJWTSVID', { audience: [audience] }, workloadHeader()), {
     code: 7,
     details: 'no identity issued',
@@ -154,5 +162,5 @@ export async function killsAndRestores({
     assert.deepEqual(now, fields)
     assert.ok(Number(revision_number) >= 2, 'held and restored')
   }
-  return { stoppedMs, resumedMs }
+  return { stoppedMs, toldMs, resumedMs }
 }

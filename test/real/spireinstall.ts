@@ -1,31 +1,24 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
-import { need } from './tools.ts'
+import { cacheFolder } from './cache.ts'
+import { installGo } from './goinstall.ts'
+import { copySource, plugins } from './spiresource.ts'
 
 /** Go module that pins the version of SPIRE and of everything it is built from. */
 const project = resolve(import.meta.dirname, 'spire')
+const spire = 'github.com/spiffe/spire'
+const names = ['spire-server', 'spire-agent']
 const execute = promisify(execFile)
 
 export interface SpirePrograms {
   readonly server: string
   readonly agent: string
 }
-
-/** Go with modules and a compiler of C, which SQLite needs; GO names another. Older ones fetch what the module asks for. */
-const goPath = (): string | undefined =>
-  [process.env.GO, 'go', '/usr/local/go/bin/go'].find((path) => {
-    if (path === undefined) return false
-    try {
-      const [, minor] = /go1\.(\d+)/.exec(execFileSync(path, ['env', 'GOVERSION'], { encoding: 'utf8' })) ?? []
-      execFileSync(execFileSync(path, ['env', 'CC'], { encoding: 'utf8' }).trim(), ['--version'], { stdio: 'ignore' })
-      return Number(minor) >= 21
-    } catch {
-      return false
-    }
-  })
 
 /** Which version that is, such as `v1.15.3`. */
 export const spireVersion = (): string => {
@@ -34,42 +27,97 @@ export const spireVersion = (): string => {
   return version
 }
 
-/** The folder of a module that SPIRE is built from, as Go keeps it; undefined when it cannot be had. */
-export const moduleFolder = async (name: string): Promise<string | undefined> => {
-  const go = goPath()
-  if (go === undefined) return undefined
+/** Where what was built is kept: another folder for each version, platform and set of plugins. */
+const keptFolder = (): string => {
+  const made = createHash('sha256')
+    .update(readFileSync(join(project, 'go.sum')))
+    .update(JSON.stringify(plugins))
+  const { arch, platform } = process
+  return cacheFolder('spire', `${spireVersion()}-${platform}-${arch}-${made.digest('hex').slice(0, 12)}`)
+}
+
+const sumsOf = async (folder: string): Promise<string> => {
+  const lines = names.map(async (name) => {
+    const sum = createHash('sha256').update(await readFile(join(folder, name)))
+    return `${sum.digest('hex')}  ${name}\n`
+  })
+  return (await Promise.all(lines)).join('')
+}
+
+/** Whether the programs there are those that were built. */
+const isWhole = async (folder: string): Promise<boolean> => {
+  const sums = join(folder, 'SHA256SUMS')
+  return existsSync(sums) && (await sumsOf(folder).catch(() => undefined)) === (await readFile(sums, 'utf8'))
+}
+
+const moduleAt = async (go: string, name: string): Promise<string> => {
+  const { stdout } = await execute(go, ['mod', 'download', '-json', name], { cwd: project })
+  const told: unknown = JSON.parse(stdout)
+  const folder = typeof told === 'object' && told !== null && 'Dir' in told ? told.Dir : undefined
+  if (typeof folder !== 'string') throw new Error(`${name} could not be downloaded`)
+  return folder
+}
+
+/** The folder of a module that SPIRE is built from, as Go keeps it. */
+export const moduleFolder = async (name: string): Promise<string | { readonly skip: string }> => {
+  const found = await installGo(project)
+  if ('skip' in found) return found
   try {
-    const { stdout } = await execute(go, ['mod', 'download', '-json', name], { cwd: project })
-    const told: unknown = JSON.parse(stdout)
-    const folder = typeof told === 'object' && told !== null && 'Dir' in told ? told.Dir : undefined
-    return typeof folder === 'string' ? folder : undefined
+    return await moduleAt(found.go, name)
   } catch (error) {
     if (process.env.CI === 'true') throw error
-    return undefined
+    return { skip: `${name} could not be downloaded` }
+  }
+}
+
+const build = async ({ cc, go }: { readonly cc: string; readonly go: string }, kept: string): Promise<void> => {
+  const folder = await mkdtemp(join(tmpdir(), 'spire-build-'))
+  try {
+    const [source, module, built] = ['source', 'module', 'built'].map((name) => join(folder, name))
+    if (source === undefined || module === undefined || built === undefined) throw new Error('no folders')
+    await copySource(await moduleAt(go, spire), source)
+    await mkdir(module)
+    for (const name of ['go.mod', 'go.sum']) await copyFile(join(project, name), join(module, name))
+    await execute(go, ['mod', 'edit', `-replace=${spire}=${source}`], { cwd: module })
+    const mains = names.map((name) => `${spire}/cmd/${name}`)
+    // Without paths in it, what was compiled once is found again from any folder. Releases are told their version so, too.
+    const version = `${spire}/pkg/common/version.gittag=${spireVersion().slice(1)}`
+    const flags = ['-trimpath', '-buildvcs=false', `-ldflags=-s -w -X ${version}`, '-o', `${built}/`]
+    const env = { ...process.env, CC: cc, CGO_ENABLED: '1' }
+    await execute(go, ['build', ...flags, ...mains], { cwd: module, env })
+    await writeFile(join(built, 'SHA256SUMS'), await sumsOf(built))
+    await mkdir(dirname(kept), { recursive: true })
+    const beside = await mkdtemp(`${kept}.`)
+    await cp(built, beside, { recursive: true })
+    await rm(kept, { recursive: true, force: true })
+    await rename(beside, kept)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }
 
 /**
  * The real SPIRE server and agent: those in the folder that SPIRE_BIN names, or built once from the Go module and kept in
- * `node_modules/.cache`. Building from nothing takes long, and compiles most of what three cloud vendors publish.
+ * the user's cache with their checksums.
  */
 export const installSpire = async (): Promise<SpirePrograms | { readonly skip: string }> => {
-  const kept = resolve(import.meta.dirname, '../../node_modules/.cache/spire', spireVersion())
+  const kept = keptFolder()
   const folder = process.env.SPIRE_BIN ?? kept
-  const programs = { server: join(folder, 'spire-server'), agent: join(folder, 'spire-agent') }
-  if (existsSync(programs.server) && existsSync(programs.agent)) return programs
-  const go = need('Go 1.21 or later with a C compiler', goPath, 'golang-go')
-  if (typeof go !== 'string') return go
-  await mkdir(kept, { recursive: true })
-  const mains = ['server', 'agent'].map((name) => `github.com/spiffe/spire/cmd/spire-${name}`)
-  try {
-    const env = { ...process.env, CGO_ENABLED: '1' }
-    await execute(go, ['build', '-buildvcs=false', '-o', kept, ...mains], { cwd: project, env })
-  } catch (error) {
-    if (process.env.CI === 'true') throw error
-    return { skip: `SPIRE could not be built: ${String(error).trim().split('\n').at(-1)}` }
+  if (folder === kept && !(await isWhole(kept))) {
+    const found = await installGo(project)
+    if ('skip' in found) return found
+    console.log(`real SPIRE ${spireVersion()}: building it once, which takes minutes`)
+    try {
+      await build(found, kept)
+    } catch (error) {
+      // Somebody else may have been quicker.
+      if (!(await isWhole(kept))) {
+        if (process.env.CI === 'true') throw error
+        return { skip: `SPIRE could not be built: ${String(error).trim().split('\n').at(-1)}` }
+      }
+    }
   }
-  return { server: join(kept, 'spire-server'), agent: join(kept, 'spire-agent') }
+  return { server: join(folder, 'spire-server'), agent: join(folder, 'spire-agent') }
 }
 
 if (import.meta.main) {

@@ -40,9 +40,16 @@ const freePort = async (): Promise<number> => {
   return address.port
 }
 
+/** Runs a program until its own standard input ends, as it does when who started it is no more; then removes the folder, too. */
+const watched = `folder=$1; shift; exec 3<&0
+"$@" </dev/null 3<&- & program=$!
+{ cat <&3 >/dev/null; kill -KILL $program; rm -rf -- "$folder"; } >/dev/null 2>&1 &
+exec 3<&-
+wait $program`
+
 /** A program that runs until it is ended; what it said last is in the error when it ends by itself. */
-const running = (program: string, args: readonly string[]) => {
-  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+const running = (folder: string, program: string, args: readonly string[]) => {
+  const child = spawn('sh', ['-c', watched, 'sh', folder, program, ...args], { stdio: 'pipe' })
   const said: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
@@ -57,7 +64,7 @@ const running = (program: string, args: readonly string[]) => {
       if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${program} ended: ${said.join('\n')}`)
     },
     [Symbol.asyncDispose]: async () => {
-      child.kill('SIGKILL')
+      child.stdin.end()
       await ended
     },
   }
@@ -119,7 +126,7 @@ export const startRealSpire = async (
 ): Promise<RealSpire> => {
   await using stack = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'spire-'))
-  stack.defer(() => rm(folder, { recursive: true, force: true }))
+  stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
   await mkdir(join(folder, 'server'), { mode: 0o700 })
   await mkdir(join(folder, 'agent'), { mode: 0o700 })
   const port = await freePort()
@@ -129,7 +136,7 @@ export const startRealSpire = async (
   if (serverFile === undefined || agentFile === undefined || socketPath === undefined) throw new Error('no paths')
   await writeFile(serverFile, serverConfig(folder, port, trustDomain, adminIds))
   await writeFile(agentFile, agentConfig(folder, port, trustDomain))
-  const server = stack.use(running(programs.server, ['run', '-config', serverFile]))
+  const server = stack.use(running(folder, programs.server, ['run', '-config', serverFile]))
   const socket = `unix://${socketPath}`
   const command = async (...args: readonly string[]) => {
     const { stdout } = await execute(programs.server, [...args, '-socketPath', socketPath])
@@ -142,7 +149,7 @@ export const startRealSpire = async (
   await healthy(programs.server, socketPath, server.check)
   await writeFile(join(folder, 'bundle.pem'), await command('bundle', 'show'))
   const [, token = ''] = /Token: (\S+)/.exec(await command('token', 'generate', '-ttl', '600')) ?? []
-  const agent = stack.use(running(programs.agent, ['run', '-config', agentFile, '-joinToken', token]))
+  const agent = stack.use(running(folder, programs.agent, ['run', '-config', agentFile, '-joinToken', token]))
   const agentSocket = join(folder, 'agent', 'public', 'api.sock')
   await healthy(programs.agent, agentSocket, agent.check)
   using client = new SpireClient(socket)
