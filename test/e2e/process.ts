@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { env as environment, execPath } from 'node:process'
 import { createInterface } from 'node:readline'
+import { leash } from './leash.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 export const main = resolve(root, 'src/main.ts')
@@ -47,6 +48,7 @@ export const startProcess = (
   })
   const { stdout, stderr, pid } = child
   if (stdout === null || stderr === null || pid === undefined) throw new Error(`${program} did not start`)
+  leash(child)
   const lines: string[] = []
   const errors: string[] = []
   const looks = new Set<() => void>()

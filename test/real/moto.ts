@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, request } from 'node:http'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
+import { leash } from '../e2e/leash.ts'
 import { type Python, pythonWith } from './virtualenv.ts'
 
 /** Its services that the bridge uses need no more than these. */
@@ -46,6 +47,7 @@ export const startMoto = async (python: Python, openCalls?: number): Promise<Mot
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  leash(child)
   const said: string[] = []
   const { promise, reject, resolve } = Promise.withResolvers<string>()
   for (const stream of [child.stdout, child.stderr]) {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { leash } from '../e2e/leash.ts'
 import { at, text } from '../sandbox/client.ts'
 import { SpireClient } from '../sandbox/spireclient.ts'
 import type { SpirePrograms } from './spireinstall.ts'
@@ -40,16 +41,10 @@ const freePort = async (): Promise<number> => {
   return address.port
 }
 
-/** Runs a program until its own standard input ends, as it does when who started it is no more; then removes the folder, too. */
-const watched = `folder=$1; shift; exec 3<&0
-"$@" </dev/null 3<&- & program=$!
-{ cat <&3 >/dev/null; kill -KILL $program; rm -rf -- "$folder"; } >/dev/null 2>&1 &
-exec 3<&-
-wait $program`
-
 /** A program that runs until it is ended; what it said last is in the error when it ends by itself. */
 const running = (folder: string, program: string, args: readonly string[]) => {
-  const child = spawn('sh', ['-c', watched, 'sh', folder, program, ...args], { stdio: 'pipe' })
+  const child = spawn(program, [...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  leash(child, folder)
   const said: string[] = []
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
@@ -64,7 +59,7 @@ const running = (folder: string, program: string, args: readonly string[]) => {
       if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${program} ended: ${said.join('\n')}`)
     },
     [Symbol.asyncDispose]: async () => {
-      child.stdin.end()
+      child.kill('SIGKILL')
       await ended
     },
   }
@@ -126,7 +121,7 @@ export const startRealSpire = async (
 ): Promise<RealSpire> => {
   await using stack = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'spire-'))
-  stack.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 10 }))
+  stack.defer(() => rm(folder, { recursive: true, force: true }))
   await mkdir(join(folder, 'server'), { mode: 0o700 })
   await mkdir(join(folder, 'agent'), { mode: 0o700 })
   const port = await freePort()
