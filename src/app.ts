@@ -40,6 +40,7 @@ import {
   signingKeysOf,
 } from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
+import { openTracing } from './telemetry.ts'
 
 export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
 
@@ -105,14 +106,16 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       log.info({ backup: store.migratedFrom }, 'the store was migrated; a backup was made')
 
     const { outbound: net } = config
-    const outbound = createOutbound({
+    const outward = {
       proxy: net.proxy?.read(),
       noProxy: net.noProxy,
       caFile: net.caFile,
       userAgent: `agentmesh-idp-bridge/${version}`,
       metrics,
       clock,
-    })
+    }
+    const trace = openTracing(config, { outward, version, log, metrics, clock, stack })
+    const outbound = createOutbound({ ...outward, trace })
     stack.defer(() => outbound.close())
 
     const sources = new Map<string, KeySource>()
@@ -160,6 +163,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       isFatal: (error) => error instanceof BridgeError && error.code === 'E_LEASE_LOST',
       fatal: options.onFatal,
       ...(options.probe && { probe: options.probe }),
+      ...(trace && { trace }),
     }
     const known = createKnown(store)
     const verifier = createVerifier({
@@ -218,6 +222,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       publicUrl: config.server.publicUrl,
       trustProxy: config.server.trustProxy,
       requests,
+      trace,
     })
     stack.defer(() => server.close())
     const origin = await listenOn(server, config.server.host, config.server.port)

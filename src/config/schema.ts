@@ -16,6 +16,7 @@ import {
 import type { AdapterBase } from './adapter.ts'
 import { blueprints } from './blueprints.ts'
 import { passports, signing, statusLists } from './publishing.ts'
+import { telemetry } from './telemetry.ts'
 import { tools } from './tools.ts'
 
 /** Every kind of adapter there is, by the word that `kind` has in the file. Each extends `adapterBase`. */
@@ -225,6 +226,7 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
         receipts: duration({ minMs: 86_400_000 }).prefault('400d'),
       })
       .prefault({}),
+    telemetry: telemetry.optional().describe('Traces, for a collector of OpenTelemetry'),
     signing: signing
       .prefault({})
       .describe('Ed25519 keys in PEM: the first that is not revoked signs, all of those verify'),

@@ -6,6 +6,7 @@ import type { Labels } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../lib/log.ts'
 import type { Metrics } from '../lib/metrics.ts'
+import type { Tracing } from '../lib/tracing.ts'
 import type { Bus } from './bus.ts'
 
 /** A configured directory with what the core must know of its configuration. */
@@ -62,6 +63,8 @@ export interface Deps {
   /** A failure after which the process must end (lost lease, failed fsync): recovery makes that safe. */
   readonly isFatal: (error: unknown) => boolean
   readonly fatal: (error: unknown) => void
+  /** Left out when traces are not recorded. */
+  readonly trace?: Tracing
   /** Called at named places between a record and its act; crash tests end the process there. */
   readonly probe?: (point: string) => void
 }

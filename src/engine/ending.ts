@@ -11,6 +11,7 @@ import { auditClaims, holdEvent } from './holdaudit.ts'
 import { endLegs } from './legs.ts'
 import { oneAtATime } from './queued.ts'
 import { changeHolds } from './recording.ts'
+import { markHolds } from './tracing.ts'
 
 /**
  * Ends holds, with everything that must be in the same transaction: their legs, the audit entries, the signals of the DIDs
@@ -53,6 +54,7 @@ export const endHolds = async (
     change.wakeSuspend(adapter)
   }
   await tx.wake(dids, now, 1)
+  markHolds(change, 'release', holds)
 }
 
 /** Each DID once, whichever of its last holds is named. */

@@ -4,6 +4,7 @@ import type { HookOutcome } from './api.ts'
 import { topics } from './bus.ts'
 import { bridge, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { trailOf } from './tracing.ts'
 
 /**
  * One delivery (rule 6): authenticated and parsed by the adapter, remembered so that a repeat is harmless, turned into
@@ -26,6 +27,10 @@ export const receive = async (
   }
   try {
     const answer = await hooks.receive(request, signal)
+    const named = answer.hints.flatMap(({ principal }) =>
+      principal === undefined ? [] : [trailOf(adapter, principal)],
+    )
+    deps.trace?.mark('hook', { adapter: adapter, hints: answer.hints.length }, named)
     if (answer.alert !== undefined) deps.alert(answer.alert.code, answer.alert.text)
     if (answer.hints.length > 0) {
       await change(deps, bridge, async (c) => {

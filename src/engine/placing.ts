@@ -7,6 +7,7 @@ import { claimAll, distinctDids, type Open, openOf } from './claiming.ts'
 import { endHolds, lessenCascade } from './ending.ts'
 import { auditHold, signalOf } from './holdaudit.ts'
 import { changeHolds, record } from './recording.ts'
+import { markHolds } from './tracing.ts'
 
 export interface NewHold {
   /** Given beforehand; otherwise a new one. */
@@ -58,6 +59,7 @@ const insert = async (
   })
   await change.tx.insertHolds(placed)
   await record(change, 'hold.placed', placed, open, {})
+  markHolds(change, 'hold', placed)
   return { holds, placed }
 }
 

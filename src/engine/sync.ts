@@ -7,6 +7,7 @@ import { enter, judgeListing, leaveIf } from './quarantine.ts'
 import { noteThrottle, type Recall } from './recall.ts'
 import { readWhole } from './restored.ts'
 import { takeIn } from './seen.ts'
+import { traced } from './tracing.ts'
 
 export interface SyncState {
   lastOkAt: number | undefined
@@ -26,8 +27,13 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
   const { name } = mount.adapter
   const state: SyncState = { lastOkAt: undefined, lastError: undefined, fullAt: undefined }
 
-  const pass = async (since: string | undefined, signal: AbortSignal): Promise<void> => {
+  const pass = (since: string | undefined, signal: AbortSignal): Promise<void> => {
     const kind = since === undefined ? 'full' : 'changes'
+    const attributes = { adapter: name, pass: kind }
+    return traced(deps, 'pass', { attributes }, () => passOver(kind, since, signal))
+  }
+
+  const passOver = async (kind: string, since: string | undefined, signal: AbortSignal): Promise<void> => {
     const begun = deps.clock.mono()
     const begunAt = deps.clock.now()
     const doubted = recall.doubted

@@ -9,6 +9,7 @@ import { contextFor, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import { noteCall, type Recall } from './recall.ts'
 import { auditAccount, takeIn } from './seen.ts'
+import { about, traced } from './tracing.ts'
 
 /** One account a worker picked up, with what the core says to do. */
 export interface Job {
@@ -68,11 +69,13 @@ export const read = async (
   const begunMono = deps.clock.mono()
   const begunAt = deps.clock.now()
   try {
-    const sightings = await mount.adapter.lookup(list.map(refOf), signal)
-    noteCall(recall, undefined, deps)
-    // An account without an answer is unknown: left as it is, it would be asked for again at once, for ever.
-    const told = list.map(({ id }): Sighting => sightings.get(id) ?? unanswered(id, begunAt))
-    await takeIn(deps, mount, recall, told, begunMono)
+    await traced(deps, 'read', about(mount.adapter.name, list), async () => {
+      const sightings = await mount.adapter.lookup(list.map(refOf), signal)
+      noteCall(recall, undefined, deps)
+      // An account without an answer is unknown: left as it is, it would be asked for again at once, for ever.
+      const told = list.map(({ id }): Sighting => sightings.get(id) ?? unanswered(id, begunAt))
+      await takeIn(deps, mount, recall, told, begunMono)
+    })
   } catch (error) {
     noteCall(recall, error, deps)
     deps.log.warn({ adapter: mount.adapter.name, err: error }, 'reading accounts failed')

@@ -14,6 +14,7 @@ import { credible, doubtMany } from './quarantine.ts'
 import { noteCall, type Recall } from './recall.ts'
 import { settle } from './seen.ts'
 import { keptOff } from './sharing.ts'
+import { about, traced } from './tracing.ts'
 import { keyOf, pausedKey, refOf } from './worker.ts'
 
 /**
@@ -34,9 +35,11 @@ export const disable = async (
   if (begun.length === 0) return
   deps.probe?.('disable.recorded')
   const begunMono = deps.clock.mono()
-  const results = await call(
-    begun.map(({ principal }) => refOf(principal)),
-    (refs) => accounts.disable(refs, signal, bulk),
+  const results = await traced(deps, 'disable', about(mount.adapter.name, begun.map(target)), () =>
+    call(
+      begun.map(({ principal }) => refOf(principal)),
+      (refs) => accounts.disable(refs, signal, bulk),
+    ),
   )
   deps.probe?.('disable.answered')
   noteResults(recall, results, deps)
@@ -73,6 +76,8 @@ interface Begun {
   /** Nothing had been sent under this claim before. */
   readonly first: boolean
 }
+
+const target = ({ principal }: Begun) => principal
 
 const begin = async (
   deps: Deps,
@@ -187,9 +192,11 @@ export const enable = async (
       if (!(await wanted(one))) throw new BridgeError('E_ABORTED', 'A hold came before the enable was sent.')
     }
   }
-  const results = await call(
-    free.map(({ principal }) => refOf(principal)),
-    (refs) => accounts.enable(refs, signal, stillWanted),
+  const results = await traced(deps, 'enable', about(mount.adapter.name, free.map(target)), () =>
+    call(
+      free.map(({ principal }) => refOf(principal)),
+      (refs) => accounts.enable(refs, signal, stillWanted),
+    ),
   )
   for (const id of kept) results.set(id, { id, before: undefined, outcome: 'unsent' })
   deps.probe?.('enable.answered')

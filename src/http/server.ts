@@ -1,6 +1,7 @@
 import type { FastifyBaseLogger, FastifyInstance, RouteOptions } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Bridge } from '../engine/api.ts'
+import type { Tracing } from '../lib/tracing.ts'
 import { agentRoutes } from './agents.ts'
 import { annotatorRoutes } from './annotate.ts'
 import { auditRoutes } from './auditlog.ts'
@@ -30,6 +31,7 @@ import { selfRoutes } from './selfregistration.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
 import { toolServerRoutes } from './toolservers.ts'
+import { traceRequests } from './tracing.ts'
 import { trustRoutes } from './trust.ts'
 import { whoamiRoute } from './whoami.ts'
 
@@ -50,6 +52,7 @@ export interface ServerOptions {
   readonly streams?: Partial<StreamSettings> | undefined
   /** Counts the requests of every listener; one of its own when left out. */
   readonly requests?: RequestObserver | undefined
+  readonly trace?: Tracing | undefined
 }
 
 /** Routes by path, as registered: what 405 answers say in `Allow`. */
@@ -74,6 +77,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     metrics.set('signals_clients', {}, open),
   )
   const app = createListener({ log, requests, trustProxy, graceMs: options.graceMs, onStop: () => streams.close() })
+  if (options.trace !== undefined) traceRequests(app, options.trace)
   const methods = collectMethods(app)
 
   acceptJson(app)

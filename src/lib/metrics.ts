@@ -75,6 +75,7 @@ export const metricTable = {
     labels: ['adapter', 'why'],
   },
   config_reload_total: { type: 'counter', help: 'Reloads of the configuration', labels: ['outcome'] },
+  trace_spans_total: { type: 'counter', help: 'Spans given to the collector, or lost', labels: ['outcome'] },
   audit_entries_total: { type: 'counter', help: 'Entries written to the audit log', labels: [] },
 } as const satisfies Readonly<Record<string, Row>>
 

@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, fetch, ProxyAgent } from 'undici'
 import { BridgeError } from '../core/errors.ts'
 import type { Clock } from './clock.ts'
 import { isLoopback } from './fields.ts'
+import type { Tracing } from './tracing.ts'
 
 /** The address the managed-identity library calls for tokens: link-local, never routed, plain http by definition. */
 const INSTANCE_METADATA_HOST = '169.254.169.254'
@@ -18,6 +19,7 @@ export interface OutboundOptions {
   readonly userAgent: string
   readonly metrics?: OutboundMetrics
   readonly clock: Pick<Clock, 'mono' | 'sleep'>
+  readonly trace?: Pick<Tracing, 'within'> | undefined
 }
 
 export interface OutboundMetrics {
@@ -73,7 +75,11 @@ export function createOutbound(options: OutboundOptions): Outbound {
       const pinned = new Set(origins.map(checkedOrigin))
       const pinnedFetch = async (target: string | URL, init: PinnedInit) => {
         const url = pinnedUrl(target, pinned)
-        return exchange(url, { ...limits, ...init }, route(url), options)
+        const send = () => exchange(url, { ...limits, ...init }, route(url), options)
+        if (options.trace === undefined) return send()
+        const method = (init.method ?? 'GET').toUpperCase()
+        const attributes = { 'http.request.method': method, 'server.address': url.hostname, 'url.path': url.pathname }
+        return options.trace.within(method, { attributes, outward: true }, send)
       }
       return Object.assign(pinnedFetch, { origins: pinned, limits })
     },

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createProgram } from '../../src/cli/program.ts'
 import { metricTable } from '../../src/lib/metrics.ts'
-import { byName, difference, read, same, section, sources } from './markdown.ts'
+import { logLines } from './loglines.ts'
+import { byName, difference, read, rows, same, section, sources } from './markdown.ts'
 
 const page = read('docs/operations.md')
 const plain = (cell: string | undefined) => (cell ?? '').replaceAll('`', '')
@@ -38,6 +39,13 @@ test('docs/operations.md has every alert and no other, each with what to do', ()
   const documented = byName(section(page, 'Alerts'))
   assert.deepEqual(difference(alertCodes(), documented.keys()), same)
   for (const [name, [, means, what]] of documented) assert.ok(means && what, name)
+})
+
+test('docs/operations.md has every line of the log and no other, with its level', () => {
+  const documented = rows(section(page, 'Lines')).map(([line, level]) => `${level} ${plain(line)}`)
+  const wanted = logLines()
+  assert.ok(wanted.length > 40)
+  assert.deepEqual(difference(wanted, documented), same)
 })
 
 test('docs/operations.md has every command', () => {

@@ -12,9 +12,11 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'src/http': ['src/core', 'src/lib', 'src/engine', 'src/http'],
   'src/config': ['src/config', 'src/core', 'src/lib', 'adapters/index.ts'],
   'src/config.ts': ['src/config', 'src/core', 'src/lib'],
+  'src/telemetry.ts': ['src/lib', 'src/config.ts'],
   'src/settings.ts': ['src/core', 'src/engine', 'src/http', 'src/config.ts'],
   'src/app.ts': [
     'src/settings.ts',
+    'src/telemetry.ts',
     'src/core',
     'src/lib',
     'src/engine',
