@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { adapterBase, groupCapabilities, tokens } from '../../src/config/adapter.ts'
 import { guid, httpsOrigin, oneOrMany, says, secret, text } from '../../src/lib/fields.ts'
+import { spiffeId, workloadApi } from '../spiffefields.ts'
 import { clouds } from './clouds.ts'
 
 /** Tokens for Microsoft Graph cannot be validated by anyone else (Entra access-tokens.md) and would name any caller. */
@@ -38,6 +39,15 @@ const credential = z
       certificate: secret({ check: pemPair }).describe('PEM with the certificate and its private key'),
       sendChain: z.boolean().prefault(false).describe('Send the chain, for subject name and issuer authentication'),
     }),
+    z
+      .strictObject({
+        type: z.literal('spiffe'),
+        clientId,
+        socket: workloadApi.describe('SPIFFE Workload API of the agent on this machine'),
+        audience: text.prefault('api://AzureADTokenExchange').describe('Audience of the federated identity credential'),
+        spiffeId: spiffeId.optional().describe('Which of its identities to use; the first when left out'),
+      })
+      .describe('JWT-SVID of the bridge as the federated token'),
     z
       .strictObject({ type: z.literal('tokenFile'), path: text })
       .describe('The bearer token that a file holds, kept fresh by someone else'),

@@ -1,5 +1,6 @@
 import {
   AuthenticationError,
+  ClientAssertionCredential,
   ClientCertificateCredential,
   ClientSecretCredential,
   ManagedIdentityCredential,
@@ -13,6 +14,7 @@ import { parseJwt } from '../../src/lib/jwt.ts'
 import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import { SecretRef } from '../../src/lib/secret.ts'
 import { live, orAbort } from '../aborts.ts'
+import { fetchAssertion } from './assertion.ts'
 import type { Cloud } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
 
@@ -75,7 +77,7 @@ export function openCredential({ config, cloud, fetch, clock }: CredentialOption
 
   const renew = async (claims: string | undefined): Promise<Fresh> => {
     try {
-      get ??= source(config, cloud, pipelineClient(noted, closed.signal), clock)
+      get ??= source(config, cloud, pipelineClient(noted, closed.signal), clock, closed.signal)
       const next = await get(closed.signal, claims)
       self = readSelf(next.token, config.tenantId)
       fresh = next
@@ -90,6 +92,7 @@ export function openCredential({ config, cloud, fetch, clock }: CredentialOption
   const renewOnce = (claims: string | undefined): Promise<Fresh> => {
     inFlight ??= renew(claims).finally(() => {
       inFlight = undefined
+      last = undefined
     })
     return inFlight
   }
@@ -117,6 +120,7 @@ function source(
   cloud: Cloud,
   httpClient: PipelineClient,
   clock: Pick<Clock, 'now'>,
+  closed: AbortSignal,
 ): Get {
   if (credential.type === 'tokenFile') {
     const file = SecretRef.file(credential.path)
@@ -139,6 +143,10 @@ function source(
         if (objectId) return new ManagedIdentityCredential({ ...common, objectId })
         if (resourceId) return new ManagedIdentityCredential({ ...common, resourceId })
         return new ManagedIdentityCredential(clientId ? { ...common, clientId } : common)
+      }
+      case 'spiffe': {
+        const get = () => fetchAssertion(credential, closed)
+        return new ClientAssertionCredential(tenantId, credential.clientId, get, options)
       }
       case 'clientSecret':
         return new ClientSecretCredential(tenantId, credential.clientId, credential.secret.read(), options)
@@ -199,6 +207,9 @@ const downError = (cause: unknown): BridgeError =>
     ...(cause instanceof BridgeError ? { cause } : {}),
   })
 
+const NO_FEDERATION =
+  'no federated credential of the application fits: check that its issuer, subject and audience are those of the token'
+
 /** AADSTS codes about ourselves and what mends them (identity platform error codes, read 2026-11). */
 const signInHints: Readonly<Record<number, string>> = {
   7000112: "the bridge's own application is disabled in this tenant: enable its service principal",
@@ -206,19 +217,30 @@ const signInHints: Readonly<Record<number, string>> = {
   7000215: 'the client secret is wrong: check the secret value, not its id',
   7000222: 'the client secret has expired: create a new one',
   700027: 'the certificate is not registered for this application: upload it',
-  700213: 'no federated credential fits: check issuer, subject and audience of the federation',
-  70021: 'no federated credential fits: check issuer, subject and audience of the federation',
+  70021: NO_FEDERATION,
+  700211: NO_FEDERATION,
+  700212: NO_FEDERATION,
+  700213: NO_FEDERATION,
+  700024: 'the assertion has expired or is not valid yet: check the clocks, and who issues it',
+  5002738: 'the directory takes federated tokens of RSA keys only: in SPIRE, set jwt_key_type = "rsa-2048"',
+  50166: 'the directory could not read the metadata or the keys of the issuer: they must be public',
   90002: 'the tenant does not exist in this cloud: check tenantId and cloud',
 }
+
+/** Failures before the sign-in endpoint is asked, which say more than that it was not. */
+const kept: ReadonlySet<string> = new Set([
+  'E_ABORTED',
+  'E_SECRET',
+  'E_DIRECTORY_AUTH',
+  'E_DIRECTORY_DOWN',
+  'E_DIRECTORY_ANSWER',
+])
 
 /** Nothing of the library's error is kept but the AADSTS numbers: its text may quote the request. */
 function authError(error: unknown): BridgeError {
   const inner = causes(error).find((each) => each instanceof BridgeError)
   const code = codeOf(inner)
-  if (inner && (code === 'E_ABORTED' || code === 'E_SECRET' || code === 'E_DIRECTORY_AUTH')) return inner
-  if (inner) {
-    return downError(inner)
-  }
+  if (inner) return code !== undefined && kept.has(code) ? inner : downError(inner)
   const numbers = stsNumbers(error)
   const hint = numbers.map((number) => signInHints[number]).find((each) => each !== undefined)
   const named = numbers.length > 0 ? ` (${numbers.map((number) => `AADSTS${number}`).join(', ')})` : ''

@@ -33,6 +33,8 @@ const CEILING_MS = 86_400_000
 export interface KeeperParts {
   readonly trustDomain: string
   readonly read: ReadBundle
+  /** Changes with a file that can be looked at each time: what is in it is then in force at once. */
+  readonly stamp?: (() => string | undefined) | undefined
   readonly clock: Pick<Clock, 'mono'>
   readonly log: Pick<Logger, 'warn'>
   readonly closed: AbortSignal
@@ -42,11 +44,19 @@ export interface KeeperParts {
  * Unlike a key set of an OpenID provider, an empty bundle is believed at once: it says that nobody of the domain is to be
  * trusted. A bundle with a lower sequence number than the one in force is an old copy and changes nothing.
  */
-export function openBundle({ trustDomain, read, clock, log, closed }: KeeperParts): BundleKeeper {
+export function openBundle({
+  trustDomain,
+  read,
+  stamp = () => undefined,
+  clock,
+  log,
+  closed,
+}: KeeperParts): BundleKeeper {
   let bundle: Bundle | undefined
   let readAt = 0
   let triedAt: number | undefined
   let unknownAt: number | undefined
+  let stampRead: string | undefined
   let failure: unknown
   let reading: Promise<void> | undefined
 
@@ -61,6 +71,8 @@ export function openBundle({ trustDomain, read, clock, log, closed }: KeeperPart
 
   const load = async (): Promise<void> => {
     triedAt = clock.mono()
+    // Before the file is read: what is written meanwhile is seen the next time.
+    stampRead = stamp()
     try {
       const next = await read(bundle?.keys ?? new Map(), AbortSignal.any([closed, AbortSignal.timeout(TIMEOUT_MS)]))
       if ((next.sequence ?? 0) < (bundle?.sequence ?? 0) && next.sequence !== undefined)
@@ -80,15 +92,17 @@ export function openBundle({ trustDomain, read, clock, log, closed }: KeeperPart
     })
     return reading
   }
+  const hasChanged = () => stamp() !== stampRead
   const mayTry = () => triedAt === undefined || clock.mono() - triedAt >= AGAIN_MS
 
   const present = async (): Promise<Bundle> => {
     if (closed.aborted) throw down()
+    const isNew = hasChanged()
     const isDue = !bundle || age() >= hint()
-    if (isDue && (reading || mayTry())) {
+    if (isNew || (isDue && (reading || mayTry()))) {
       const loaded = loadOnce().catch(() => undefined)
       // A little late is as good, and nobody waits; after a pause it could be long out of date.
-      if (!bundle || age() >= 2 * hint()) await loaded
+      if (!bundle || isNew || age() >= 2 * hint()) await loaded
     }
     if (!bundle || age() >= CEILING_MS) throw down()
     return bundle
@@ -115,6 +129,7 @@ export function openBundle({ trustDomain, read, clock, log, closed }: KeeperPart
       if (failure !== undefined && keys.size > 0 && !keys.has(kid)) throw down()
       return undefined
     },
-    version: () => (bundle && failure === undefined && age() < hint() && !closed.aborted ? bundle.keys : undefined),
+    version: () =>
+      bundle && failure === undefined && age() < hint() && !hasChanged() && !closed.aborted ? bundle.keys : undefined,
   }
 }

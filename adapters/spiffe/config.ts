@@ -1,41 +1,24 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
 import { adapterBase, groupCapabilities } from '../../src/config/adapter.ts'
 import { duration, httpsUrl, says, text } from '../../src/lib/fields.ts'
-import { kinds, parseId, trustDomainShape } from './ids.ts'
+import { asSocket, socketShape, spiffeId, workloadApi } from '../spiffefields.ts'
+import { parseId, trustDomainShape } from '../spiffeid.ts'
+import { kinds } from './ids.ts'
 
 const trustDomain = z
   .string()
   .regex(trustDomainShape, says('is not a trust domain', 'write it in lower case and without spiffe://: example.org'))
   .meta({ examples: ['example.org'] })
 
-const spiffeId = z
-  .string()
-  .refine((id) => parseId(id) !== undefined, says('is not a SPIFFE ID', 'write spiffe://example.org/path'))
-
-const SOCKET = /^unix:(?:\/\/)?(\/.{1,100})$/
 const HOST_PORT = /^([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):(\d{1,5})$/
 
-/** gRPC has no `//` after `unix:` when the path is absolute; both spellings are in use. */
 const serverAddress = z
   .string()
   .refine(
-    (value) => SOCKET.test(value) || Number(HOST_PORT.exec(value)?.[2] ?? 65_536) <= 65_535,
+    (value) => socketShape.test(value) || Number(HOST_PORT.exec(value)?.[2] ?? 65_536) <= 65_535,
     says('is not the address of a server', 'write unix:///run/spire/server/api.sock or spire.example.org:8081'),
   )
-  .transform((value) => value.replace(SOCKET, 'unix:$1'))
-
-/** SPIFFE Workload Endpoint §4: a socket, or an address in figures. */
-const workloadApi = z
-  .string()
-  .refine(
-    (value) => {
-      const [, host, port] = /^tcp:\/\/(.+):(\d{1,5})$/.exec(value) ?? []
-      return SOCKET.test(value) || (isIP((host ?? '').replace(/[[\]]/g, '')) !== 0 && Number(port) <= 65_535)
-    },
-    says('is not a Workload API endpoint', `write unix:///run/spire/agent/api.sock, or \${SPIFFE_ENDPOINT_SOCKET}`),
-  )
-  .transform((value) => value.replace(SOCKET, 'unix:$1').replace(/^tcp:\/\//, ''))
+  .transform(asSocket)
 
 const server = z
   .strictObject({
@@ -47,8 +30,12 @@ const server = z
       .optional()
       .describe('SPIFFE ID of the server over the network; spiffe://<trustDomain>/spire/server when left out'),
   })
-  .superRefine(({ address, workloadApi }, context) => {
+  .superRefine(({ address, workloadApi, id }, context) => {
     const isLocal = address.startsWith('unix:')
+    if (isLocal && id !== undefined) {
+      const message = says('is of no use with a socket', 'leave it out: nobody on a socket shows who it is')
+      context.addIssue({ code: 'custom', path: ['id'], message })
+    }
     if (isLocal === (workloadApi === undefined)) return
     const message = isLocal
       ? says('is of no use with a socket', 'leave it out: whoever may open the socket is signed in')
@@ -65,7 +52,7 @@ const bundle = z
     z
       .strictObject({
         type: z.literal('file'),
-        path: text.describe('Bundle, or bundle map, as JSON; read again as it changes'),
+        path: text.describe('Bundle, or bundle map, as JSON; in force as soon as it changes'),
       })
       .describe('A file'),
     z
@@ -110,7 +97,11 @@ export const spiffeConfig = adapterBase
           .array(
             z
               .string()
-              .regex(/^\/([\w.-]+\/)*$/, says('is not a path prefix', 'write it with slashes around: /agents/')),
+              .regex(/^\/([\w.-]+\/)*$/, says('is not a path prefix', 'write it with slashes around: /agents/'))
+              .refine(
+                (path) => !path.startsWith('/spire/'),
+                says('is reserved by SPIRE', 'no workload has such a path'),
+              ),
           )
           .min(1, says('is an empty list', 'name at least one path, such as /agents/'))
           .prefault(['/'])
@@ -123,6 +114,10 @@ export const spiffeConfig = adapterBase
       .prefault({})
       .describe('The workloads the bridge may register and write; anything else is refused'),
     never: z.array(spiffeId).prefault([]).describe('SPIFFE IDs that the bridge must never map, disable or mirror'),
+    trustedWriters: z
+      .array(text)
+      .max(0, says('is not possible here', 'SPIRE keeps no log that names who changed an entry'))
+      .prefault([]),
     settle: duration({ maxMs: 3_600_000 })
       .prefault('15s')
       .describe('How long the server may answer with old state after a write'),
@@ -142,6 +137,23 @@ export const spiffeConfig = adapterBase
       })
       .prefault({})
       .describe('How long SVIDs live whose entry does not say: they verify elsewhere until then'),
+  })
+  .superRefine(({ trustDomain, tokens, manage, never }, context) => {
+    const fault = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
+    const federated = Object.keys(tokens?.federated ?? {})
+    if (federated.includes(trustDomain)) {
+      const mend = 'leave it out: tokens.bundle says where its own bundle comes from'
+      fault(['tokens', 'federated', trustDomain], says('is the trust domain itself', mend))
+    }
+    if (federated.length === 0 && manage.kinds.includes('federatedWorkload')) {
+      const at = manage.kinds.indexOf('federatedWorkload')
+      fault(['manage', 'kinds', at], says('names no account', 'list the other trust domains under tokens.federated'))
+    }
+    for (const [at, id] of never.entries()) {
+      const domain = parseId(id)?.trust_domain
+      if (domain === undefined || domain === trustDomain || federated.includes(domain)) continue
+      fault(['never', at], says('is of another trust domain', 'write the ID of a workload that the adapter could map'))
+    }
   })
   .describe('SPIFFE')
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { CallOptions } from './channel.ts'
+import type { CallOptions } from '../grpc.ts'
+import { type SpiffeId, textOf } from '../spiffeid.ts'
 import { malformed, parse, purposes } from './errors.ts'
-import { type SpiffeId, textOf } from './ids.ts'
 import type { Server } from './server.ts'
 import { methods } from './wire.ts'
 

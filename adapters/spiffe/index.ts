@@ -1,18 +1,19 @@
 import type { Adapter, PrincipalRef } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import type { AdapterDeps } from '../deps.ts'
+import { TIMEOUT_MS } from '../grpc.ts'
 import { openManaged } from '../managed.ts'
+import { parseId } from '../spiffeid.ts'
 import { BATCH, openSwitcher, unswitched } from './accounts.ts'
 import { openBundle } from './bundles.ts'
-import { TIMEOUT_MS } from './channel.ts'
 import { check } from './check.ts'
 import type { SpiffeConfig } from './config.ts'
 import { openFeed } from './feed.ts'
-import { idFault, parseId } from './ids.ts'
+import { idFault } from './ids.ts'
 import { openLookup } from './lookup.ts'
 import { openReader } from './reading.ts'
 import { openServer } from './server.ts'
-import { sourceOf } from './sources.ts'
+import { sourceOf, stampOf } from './sources.ts'
 import { openTails } from './tails.ts'
 import { identify, issuersOf } from './tokens.ts'
 
@@ -24,13 +25,16 @@ export function open(name: string, config: SpiffeConfig, deps: AdapterDeps): Ada
   const { manage, tokens, trustDomain } = config
   const closed = new AbortController()
   const server = openServer(config, clock)
-  const federated = new Set(Object.keys(tokens?.federated ?? {}).filter((domain) => domain !== trustDomain))
+  const federated = new Set(Object.keys(tokens?.federated ?? {}))
   const sources = tokens && { ...tokens.federated, [trustDomain]: { bundle: tokens.bundle } }
   const bundles = new Map(
     Object.entries(sources ?? {}).map(([domain, { bundle }]) => {
       const isOwn = domain === trustDomain
       const read = sourceOf(bundle, { trustDomain: domain, isOwn, server, outbound, clock })
-      return [domain, openBundle({ trustDomain: domain, read, clock, log, closed: closed.signal })]
+      return [
+        domain,
+        openBundle({ trustDomain: domain, read, stamp: stampOf(bundle), clock, log, closed: closed.signal }),
+      ]
     }),
   )
   const domains = new Set(bundles.keys())

@@ -2,9 +2,9 @@ import type { PrincipalRef } from '../../src/core/adapter.ts'
 import type { PrincipalId, Sighting } from '../../src/core/types.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { live } from '../aborts.ts'
+import { parseId, type SpiffeId, textOf } from '../spiffeid.ts'
 import type { BundleKeeper } from './bundles.ts'
 import { asBridgeError } from './errors.ts'
-import { parseId, type SpiffeId, textOf } from './ids.ts'
 import type { Reader } from './reading.ts'
 
 export interface LookupParts {

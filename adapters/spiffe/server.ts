@@ -1,10 +1,8 @@
 import { type Client, credentials, status } from '@grpc/grpc-js'
 import type { Clock } from '../../src/lib/clock.ts'
-import { ask, type CallOptions, connect } from './channel.ts'
+import { ask, CallError, type CallOptions, connect, type Method } from '../grpc.ts'
 import type { SpiffeConfig } from './config.ts'
-import { CallError } from './errors.ts'
 import { expecting } from './svid.ts'
-import type { Method } from './wire.ts'
 import { type OwnSvid, openWorkload } from './workload.ts'
 
 /** The API of one SPIRE server, by its socket or by mutual TLS with the SVID of the bridge. */

@@ -3,11 +3,12 @@ import { request } from 'node:https'
 import { BridgeError } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { Outbound } from '../../src/lib/outbound.ts'
+import { diskFiles } from '../../src/lib/secret.ts'
+import { parseId } from '../spiffeid.ts'
 import { bundleOf, message, parseBundle } from './bundle.ts'
 import type { ReadBundle } from './bundles.ts'
 import type { BundleConfig } from './config.ts'
 import { malformed, parse, purposes } from './errors.ts'
-import { parseId } from './ids.ts'
 import type { Server } from './server.ts'
 import { expecting, toPem } from './svid.ts'
 import { methods } from './wire.ts'
@@ -34,6 +35,18 @@ export function sourceOf(config: BundleConfig, parts: SourceParts): ReadBundle {
       return fromWeb(config.url, parts)
     case 'https_spiffe':
       return fromSpiffe(config, parts)
+  }
+}
+
+/** Changes with the file that a bundle is in; undefined where it is in none, or none is there now. */
+export function stampOf(config: BundleConfig): (() => string | undefined) | undefined {
+  if (config.type !== 'file') return undefined
+  return () => {
+    try {
+      return diskFiles.stamp(config.path)
+    } catch {
+      return undefined
+    }
   }
 }
 

@@ -1,8 +1,9 @@
 import type { Claims, Issuer, TokenSubject } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
+import { textOf } from '../spiffeid.ts'
 import type { BundleKeeper } from './bundles.ts'
 import type { SpiffeConfig } from './config.ts'
-import { textOf, workloadOf } from './ids.ts'
+import { workloadOf } from './ids.ts'
 
 /** JWT-SVID §2.2: these and no others. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'ES256', 'ES384', 'ES512', 'PS256', 'PS384', 'PS512']

@@ -1,30 +1,9 @@
-import type { MethodDefinition } from '@grpc/grpc-js'
-import { fromJSON } from '@grpc/proto-loader'
-import { BridgeError } from '../../src/core/errors.ts'
+import { message, methodsOf, service } from '../protobuf.ts'
 
 /**
- * What is used of the messages of SPIRE's server API and of the SPIFFE Workload API, by their field numbers
- * (spire-api-sdk v1.15, read 2026-11). Fields left out are passed over when read, and left alone when written: every
- * write names its fields by a mask.
+ * What is used of the messages of SPIRE's server API, by their field numbers (spire-api-sdk v1.15, read 2026-11). Fields
+ * left out are passed over when read, and left alone when written: every write names its fields by a mask.
  */
-type Fields = Readonly<Record<string, readonly [type: string, id: number, rule?: 'repeated']>>
-
-const message = (fields: Fields, nested?: Readonly<Record<string, object>>) => ({
-  fields: Object.fromEntries(
-    Object.entries(fields).map(([name, [type, id, rule]]) => [name, { type, id, ...(rule && { rule }) }]),
-  ),
-  ...(nested && { nested }),
-})
-const service = (
-  methods: Readonly<Record<string, readonly [request: string, response: string, stream?: 'stream']>>,
-) => ({
-  methods: Object.fromEntries(
-    Object.entries(methods).map(([name, [requestType, responseType, stream]]) => [
-      name,
-      { requestType, responseType, comment: '', ...(stream && { responseStream: true }) },
-    ]),
-  ),
-})
 const v1 = (nested: Readonly<Record<string, object>>) => ({ nested: { v1: { nested } } })
 
 const types = '.spire.api.types'
@@ -143,28 +122,10 @@ const root = {
         },
       },
     },
-    X509SVIDRequest: message({}),
-    X509SVIDResponse: message({ svids: ['X509SVID', 1, 'repeated'] }),
-    X509SVID: message({
-      spiffe_id: ['string', 1],
-      x509_svid: ['bytes', 2],
-      x509_svid_key: ['bytes', 3],
-      bundle: ['bytes', 4],
-    }),
-    SpiffeWorkloadAPI: service({ FetchX509SVID: ['X509SVIDRequest', 'X509SVIDResponse', 'stream'] }),
   },
 }
 
-const definitions = fromJSON(root, { keepCase: true, longs: String, defaults: true })
-
-export type Method = MethodDefinition<object, object>
-
-function method(of: string, name: string): Method {
-  const definition = definitions[of]
-  const found = definition && !('format' in definition) ? definition[name] : undefined
-  if (!found) throw new BridgeError('E_BUG', `${of} has no ${name}`)
-  return found
-}
+const method = methodsOf(root)
 
 export const methods = {
   listEntries: method('spire.api.server.entry.v1.Entry', 'ListEntries'),
@@ -172,5 +133,4 @@ export const methods = {
   listAgents: method('spire.api.server.agent.v1.Agent', 'ListAgents'),
   getBundle: method('spire.api.server.bundle.v1.Bundle', 'GetBundle'),
   getFederatedBundle: method('spire.api.server.bundle.v1.Bundle', 'GetFederatedBundle'),
-  fetchX509Svid: method('SpiffeWorkloadAPI', 'FetchX509SVID'),
 }

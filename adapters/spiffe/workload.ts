@@ -1,13 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { credentials, Metadata } from '@grpc/grpc-js'
-import { z } from 'zod'
 import type { Clock } from '../../src/lib/clock.ts'
 import { orAbort } from '../aborts.ts'
-import { connect, first } from './channel.ts'
-import { malformed, parse, purposes } from './errors.ts'
-import { parseId } from './ids.ts'
+import { parseId } from '../spiffeid.ts'
+import { malformedSvid, workloadClient } from '../workloadapi.ts'
 import { idOfNames, splitDer, toPem } from './svid.ts'
-import { methods } from './wire.ts'
 
 /** The X.509-SVID of the bridge itself, with the authorities of its own trust domain; all PEM. */
 export interface OwnSvid {
@@ -29,25 +25,12 @@ export interface Workload {
   close(): void
 }
 
-const answer = z.object({
-  svids: z
-    .array(
-      z.object({
-        spiffe_id: z.string(),
-        x509_svid: z.instanceof(Uint8Array),
-        x509_svid_key: z.instanceof(Uint8Array),
-        bundle: z.instanceof(Uint8Array),
-      }),
-    )
-    .min(1),
-})
-
 /** How often an SVID past half its life is asked for again: the agent may have no other yet. */
 const AGAIN_MS = 10_000
 
-/** The SPIFFE Workload API (SPIFFE_Workload_API §5, §7), as a client of the agent on this machine. */
+/** The bridge's own X.509-SVID, from the Workload API at this address. */
 export function openWorkload(address: string, clock: Pick<Clock, 'now' | 'mono'>): Workload {
-  const client = connect(address, credentials.createInsecure())
+  const client = workloadClient(address)
   const closed = new AbortController()
   let svid: (OwnSvid & { readonly renewAt: number }) | undefined
   let stale = true
@@ -55,14 +38,8 @@ export function openWorkload(address: string, clock: Pick<Clock, 'now' | 'mono'>
   let fetching: ReturnType<typeof fetch> | undefined
 
   const fetch = async (signal: AbortSignal) => {
-    const purpose = purposes.ownSvid
-    const metadata = new Metadata()
-    metadata.set('workload.spiffe.io', 'true')
-    const message = await first(client, methods.fetchX509Svid, metadata, { purpose, signal })
-    // The first one is the default identity.
-    const [own] = parse(answer, message, purpose).svids
+    const own = await client.x509Svid(signal)
     try {
-      if (!own) throw new Error('there is none')
       const chain = splitDer(own.x509_svid)
       const leaf = new X509Certificate(chain[0] ?? Buffer.alloc(0))
       if (parseId(own.spiffe_id) === undefined || idOfNames(leaf.subjectAltName) !== own.spiffe_id)
@@ -78,7 +55,7 @@ export function openWorkload(address: string, clock: Pick<Clock, 'now' | 'mono'>
         renewAt: notBefore + (notAfter - notBefore) / 2,
       }
     } catch (cause) {
-      throw malformed(purpose, cause)
+      throw malformedSvid(cause)
     }
   }
 

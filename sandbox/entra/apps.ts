@@ -6,6 +6,8 @@ import type { Directory, Row } from './directory.ts'
 export interface FederatedCredential {
   readonly issuer: string
   readonly subject: string
+  /** `api://AzureADTokenExchange` when absent. */
+  readonly audience?: string
   /** The issuer's keys; found through its metadata document when absent. */
   readonly jwks?: JSONWebKeySet
 }

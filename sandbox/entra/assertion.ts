@@ -21,9 +21,14 @@ export async function verifyAssertion(world: World, app: App, assertion: string)
   if (credential === undefined) {
     throw invalid(700213, `No matching federated identity record found for presented assertion subject '${sub ?? ''}'.`)
   }
-  const wanted = 'api://AzureADTokenExchange'
+  const wanted = credential.audience ?? 'api://AzureADTokenExchange'
   if (aud !== wanted && !(Array.isArray(aud) && aud.length === 1 && aud[0] === wanted)) {
     throw invalid(700212, 'No matching federated identity record found for presented assertion audience.')
+  }
+  if (!algorithms.includes(read.header.alg ?? '')) {
+    const supported = `Supported signing algorithms are: '${algorithms.join(', ')}'.`
+    const message = `Invalid JWT token. '${read.header.alg}' is not a supported signature algorithm. ${supported}`
+    throw invalid(5002738, message, 'invalid_request')
   }
   const keys = createLocalJWKSet(await keysOf(credential))
   await verified(assertion, () =>
@@ -31,13 +36,16 @@ export async function verifyAssertion(world: World, app: App, assertion: string)
       issuer: credential.issuer,
       subject: credential.subject,
       audience: wanted,
-      algorithms: ['RS256'],
+      algorithms: [...algorithms],
       requiredClaims: ['exp'],
       clockTolerance: 300,
       currentDate: new Date(world.now()),
     }),
   )
 }
+
+/** Of federated tokens: RSA only (AzureAD/microsoft-identity-web#3467, read 2026-11). */
+const algorithms: readonly string[] = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 
 function decoded(assertion: string) {
   try {

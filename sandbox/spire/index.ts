@@ -11,12 +11,13 @@ import type { Surface } from './endpoint.ts'
 import { Entries } from './entries.ts'
 import type { Entry } from './shapes.ts'
 import { Spire } from './spire.ts'
-import { type Bundle, Trust } from './trust.ts'
+import { type Bundle, type JwtKeyType, Trust } from './trust.ts'
 import { type Agent, tell, type World } from './world.ts'
 
 export type { Fault, Match, Target } from '../faults.ts'
 export type { SeenRequest } from '../requests.ts'
 export type { BundleEndpoint, BundleEndpointOptions } from './bundleendpoint.ts'
+export type { DiscoveryProvider } from './discovery.ts'
 export type { Surface } from './endpoint.ts'
 export type { Entry, Selector } from './shapes.ts'
 export { type NewEntry, Spire, type Svid } from './spire.ts'
@@ -31,6 +32,8 @@ export interface SpireOptions {
   readonly syncMs?: number
   /** In tokens as `iss`; none when absent, as with the real one. */
   readonly jwtIssuer?: string
+  /** Of tokens' keys; `ec-p256` when absent, as with the real one. */
+  readonly jwtKeyType?: JwtKeyType
   readonly jwtTtlS?: number
   readonly x509TtlS?: number
   /** Workloads without an identity are told the bundles, too. */
@@ -87,7 +90,12 @@ function createWorld(options: SpireOptions): World {
     x509TtlS: options.x509TtlS ?? 3600,
     adminIds: options.adminIds ?? [],
     allowUnauthenticatedVerifiers: options.allowUnauthenticatedVerifiers ?? false,
-    trust: new Trust({ trustDomain, now, jwtIssuer: options.jwtIssuer }),
+    trust: new Trust({
+      trustDomain,
+      now,
+      jwtIssuer: options.jwtIssuer,
+      jwtKeyType: options.jwtKeyType ?? 'ec-p256',
+    }),
     federated,
     entries,
     agents: new Records<Agent>(replica),

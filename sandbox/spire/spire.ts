@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Fault, Match } from '../faults.ts'
 import type { SeenRequest } from '../requests.ts'
 import { type BundleEndpoint, type BundleEndpointOptions, startBundleEndpoint } from './bundleendpoint.ts'
+import { type DiscoveryProvider, startDiscoveryProvider } from './discovery.ts'
 import { Endpoint, type Surface } from './endpoint.ts'
 import { idOf, idText } from './ids.ts'
 import { serverServices } from './serverapi.ts'
@@ -37,7 +38,8 @@ export class Spire implements AsyncDisposable {
   readonly #folder: string
   readonly #endpoints: { readonly socket: Endpoint; readonly tls: Endpoint }
   readonly #workloads: Endpoint[] = []
-  readonly #bundleEndpoints: BundleEndpoint[] = []
+  /** Servers beside SPIRE's own. */
+  readonly #others: AsyncDisposable[] = []
 
   constructor(world: World, folder: string, maxConnectionAgeMs: number) {
     this.#world = world
@@ -212,8 +214,16 @@ export class Spire implements AsyncDisposable {
   /** Serves the bundle over HTTPS, until this is disposed. */
   async bundleEndpoint(options: BundleEndpointOptions): Promise<BundleEndpoint> {
     const endpoint = await startBundleEndpoint(this.#world.trust, this.serverId, options)
-    this.#bundleEndpoints.push(endpoint)
+    this.#others.push(endpoint)
     return endpoint
+  }
+
+  /** Starts an OIDC discovery provider, which is the issuer of tokens from now on. */
+  async discoveryProvider(): Promise<DiscoveryProvider> {
+    const provider = await startDiscoveryProvider(this.#world.trust)
+    this.#others.push(provider)
+    this.#world.trust.jwtIssuer = provider.issuer
+    return provider
   }
 
   /** Returns what lifts the fault before its time. */
@@ -254,7 +264,7 @@ export class Spire implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#world.later.close()
     await this.goAway()
-    await Promise.all([...this.#workloads, ...this.#bundleEndpoints].map((each) => each[Symbol.asyncDispose]()))
+    await Promise.all([...this.#workloads, ...this.#others].map((each) => each[Symbol.asyncDispose]()))
     await rm(this.#folder, { recursive: true, force: true })
   }
 

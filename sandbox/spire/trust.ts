@@ -27,7 +27,11 @@ export interface TrustOptions {
   readonly trustDomain: string
   readonly now: () => number
   readonly jwtIssuer?: string | undefined
+  readonly jwtKeyType: JwtKeyType
 }
+
+/** As `jwt_key_type` of the server. */
+export type JwtKeyType = 'ec-p256' | 'rsa-2048'
 
 const lifetimeMs = 24 * 3600 * 1000
 const seconds = (ms: number) => Math.floor(ms / 1000)
@@ -36,11 +40,14 @@ const seconds = (ms: number) => Math.floor(ms / 1000)
 export class Trust {
   readonly #options: TrustOptions
   readonly #authority: ReturnType<typeof newAuthority>
+  /** In tokens from now on. */
+  jwtIssuer: string | undefined
   #jwtKeys: JwtKey[] = []
   #sequence = 0
 
   constructor(options: TrustOptions) {
     this.#options = options
+    this.jwtIssuer = options.jwtIssuer
     this.#authority = newAuthority(`spiffe://${options.trustDomain}`, options.now(), lifetimeMs)
     this.addJwtKey()
   }
@@ -61,7 +68,10 @@ export class Trust {
   /** Published, and signed with from now on. */
   addJwtKey(): string {
     const kid = randomBytes(24).toString('base64url').replace(/[-_]/g, 'x')
-    const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const pair =
+      this.#options.jwtKeyType === 'ec-p256'
+        ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+        : generateKeyPairSync('rsa', { modulusLength: 2048 })
     this.#jwtKeys.push({ ...pair, kid, expiresAt: seconds(this.#options.now() + lifetimeMs), tainted: false })
     this.#sequence += 1
     return kid
@@ -82,17 +92,18 @@ export class Trust {
   jwtSvid(subject: string, audience: readonly string[], ttlS: number, includeJti = false) {
     const key = this.#jwtKeys.at(-1)
     if (key === undefined) throw new Error('the trust domain has no key to sign with')
+    const alg = key.privateKey.asymmetricKeyType === 'ec' ? 'ES256' : 'RS256'
     const issuedAt = seconds(this.#options.now())
     const expiresAt = Math.min(issuedAt + ttlS, key.expiresAt)
     const claims = {
       aud: audience,
       exp: expiresAt,
       iat: issuedAt,
-      ...(this.#options.jwtIssuer === undefined ? {} : { iss: this.#options.jwtIssuer }),
+      ...(this.jwtIssuer === undefined ? {} : { iss: this.jwtIssuer }),
       ...(includeJti ? { jti: randomBytes(16).toString('base64url') } : {}),
       sub: subject,
     }
-    const unsigned = `${encode({ alg: 'ES256', kid: key.kid, typ: 'JWT' })}.${encode(claims)}`
+    const unsigned = `${encode({ alg, kid: key.kid, typ: 'JWT' })}.${encode(claims)}`
     const signature = sign('sha256', Buffer.from(unsigned), { key: key.privateKey, dsaEncoding: 'ieee-p1363' })
     return { token: `${unsigned}.${signature.toString('base64url')}`, issuedAt, expiresAt }
   }

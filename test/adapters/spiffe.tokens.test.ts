@@ -170,6 +170,26 @@ test('while the server is away the last bundle serves, for a day', async () => {
   await assert.rejects(told(token), { code: 'E_JWKS_DOWN' })
 })
 
+test('a bundle in a file is in force as soon as the file changes; one that is not whole changes nothing', async () => {
+  using files = folder()
+  await using base = await domain()
+  const [one, two] = [await signed({}, {}), await signed({}, {})]
+  const write = (content: unknown) => files.file(content, 'bundle.json')
+  const adapter = base.open(from(write({ keys: [one.jwk] })))
+  const told = judge({ ...systemClock, mono: base.clock.mono }, adapter)
+  const version = () => adapter.issuers[0]?.keys?.version()
+  assert.equal(await told(one.token), ID)
+  assert.ok(version())
+  write({ keys: [two.jwk] })
+  assert.equal(version(), undefined, 'what was answered before is not answered again')
+  assert.equal(await told(two.token), ID)
+  assert.equal(await told(one.token), 'R_SIGNATURE', 'of the same name')
+  write('{"keys":[')
+  assert.equal(await told(two.token), ID)
+  write({ keys: [] })
+  assert.equal(await told(two.token), 'R_KEY', 'an empty one refuses everybody')
+})
+
 test('an older sequence number changes nothing', async () => {
   using files = folder()
   await using base = await domain()

@@ -192,6 +192,12 @@ describe('token endpoint', () => {
       .sign((await generateKeyPair('RS256')).privateKey)
     assert.equal(aadsts(await ask(forged))[2], 700027)
     assert.equal(aadsts(await ask('nonsense'))[2], 50027)
+    const curve = await new SignJWT({ iss: issuer, sub: 'system:serviceaccount:agents:bridge' })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+      .setAudience('api://AzureADTokenExchange')
+      .setExpirationTime('5m')
+      .sign((await generateKeyPair('ES256')).privateKey)
+    assert.deepEqual(aadsts(await ask(curve)), [400, 'invalid_request', 5002738])
   })
 })
 

@@ -45,3 +45,44 @@ test('an endpoint of SPIFFE needs its ID and a first bundle; nothing is inferred
     'tokens.bundle.bootstrap',
   ])
 })
+
+test('what would be accepted and mean nothing is a fault', () => {
+  const federated = { 'partner.org': { bundle: { type: 'server' } } }
+  const tokens = { audiences: ['a'], federated }
+  assert.deepEqual(faults({ tokens }), [])
+  assert.deepEqual(
+    faults({ tokens: { ...tokens, federated: { ...federated, 'example.org': { bundle: { type: 'server' } } } } }),
+    ['tokens.federated.example.org'],
+  )
+  const kinds = { kinds: ['workload', 'federatedWorkload'] }
+  assert.deepEqual(faults({ manage: kinds }), ['manage.kinds.1'])
+  assert.deepEqual(faults({ manage: kinds, tokens }), [])
+  const never = ['spiffe://example.org/gateway', 'spiffe://partner.org/gateway']
+  assert.deepEqual(faults({ never }), ['never.1'])
+  assert.deepEqual(faults({ never, tokens }), [])
+  assert.deepEqual(faults({ manage: { paths: ['/agents/', '/spire/agent/'] } }), ['manage.paths.1'])
+  assert.deepEqual(faults({ server: { ...good.server, id: 'spiffe://example.org/spire/server' } }), ['server.id'])
+  assert.deepEqual(faults({ trustedWriters: ['somebody'] }), ['trustedWriters'])
+})
+
+test('the credential of Entra by SPIFFE needs a Workload API and the client id', () => {
+  const guid = '11111111-2222-3333-4444-555555555555'
+  const entra = (credential: object) => {
+    const parsed = configs.entra.safeParse({
+      kind: 'entra',
+      tenantId: guid,
+      credential: { type: 'spiffe', ...credential },
+    })
+    return parsed.success ? parsed.data.credential : parsed.error.issues.map(({ path }) => path.join('.'))
+  }
+  assert.deepEqual(entra({}), ['credential.clientId', 'credential.socket'])
+  const given = { clientId: guid, socket: 'unix:///run/spire/agent.sock' }
+  assert.deepEqual(entra(given), {
+    type: 'spiffe',
+    clientId: guid,
+    socket: 'unix:/run/spire/agent.sock',
+    audience: 'api://AzureADTokenExchange',
+  })
+  assert.deepEqual(entra({ ...given, socket: 'https://agent.example' }), ['credential.socket'])
+  assert.deepEqual(entra({ ...given, spiffeId: 'did:agentmesh:a' }), ['credential.spiffeId'])
+})
