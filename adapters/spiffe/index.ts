@@ -80,6 +80,7 @@ export function open(name: string, config: SpiffeConfig, deps: AdapterDeps): Ada
       tailMs: tails.tailMs,
       batch: BATCH,
       writeTimeoutMs: 2 * TIMEOUT_MS,
+      reverts: REVERTS,
     },
     check: (signal) => check({ config, server, bundles }, signal),
     async close() {
@@ -88,6 +89,9 @@ export function open(name: string, config: SpiffeConfig, deps: AdapterDeps): Ada
     },
   }
 }
+
+const REVERTS =
+  'If the SPIRE controller manager owns the entry, it resets it every 10 seconds: delete the ClusterStaticEntry or take the label from the pod, or give the controller an entryIDPrefix and create the entries of agents outside it (docs/adapters/spiffe.md)'
 
 /** SPIFFE has no groups. */
 const nobody = {

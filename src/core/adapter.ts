@@ -148,6 +148,8 @@ export interface Accounts {
   /** Upper bound on how long a write without answer may still land, ms. */
   readonly writeTimeoutMs: number
   readonly log?: SwitchLog
+  /** Who may switch accounts on again without a person behind it, and what mends that: for the alert, one sentence. */
+  readonly reverts?: string
 }
 
 export interface Groups {

@@ -100,7 +100,7 @@ export const settle = async (
   if ((sighting?.byId === true && outcome.own !== 'cleared') || outcome.own === 'place') {
     recall.confirmations.delete(keyText(key))
   }
-  if (outcome.alert !== undefined) raise(c, key, outcome.alert)
+  if (outcome.alert !== undefined) raise(c, mount, key, outcome.alert)
   if (outcome.alert !== undefined || account.mark !== before.mark)
     await auditAccount(c, mount, key, before, account, outcome.alert)
   // What the log told of is looked at as well: it may have changed again since.
@@ -193,10 +193,11 @@ const releasable = async (c: Change, own: Hold): Promise<void> => {
   c.deps.log.info({ did: own.did, hold: own.id }, 'account is on again: hold waits for approval')
 }
 
-const raise = (c: Change, key: PrincipalKey, alert: NonNullable<Outcome['alert']>): void => {
+const raise = (c: Change, { adapter }: Mount, key: PrincipalKey, alert: NonNullable<Outcome['alert']>): void => {
+  const reverts = adapter.accounts?.reverts
   const text = {
     drift: `${keyText(key)} was switched on against an open hold; switching it off again`,
-    contested: `${keyText(key)} was switched on against an open hold five times in ten minutes; writing pauses`,
+    contested: `${keyText(key)} was switched on against an open hold five times in ten minutes; writing pauses${reverts === undefined ? '' : `. ${reverts}`}`,
     'drift-accepted': `${keyText(key)} was switched on against an open hold and policy.drift leaves it on; the agent stays denied`,
     'copy-overdue': `${keyText(key)} went off with the account it follows and was not switched on again with it in time; the agent is held`,
   }[alert]
