@@ -1,7 +1,7 @@
-import type { IssuerKeys } from '../../src/core/adapter.ts'
+import type { Claims, IssuerKeys } from '../../src/core/adapter.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
-import { fits, importKey, type KeySet } from '../../src/lib/jwkset.ts'
+import { fits, type KeySet, onlyKey } from '../../src/lib/jwkset.ts'
 import type { Logger } from '../../src/lib/log.ts'
 import type { Bundle } from './bundle.ts'
 
@@ -95,6 +95,16 @@ export function openBundle({
   const hasChanged = () => stamp() !== stampRead
   const mayTry = () => triedAt === undefined || clock.mono() - triedAt >= AGAIN_MS
 
+  let told: { readonly of: KeySet; readonly text: string; readonly keys: readonly Claims[] } | undefined
+  const published = (): readonly Claims[] | undefined => {
+    if (closed.aborted || !bundle || age() >= CEILING_MS) return undefined
+    if (told?.of === bundle.keys) return told.keys
+    const keys = [...bundle.keys.values()].flat().map(({ jwk, kid }) => ({ ...jwk, kid }))
+    const text = JSON.stringify(keys)
+    told = { of: bundle.keys, text, keys: told?.text === text ? told.keys : keys }
+    return told.keys
+  }
+
   const present = async (): Promise<Bundle> => {
     if (closed.aborted) throw down()
     const isNew = hasChanged()
@@ -122,12 +132,14 @@ export function openBundle({
         await loadOnce().catch(() => undefined)
         keys = (await present()).keys
       }
-      const fitting = (keys.get(kid) ?? []).filter((key) => fits(key, alg))
-      const [only, ...more] = fitting
-      if (only) return more.length === 0 ? importKey(only, alg) : undefined
+      if (keys.get(kid)?.some((key) => fits(key, alg))) return onlyKey(keys, { alg, kid })
       // A key that a failing source may have published since is neither good nor bad.
       if (failure !== undefined && keys.size > 0 && !keys.has(kid)) throw down()
       return undefined
+    },
+    published() {
+      present().catch(() => undefined)
+      return published()
     },
     version: () =>
       bundle && failure === undefined && age() < hint() && !hasChanged() && !closed.aborted ? bundle.keys : undefined,

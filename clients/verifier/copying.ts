@@ -50,7 +50,9 @@ export const createCopy = (parts: CopyParts, generation: string, first: ReplicaS
   const settle = (settings: ReplicaSettings): void => {
     refreshing.denyAfter(settings.denyAfterMs)
     judge.settle(settings)
-    const issuers = settings.adapters.flatMap((adapter) => adapter.issuers.filter(({ opaque }) => !opaque))
+    const issuers = settings.adapters.flatMap((adapter) =>
+      adapter.issuers.filter(({ keysFrom, opaque }) => keysFrom === 'address' && !opaque),
+    )
     keyring.keep(new Set(issuers.map(({ jwksUri }) => jwksUri)))
   }
   settle(first)

@@ -9,6 +9,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import type { KeySource } from '../../src/lib/jwks.ts'
 import type { Soon } from '../../src/lib/soon.ts'
 import type { Replica } from './replica.ts'
+import { toldKeys } from './told.ts'
 
 /** The signing keys at an address that the bridge named; the same source each time. */
 export type Keys = (uri: string) => Pick<KeySource, 'key' | 'version'>
@@ -29,14 +30,19 @@ const adaptersOf = ({ adapters }: ReplicaSettings): TokenAdapter[] =>
   adapters.map(({ name, kind, identity, issuers }) => ({
     name,
     identify: identifierOf(kind, identity) ?? unknownKind,
-    issuers: issuers.map(({ types, audienceClaim, lifetimeMs, opaque, ...issuer }) => ({
-      ...issuer,
-      fetch: unfetched,
-      ...(types !== null && { types }),
-      ...(audienceClaim !== null && { audienceClaim }),
-      ...(lifetimeMs !== null && { lifetimeMs }),
-      ...(opaque && { opaque }),
-    })),
+    issuers: issuers.map(
+      ({ namedBy, keysFrom, keys, headers, types, audienceClaim, lifetimeMs, opaque, ...issuer }) => ({
+        ...issuer,
+        fetch: unfetched,
+        ...(namedBy !== null && { namedBy }),
+        ...(keysFrom === 'bridge' && { keys: toldKeys(keys) }),
+        ...(headers !== null && { headers }),
+        ...(types !== null && { types }),
+        ...(audienceClaim !== null && { audienceClaim }),
+        ...(lifetimeMs !== null && { lifetimeMs }),
+        ...(opaque && { opaque }),
+      }),
+    ),
   }))
 
 export const createJudge = (replica: Replica, first: ReplicaSettings, keys: Keys, clock: Clock): Judge => {
@@ -49,7 +55,7 @@ export const createJudge = (replica: Replica, first: ReplicaSettings, keys: Keys
   let policy = policyOf(first)
   const verifier = createVerifier({
     adapters: () => adapters,
-    keys: ({ jwksUri }) => keys(jwksUri),
+    keys: (issuer) => issuer.keys ?? keys(issuer.jwksUri),
     clock,
     store: replica,
   })

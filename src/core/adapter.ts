@@ -35,6 +35,11 @@ export interface IssuerKeys {
   key(header: { readonly alg: string; readonly kid: string }, issuer: string): Promise<KeyObject | undefined>
   /** While it is the same object, so is the answer of `key`. Undefined while that has to be asked. */
   version(): object | undefined
+  /**
+   * The public keys in force as JSON Web Keys, for others to verify by: the same object for as long as they are the same.
+   * Undefined while that cannot be told. Waits for nothing; what is due to be read is read meanwhile.
+   */
+  published(): readonly Claims[] | undefined
 }
 
 /** One token issuer with everything that is pinned for it (DESIGN §5). */

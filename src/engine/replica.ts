@@ -1,3 +1,4 @@
+import type { Claims, Issuer } from '../core/adapter.ts'
 import { parseDid } from '../core/did.ts'
 import { type ReplicaRow, settingsDid } from '../core/replica.ts'
 import type { SignalFrame } from './api.ts'
@@ -65,7 +66,40 @@ async function* allOf<T extends { readonly name: string }>(
   }
 }
 
-const settingsOf = async ({ store, mounts, policy }: Deps): Promise<ReplicaSettings> => {
+const listOrNull = (list: readonly string[] | undefined): string[] | null => (list === undefined ? null : [...list])
+
+const issuerOf = (
+  one: Issuer,
+  published: readonly Claims[] | undefined,
+): ReplicaSettings['adapters'][number]['issuers'][number] => ({
+  issuer: one.issuer,
+  namedBy: one.namedBy ?? null,
+  audiences: [...one.audiences],
+  algorithms: [...one.algorithms],
+  jwksUri: one.jwksUri,
+  keysFrom: one.keys === undefined ? 'address' : 'bridge',
+  keys: published === undefined ? null : [...published],
+  headers: listOrNull(one.headers),
+  types: listOrNull(one.types),
+  audienceClaim: one.audienceClaim ?? null,
+  lifetimeMs: one.lifetimeMs ?? null,
+  opaque: one.opaque === true,
+})
+
+type Keys = ReadonlyMap<Issuer, readonly Claims[] | undefined>
+
+/** Keys that are not fetched from an address, issuer by issuer, as they are now. */
+const keysNow = ({ mounts }: Deps): Keys =>
+  new Map(
+    [...mounts().values()].flatMap(({ adapter }) =>
+      adapter.issuers.flatMap((issuer) => (issuer.keys ? [[issuer, issuer.keys.published()] as const] : [])),
+    ),
+  )
+
+const isSame = (one: Keys, other: Keys): boolean =>
+  one.size === other.size && [...one].every(([issuer, keys]) => other.has(issuer) && other.get(issuer) === keys)
+
+const settingsOf = async ({ store, mounts, policy }: Deps, published: Keys): Promise<ReplicaSettings> => {
   const { maxStaleness, unknownActors } = policy()
   const limits: { blueprint: string; maxDelegationDepth: number }[] = []
   for await (const { name, maxDelegationDepth } of allOf(store.blueprints)) {
@@ -85,19 +119,7 @@ const settingsOf = async ({ store, mounts, policy }: Deps): Promise<ReplicaSetti
       name,
       kind: adapter.kind,
       identity: adapter.identity ?? null,
-      // Keys that are not fetched from an address can be asked for here only: its tokens are the bridge's to judge.
-      issuers: adapter.issuers
-        .filter(({ keys }) => keys === undefined)
-        .map(({ issuer, audiences, algorithms, jwksUri, types, audienceClaim, lifetimeMs, opaque }) => ({
-          issuer,
-          audiences: [...audiences],
-          algorithms: [...algorithms],
-          jwksUri,
-          types: types === undefined ? null : [...types],
-          audienceClaim: audienceClaim ?? null,
-          lifetimeMs: lifetimeMs ?? null,
-          opaque: opaque === true,
-        })),
+      issuers: adapter.issuers.map((one) => issuerOf(one, published.get(one))),
     })),
     limits,
     toolServers,
@@ -144,9 +166,12 @@ export const createReplicas = (deps: Deps): Replicas => {
     const resumed = given !== undefined && given <= head
     let position = resumed ? given : head
     let told = deps.policy()
+    let keys = keysNow(deps)
     const settings = async (isResumed: boolean): Promise<SignalFrame> => {
       told = deps.policy()
-      const data = { type: 'settings', seq: position, generation, resumed: isResumed, settings: await settingsOf(deps) }
+      keys = keysNow(deps)
+      const now = await settingsOf(deps, keys)
+      const data = { type: 'settings', seq: position, generation, resumed: isResumed, settings: now }
       return { id: idOf(generation, position), event: 'settings', data }
     }
     yield await settings(resumed)
@@ -157,7 +182,7 @@ export const createReplicas = (deps: Deps): Replicas => {
       const at = clock.now()
       const { position: end, isSettings, items } = await nextShared(position)
       // At the position before: a stream that is cut after it goes on with the items. A policy is in force before it is noted.
-      if (isSettings || deps.policy() !== told) yield await settings(true)
+      if (isSettings || deps.policy() !== told || !isSame(keysNow(deps), keys)) yield await settings(true)
       if (end === position) {
         const data = { type: 'current', seq: position, epoch: seq, at: timeOf(at) }
         yield { id: idOf(generation, position), event: 'current', data }

@@ -1,3 +1,4 @@
+import type { Claims } from '../core/adapter.ts'
 import type { ToolRule } from '../core/tools.ts'
 import type { SignalFrame } from './api.ts'
 
@@ -42,7 +43,14 @@ export interface ReplicaSettings {
       readonly issuer: string
       readonly audiences: string[]
       readonly algorithms: string[]
+      /** By whom tokens name it when not by `iss`. */
+      readonly namedBy: 'sub' | null
       readonly jwksUri: string
+      /** Whether its keys are fetched from `jwksUri`, or told here. */
+      readonly keysFrom: 'address' | 'bridge'
+      /** Null: they are fetched, or the bridge cannot tell them now. */
+      readonly keys: Claims[] | null
+      readonly headers: string[] | null
       readonly types: string[] | null
       readonly audienceClaim: string | null
       readonly lifetimeMs: number | null

@@ -125,5 +125,14 @@ export function importKey(key: PublishedKey, alg: string): Promise<KeyObject | u
   return imported
 }
 
+/** The one key of this name that may verify this algorithm; none when there are several, which could be anybody's. */
+export async function onlyKey(
+  keys: KeySet,
+  { alg, kid }: { alg: string; kid: string },
+): Promise<KeyObject | undefined> {
+  const [only, ...more] = (keys.get(kid) ?? []).filter((key) => fits(key, alg))
+  return only && more.length === 0 ? importKey(only, alg) : undefined
+}
+
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

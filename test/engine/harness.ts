@@ -232,7 +232,8 @@ export class World implements AsyncDisposable {
     const known = createKnown(store)
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
-      keys: ({ jwksUri, fetch }) => {
+      keys: ({ jwksUri, fetch, keys }) => {
+        if (keys) return keys
         const source = sources.get(jwksUri) ?? createKeySource({ uri: jwksUri, fetch, clock: this.#ticking })
         sources.set(jwksUri, source)
         return source
