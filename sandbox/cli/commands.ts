@@ -9,6 +9,7 @@ interface Directory {
   readonly list: string
   /** What a person can do to an account. */
   readonly flips: Readonly<Record<string, string>>
+  readonly hasGroups: boolean
 }
 
 const directories: readonly Directory[] = [
@@ -25,6 +26,7 @@ const directories: readonly Directory[] = [
       remove: 'delete an object (it can be restored)',
       restore: 'restore a deleted object',
     },
+    hasGroups: true,
   },
   {
     name: 'okta',
@@ -38,6 +40,7 @@ const directories: readonly Directory[] = [
       unlock: 'unlock a user',
       remove: 'delete an account for good',
     },
+    hasGroups: true,
   },
   {
     name: 'aws',
@@ -50,6 +53,19 @@ const directories: readonly Directory[] = [
       remove: 'delete an account for good',
       recreate: 'delete a role and make it anew: the same ARN, another id',
     },
+    hasGroups: true,
+  },
+  {
+    name: 'spire',
+    text: 'the running local SPIRE',
+    port: 8493,
+    list: 'objects',
+    flips: {
+      disable: 'suspend every entry of a workload, as an administrator does',
+      enable: 'take that back',
+      remove: 'delete every entry of a workload',
+    },
+    hasGroups: false,
   },
 ]
 
@@ -60,18 +76,19 @@ export const sandboxCommands = (program: Command, io: Io): void => {
   const local = program
     .command('sandbox')
     .description(
-      'start a local Entra tenant, a local Okta org, local AWS accounts and the daemon on them, and print a tour',
+      'start a local Entra tenant, a local Okta org, local AWS accounts, a local SPIRE and the daemon on them, and print a tour',
     )
     .option('-p, --port <port>', 'port of the daemon', '8480')
     .option('--entra-port <port>', 'port of the tenant', '8490')
     .option('--okta-port <port>', 'port of the org', '8491')
     .option('--aws-port <port>', 'port of the accounts', '8492')
+    .option('--spire-port <port>', 'port to look at and change SPIRE by', '8493')
     .option('--log <level>', 'log level of the daemon', 'warn')
     .action(async (options) => (await import('./start.ts')).sandbox(io, options))
   for (const directory of directories) commandsOf(local, io, directory)
 }
 
-const commandsOf = (local: Command, io: Io, { flips, list, name, port, text }: Directory): void => {
+const commandsOf = (local: Command, io: Io, { flips, hasGroups, list, name, port, text }: Directory): void => {
   const directory = local.command(name).description(`look at and change ${text}`)
   const url = ['--url <url>', 'where it listens', `http://127.0.0.1:${port}`] as const
   directory
@@ -92,6 +109,7 @@ const commandsOf = (local: Command, io: Io, { flips, list, name, port, text }: D
       .option(...url)
       .action(async (id, options) => (await act()).flip(io, flip, id, { ...options, directory: name }))
   }
+  if (!hasGroups) return
   for (const [move, does] of [
     ['join', 'add a member to a group'],
     ['leave', 'remove a member from a group'],

@@ -4,6 +4,7 @@ import { managedPolicy } from '../aws/policies.ts'
 import type { Contoso as AwsContoso } from '../aws/seed.ts'
 import type { Contoso as EntraContoso } from '../entra/seed.ts'
 import type { Contoso as OktaContoso } from '../okta/seed.ts'
+import type { Contoso as SpireContoso } from '../spire/seed.ts'
 
 /** The people and programs of the tour; each gets a token of its own at every start. */
 export const people = { alice: 'operator', bob: 'operator', runtime: 'runtime', gateway: 'gateway' } as const
@@ -14,6 +15,7 @@ export interface Company {
   readonly entra: EntraContoso
   readonly okta: OktaContoso
   readonly aws: AwsContoso
+  readonly spire: SpireContoso
 }
 
 export interface SettingsInput {
@@ -22,6 +24,7 @@ export interface SettingsInput {
   readonly entra: { readonly origin: string; readonly tenantId: string }
   readonly okta: { readonly origin: string; readonly key: string; readonly keyId: string }
   readonly aws: { readonly origin: string; readonly tokenFile: string }
+  readonly spire: { readonly socket: string; readonly trustDomain: string }
   readonly company: Company
   readonly tokens: Tokens
   /** What Event Grid and the event hook carry. */
@@ -29,7 +32,7 @@ export interface SettingsInput {
 }
 
 /** The configuration of the daemon that `npm start` runs. */
-export const settingsOf = ({ aws, company, entra, folder, hookKey, okta, port, tokens }: SettingsInput) => ({
+export const settingsOf = ({ aws, company, entra, folder, hookKey, okta, port, spire, tokens }: SettingsInput) => ({
   version: 1,
   // A free port is not known yet: then nothing is published.
   server: { host: '127.0.0.1', port, ...(port !== 0 && { publicUrl: `http://127.0.0.1:${port}` }) },
@@ -78,6 +81,15 @@ export const settingsOf = ({ aws, company, entra, folder, hookKey, okta, port, t
       hooks: { eventHook: { secret: hookKey } },
     },
     'contoso-aws': awsSettings(aws, company.aws),
+    'contoso-spire': {
+      kind: 'spiffe',
+      trustDomain: spire.trustDomain,
+      server: { address: spire.socket },
+      manage: { paths: ['/agents/'] },
+      settle: '2s',
+      tokens: { audiences: ['api://agents'] },
+      sync: { accounts: '*/2 * * * * *' },
+    },
   },
 })
 
@@ -105,10 +117,11 @@ const awsSettings = ({ origin, tokenFile }: SettingsInput['aws'], { accounts, br
 })
 
 /** The agents as they are registered. Some have an account in every directory. */
-export const agentsOf = ({ aws, entra, okta }: Company) => {
+export const agentsOf = ({ aws, entra, okta, spire }: Company) => {
   const identity = (id: string) => ({ adapter: 'contoso', id, kind: 'agentIdentity', appId: id })
   const user = (id: string) => ({ adapter: 'contoso-okta', id, kind: 'user' })
   const role = (id: string) => ({ adapter: 'contoso-aws', id, kind: 'iamRole', appId: id.slice(0, id.indexOf('#')) })
+  const workload = (id: string) => ({ adapter: 'contoso-spire', id, kind: 'workload' })
   return [
     {
       did: 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607',
@@ -122,6 +135,7 @@ export const agentsOf = ({ aws, entra, okta }: Company) => {
         user(okta.agents.analyst),
         { adapter: 'contoso-okta', id: okta.analystApp, kind: 'serviceApp' },
         role(aws.agents.analyst),
+        workload(spire.agents.analyst),
       ],
     },
     {
@@ -142,7 +156,7 @@ export const agentsOf = ({ aws, entra, okta }: Company) => {
     {
       did: 'did:mesh:34872769aa0c4d5e8f90123456789abc',
       name: 'market-scout-agent',
-      principals: [identity(entra.agents.scout), role(aws.agents.scout)],
+      principals: [identity(entra.agents.scout), role(aws.agents.scout), workload(spire.agents.scout)],
     },
   ]
 }

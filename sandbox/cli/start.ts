@@ -17,6 +17,8 @@ import { startEntraTenant } from '../entra/index.ts'
 import { seedContoso as seedEntra } from '../entra/seed.ts'
 import { startOktaOrg } from '../okta/index.ts'
 import { seedContoso as seedOkta } from '../okta/seed.ts'
+import { startControl, startSpire } from '../spire/index.ts'
+import { contosoDomain, seedContoso as seedSpire } from '../spire/seed.ts'
 import { agentsOf, type Company, settingsOf, type Tokens } from './settings.ts'
 import { tour } from './tour.ts'
 
@@ -25,6 +27,7 @@ export interface SandboxOptions {
   readonly entraPort: string
   readonly oktaPort: string
   readonly awsPort: string
+  readonly spirePort: string
   readonly log: LogLevel
 }
 
@@ -62,6 +65,7 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
   const entraPort = portOf(options.entraPort, '--entra-port')
   const oktaPort = portOf(options.oktaPort, '--okta-port')
   const awsPort = portOf(options.awsPort, '--aws-port')
+  const spirePort = portOf(options.spirePort, '--spire-port')
   await using stack = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-sandbox-'))
   stack.defer(() => rmSync(folder, { recursive: true, force: true }))
@@ -81,12 +85,19 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
       throw inUse(error, 'the local accounts', awsPort, '--aws-port')
     }),
   )
+  const spire = stack.use(await startSpire({ trustDomain: contosoDomain }))
+  const control = stack.use(
+    await startControl(spire, spirePort).catch((error: unknown) => {
+      throw inUse(error, 'what changes the local SPIRE', spirePort, '--spire-port')
+    }),
+  )
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const keyId = 'bridge'
   const company: Company = {
     entra: seedEntra(tenant),
     okta: seedOkta(org, { ...publicKey.export({ format: 'jwk' }), kid: keyId }),
     aws: await seedAws(cloud),
+    spire: seedSpire(spire),
   }
   const hookKey = newSecret()
   const tokens: Tokens = { alice: newSecret(), bob: newSecret(), runtime: newSecret(), gateway: newSecret() }
@@ -102,6 +113,7 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
     entra: tenant,
     okta: { origin: org.origin, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), keyId },
     aws: { origin: cloud.origin, tokenFile },
+    spire,
     company,
     tokens,
     hookKey,
@@ -125,7 +137,13 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
   await org.registerHook({ url: `${app.origin}/hooks/contoso-okta`, events: oktaEvents, secret: hookKey })
   await cloud.subscribe(company.aws.topicArn, `${app.origin}/hooks/contoso-aws`)
   await register(app.origin, tokens.alice, company)
-  const origins = { bridge: app.origin, entra: tenant.origin, okta: org.origin, aws: cloud.origin }
+  const origins = {
+    bridge: app.origin,
+    entra: tenant.origin,
+    okta: org.origin,
+    aws: cloud.origin,
+    spire: control.origin,
+  }
   io.out(tour(io, { ...origins, company, tokens, store: config.store.url, key }))
   await new Promise<void>((resolve) => {
     if (io.stop.aborted) resolve()

@@ -6,6 +6,8 @@ export interface TourInput {
   readonly entra: string
   readonly okta: string
   readonly aws: string
+  /** Where it is looked at and changed. */
+  readonly spire: string
   readonly company: Company
   readonly tokens: Tokens
   readonly store: string
@@ -14,7 +16,7 @@ export interface TourInput {
 }
 
 /** The short tour that `npm start` prints: commands to paste into another terminal, in order. */
-export const tour = (io: Io, { aws, bridge, company, entra, key, okta, store, tokens }: TourInput): string => {
+export const tour = (io: Io, { aws, bridge, company, entra, key, okta, spire, store, tokens }: TourInput): string => {
   const { bold, dim, green } = paint(io)
   const analyst = 'did:agentmesh:data-analyst:a7f3b2c1d4e5f607'
   const post = (token: string, path: string, body: object) =>
@@ -30,13 +32,16 @@ export const tour = (io: Io, { aws, bridge, company, entra, key, okta, store, to
     `  npm run -s idp-bridge -- sandbox okta ${words}${okta.endsWith(':8491') ? '' : ` --url ${okta}`}`
   const inAws = (words: string) =>
     `  npm run -s idp-bridge -- sandbox aws ${words}${aws.endsWith(':8492') ? '' : ` --url ${aws}`}`
+  const inSpire = (words: string) =>
+    `  npm run -s idp-bridge -- sandbox spire ${words}${spire.endsWith(':8493') ? '' : ` --url ${spire}`}`
   return [
     '',
-    bold('agentmesh-idp-bridge is running against a local Entra tenant, a local Okta org and local AWS accounts'),
+    bold('agentmesh-idp-bridge is running against a local Entra tenant, Okta org, AWS accounts and SPIRE'),
     `  bridge   ${green(bridge)}   API docs: ${bridge}/docs`,
     `  Entra    ${green(entra)}`,
     `  Okta     ${green(okta)}`,
     `  AWS      ${green(aws)}`,
+    `  SPIRE    ${green(spire)}`,
     dim('  4 agents are registered; everything is on loopback and gone when you stop it (Ctrl-C).'),
     '',
     bold('1. May this agent act?') +
@@ -52,6 +57,7 @@ export const tour = (io: Io, { aws, bridge, company, entra, key, okta, store, to
     inEntra('list'),
     inOkta('list'),
     inAws('list'),
+    inSpire('list'),
     dim('  its receipt: every account, runtime and descendant, signed, and checked without asking the bridge'),
     `${get(tokens.alice, `/v1/agents/${analyst}/receipts/$HOLD`, '-s')} | npm run -s idp-bridge -- receipt verify - --key ${key}`,
     '',

@@ -27,11 +27,13 @@ interface Tour {
   readonly kept: Map<string, string>
 }
 
+const freePorts = ['entra', 'okta', 'aws', 'spire'].flatMap((name) => [`--${name}-port`, '0'])
+
 const sandbox = async (stack: AsyncDisposableStack): Promise<Tour> => {
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-tour-'))
   const home = mkdtempSync(join(tmpdir(), 'idp-bridge-home-'))
   for (const made of [folder, home]) stack.defer(() => rmSync(made, { recursive: true, force: true }))
-  const args = ['sandbox', '--port', '0', '--entra-port', '0', '--okta-port', '0', '--aws-port', '0']
+  const args = ['sandbox', '--port', '0', ...freePorts]
   const process = stack.use(startProcess(args, { env: { TMPDIR: folder } }))
   await process.line('the end of the tour', (line) => line.includes('audit verify'), 40_000)
   const commands = process.lines.filter((line) => /^ {2}([A-Z]+=.*)?(curl|npm) /.test(line)).map((line) => line.trim())
@@ -95,10 +97,14 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
     return /disabled +data-analyst-agent +AgentMeshSuspended/.test(out) && /disabled +report-writer-agent@/.test(out)
   })
 
-  await until('the receipt is valid, and shows all five accounts closed', async () => {
+  await until('the list shows its workload suspended in SPIRE', async () =>
+    /agents\/data-analyst-agent +disabled .*1 suspended/.test((await step('sandbox spire list')).out),
+  )
+
+  await until('the receipt is valid, and shows all six accounts closed', async () => {
     const { out } = await step('receipt verify')
     assert.match(out, /^valid: signed by /)
-    return [...out.matchAll(/^ +closed +account /gm)].length === 5
+    return [...out.matchAll(/^ +closed +account /gm)].length === 6
   })
 
   await step('/release')
@@ -108,6 +114,7 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
   await until('all are on again', async () => !(await anyOff('sandbox entra list')), 60_000)
   await until('in Okta, too', async () => !(await anyOff('sandbox okta list')), 60_000)
   await until('and in AWS', async () => !(await anyOff('sandbox aws list')), 60_000)
+  await until('and in SPIRE', async () => !(await anyOff('sandbox spire list')), 60_000)
 
   await step('sandbox entra disable')
   await until('the other agent is denied', async () => !(await isAllowed(1)))
@@ -131,7 +138,7 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
   assert.equal(listAt((await step('/v1/audit?limit=5')).body, 'items').length, 5)
   assert.match((await step('audit verify')).out, /chain holds/)
 
-  assert.equal(readdirSync(tour.temporary).length, 1)
+  assert.equal(readdirSync(tour.temporary).length, 2, "the sandbox's folder, and the sockets of SPIRE")
   tour.process.signal('SIGINT')
   const ended = await tour.process.ended()
   assert.equal(ended.code, 0, ended.err)
@@ -145,7 +152,7 @@ test('a sandbox whose port is taken says which option helps, and leaves nothing 
   const [, port = ''] = /127\.0\.0\.1:(\d+)/.exec(find(tour, '/v1/decisions')) ?? []
   const folder = mkdtempSync(join(tmpdir(), 'idp-bridge-tour-'))
   stack.defer(() => rmSync(folder, { recursive: true, force: true }))
-  const second = await run(['sandbox', '--port', port, '--entra-port', '0', '--okta-port', '0', '--aws-port', '0'], {
+  const second = await run(['sandbox', '--port', port, ...freePorts], {
     env: { TMPDIR: folder },
   })
   assert.equal(second.code, 64, second.err)

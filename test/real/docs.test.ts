@@ -27,6 +27,8 @@ test('the API docs of a running daemon are readable in a browser that can reach 
     '0',
     '--aws-port',
     '0',
+    '--spire-port',
+    '0',
   ])
   const line = await daemon.line('the tour', (text) => text.includes('API docs: '), 60_000)
   const docs = line.slice(line.indexOf('API docs: ') + 'API docs: '.length).trim()
