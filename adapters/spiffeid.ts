@@ -11,6 +11,7 @@ export const trustDomainShape: RegExp = /^[a-z0-9._-]{1,255}$/
 const shape = /^spiffe:\/\/([a-z0-9._-]{1,255})((?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._-]+)+)$/
 /** SPIFFE-ID §2.3. */
 const MAX_BYTES = 2048
+
 export const textOf = ({ trust_domain, path }: SpiffeId): string => `spiffe://${trust_domain}${path}`
 
 /** The ID of a workload or node, taken apart; undefined when it is none. The trust domain itself names no workload. */
