@@ -1,9 +1,11 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import type { AdapterDeps } from '../adapters/deps.ts'
-import type { AdapterBase, Config } from './config.ts'
+import type { OutletDeps } from '../outlets/deps.ts'
+import type { AdapterBase, Config, OutletBase } from './config.ts'
 import { diffReload } from './config.ts'
 import type { Adapter, Issuer } from './core/adapter.ts'
 import { BridgeError } from './core/errors.ts'
+import type { Outlet } from './core/outlet.ts'
 import { createActivity } from './engine/activity.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
@@ -15,6 +17,7 @@ import { headSigner } from './engine/heads.ts'
 import { createKnown } from './engine/known.ts'
 import { finishKills } from './engine/masskill.ts'
 import { prune, pruneMs } from './engine/pruning.ts'
+import { createPushes } from './engine/pushes.ts'
 import { tendBlueprints } from './engine/regranting.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
@@ -38,16 +41,21 @@ import {
   selfOf,
   settingsOf,
   signingKeysOf,
+  sourceOf,
 } from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
 import { openTracing } from './telemetry.ts'
 
 export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
 
+export type OpenOutlet = (config: OutletBase, deps: OutletDeps) => Outlet
+
 export interface AppOptions {
   readonly config: Config
   /** Opens an adapter of the configured kind. */
   readonly open: OpenAdapter
+  /** Opens a configured receiver of signals. */
+  readonly openOutlet: OpenOutlet
   readonly version: string
   readonly log: Logger
   /** The store can no longer be trusted or the lease is lost: end the process; a restart recovers. */
@@ -181,6 +189,12 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const activity = createActivity(deps)
     stack.defer(() => activity.flush())
     const runner = (name: string) => runners.get(name)
+    const outletDeps = { outbound, clock, log, source: sourceOf(config), env: options.env ?? {} }
+    const outlets = Object.values(config.signals).flat()
+    const pushes = createPushes(
+      deps,
+      outlets.map((one) => options.openOutlet(one, outletDeps)),
+    )
     const bridge = createBridge({
       deps,
       verifier,
@@ -192,10 +206,13 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       receipts: receiptsOf(() => config),
       publishing: publishingOf(() => config, randomInt),
       self: () => selfOf(config),
+      pushes,
     })
 
     const signer = headSigner({ keys: () => signingKeysOf(config), store, clock, log, keep: store.keepHead })
     stack.defer(() => signer.sign())
+    pushes.start()
+    stack.defer(() => pushes.stop())
     for (const runner of runners.values()) runner.start()
     stack.defer(async () => {
       await Promise.all([...runners.values()].map((runner) => within(drainMs, runner.stop())))

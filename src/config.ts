@@ -5,6 +5,8 @@ import { blueprintFaults } from './config/blueprints.ts'
 import { ConfigError, type Fault } from './config/faults.ts'
 import { followFaults } from './config/follows.ts'
 import { issueFaults, plainWords } from './config/issues.ts'
+import type { OutletKinds } from './config/outlet.ts'
+import { outletFaults } from './config/outlets.ts'
 import { type AdapterKinds, type Config, configSchema } from './config/schema.ts'
 import { selfFaults } from './config/selves.ts'
 import { MAX_BYTES, readTree, type Tree } from './config/text.ts'
@@ -12,6 +14,7 @@ import { diskFiles, type Files, SecretRef } from './lib/secret.ts'
 
 export { type AdapterBase, adapterBase, capability } from './config/adapter.ts'
 export { ConfigError, type Fault, type FaultCode, formatFaults } from './config/faults.ts'
+export type { OutletBase, OutletKinds } from './config/outlet.ts'
 export { diffReload, type ReloadDiff } from './config/reload.ts'
 export { type AdapterKinds, type Config, type Role, roles } from './config/schema.ts'
 export { watchConfig } from './config/watch.ts'
@@ -19,6 +22,8 @@ export { watchConfig } from './config/watch.ts'
 export interface ParseOptions<K extends AdapterKinds> {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly adapterKinds: K
+  /** None when left out: `signals` then has no key. */
+  readonly outletKinds?: OutletKinds
   /** Where `{ file: … }` and `outbound.caFile` are read; relative paths count from the working directory. */
   readonly files?: Files
   /** How messages name the file. */
@@ -33,7 +38,7 @@ export type AdapterConfig<K extends AdapterKinds> = AdapterBase & z.output<K[key
  * neither the error nor the result prints a secret.
  */
 export function parseConfig<K extends AdapterKinds>(text: string, options: ParseOptions<K>): Config<AdapterConfig<K>> {
-  const { env, adapterKinds, files = diskFiles, source = 'file' } = options
+  const { env, adapterKinds, outletKinds = {}, files = diskFiles, source = 'file' } = options
   const tree = readTree(text, env, files)
   if (tree.root === undefined) throw new ConfigError(source, tree.faults)
   if (tree.root === null || typeof tree.root !== 'object' || Array.isArray(tree.root)) {
@@ -41,7 +46,7 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
     throw new ConfigError(source, [{ path: '', code: 'wrong_type', message: 'the file is not a mapping', hint }])
   }
 
-  const result = configSchema(adapterKinds).safeParse(tree.root, { error: plainWords })
+  const result = configSchema(adapterKinds, outletKinds).safeParse(tree.root, { error: plainWords })
   const found = result.success ? [] : issueFaults(result.error.issues)
   const faults = [
     ...tree.faults,
@@ -49,6 +54,7 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
     ...followFaults(tree.root),
     ...blueprintFaults(tree.root),
     ...selfFaults(tree.root),
+    ...outletFaults(tree.root),
     ...caFaults(tree.root, files),
   ]
   if (!result.success || faults.length > 0) throw new ConfigError(source, placed(faults, tree))

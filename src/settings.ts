@@ -42,6 +42,9 @@ export const selfOf = ({ registration, server }: Config): SelfSettings | undefin
   return { adapters: self.adapters, blueprint: self.blueprint, audience: server.publicUrl }
 }
 
+/** Which bridge tells: `source` of the events it publishes. */
+export const sourceOf = ({ server }: Config): string => server.publicUrl ?? 'urn:agentmesh:idp-bridge'
+
 /** Those that sign and are published. */
 export const signingKeysOf = ({ signing }: Config): readonly SigningKey[] => keysInForce(signing.keys, signing.revoked)
 

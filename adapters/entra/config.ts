@@ -9,7 +9,7 @@ const GRAPH_AUDIENCE = /^(00000003-0000-0000-c000-000000000000|https:\/\/(dod-)?
 
 const clientId = guid.describe('Application (client) id of the bridge')
 
-const credential = z
+export const credential = z
   .discriminatedUnion('type', [
     z
       .strictObject({

@@ -52,7 +52,8 @@ const AGENT_IDENTITY_FACET = '11'
 
 export interface CredentialOptions {
   readonly config: Pick<EntraConfig, 'credential' | 'tenantId'>
-  readonly cloud: Cloud
+  /** `graph`: the resource that tokens are for. */
+  readonly cloud: Pick<Cloud, 'authority' | 'graph'>
   /** Pinned to the authority and the metadata endpoints of managed identities. */
   readonly fetch: PinnedFetch
   readonly clock: Pick<Clock, 'now'>
@@ -117,7 +118,7 @@ export function openCredential({ config, cloud, fetch, clock }: CredentialOption
 
 function source(
   { credential, tenantId }: CredentialOptions['config'],
-  cloud: Cloud,
+  cloud: CredentialOptions['cloud'],
   httpClient: PipelineClient,
   clock: Pick<Clock, 'now'>,
   closed: AbortSignal,

@@ -16,6 +16,7 @@ import { openGraph } from './graph.ts'
 import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
 import { notAnId, Spelling } from './kinds.ts'
+import { LOGIN_LIMITS, loginFetch } from './login.ts'
 import { openReader } from './lookup.ts'
 import { openPolicies } from './policies.ts'
 import { identify, issuersOf } from './tokens.ts'
@@ -25,10 +26,6 @@ export { type EntraConfig, entraConfig } from './config.ts'
 
 /** From the call to the last byte of the answer. */
 const GRAPH_LIMITS = { timeoutMs: 30_000, maxBytes: 16 * 1024 * 1024 }
-const LOGIN_LIMITS = { timeoutMs: 15_000, maxBytes: 512 * 1024 }
-const METADATA = 'http://169.254.169.254'
-/** Where platforms say that their token endpoint is; `@azure/identity` calls what these name. */
-const ENDPOINT_VARIABLES = ['IDENTITY_ENDPOINT', 'MSI_ENDPOINT', 'AZURE_POD_IDENTITY_AUTHORITY_HOST'] as const
 
 /** One Microsoft Entra tenant through Microsoft Graph v1.0. Opens no connection. */
 export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adapter {
@@ -37,8 +34,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
   const cloud = cloudOf(config)
   const closed = new AbortController()
 
-  const loginOrigins = [cloud.authority, ...(config.credential.type === 'managedIdentity' ? platform(deps.env) : [])]
-  const credential = openCredential({ config, cloud, fetch: outbound.origin(loginOrigins, LOGIN_LIMITS), clock })
+  const credential = openCredential({ config, cloud, fetch: loginFetch(config, cloud, deps), clock })
   const graph = openGraph({
     origin: cloud.graph,
     fetch: outbound.origin([cloud.graph], GRAPH_LIMITS),
@@ -115,11 +111,4 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
       credential.close()
     },
   }
-}
-
-/** Origins of the platform's own token endpoints. Plain http is pinned by the client for loopback and metadata only. */
-function platform(env: AdapterDeps['env']): string[] {
-  const named = ENDPOINT_VARIABLES.map((variable) => env?.[variable]).filter((value) => value !== undefined)
-  const origins = named.filter((value) => URL.canParse(value)).map((value) => new URL(value).origin)
-  return [...new Set([METADATA, ...origins])]
 }

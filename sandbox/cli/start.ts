@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { configs, openAdapter } from '../../adapters/index.ts'
+import { openOutlet, outletConfigs } from '../../outlets/index.ts'
 import { startApp } from '../../src/app.ts'
 import type { Io } from '../../src/cli/io.ts'
 import { version } from '../../src/cli/version.ts'
@@ -118,16 +119,23 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
     tokens,
     hookKey,
   })
-  const config = parseConfig(JSON.stringify(settings), { env: {}, adapterKinds: configs, source: 'sandbox' })
+  const config = parseConfig(JSON.stringify(settings), {
+    env: {},
+    adapterKinds: configs,
+    outletKinds: outletConfigs,
+    source: 'sandbox',
+  })
 
   const log = createLogger({ level: options.log })
   const onFatal = (error: unknown): void => {
     log.fatal({ err: error }, 'the store can no longer be trusted')
     io.die(exitOf(error))
   }
-  const app = await startApp({ config, open: openAdapter, version, log, onFatal }).catch((error: unknown) => {
-    throw inUse(error, 'the daemon', port, '--port')
-  })
+  const app = await startApp({ config, open: openAdapter, openOutlet, version, log, onFatal }).catch(
+    (error: unknown) => {
+      throw inUse(error, 'the daemon', port, '--port')
+    },
+  )
   stack.defer(() => app.stop())
   await tenant.subscribeEventGrid({
     url: `${app.origin}/hooks/contoso`,

@@ -1,4 +1,5 @@
 import { openAdapter } from '../../adapters/index.ts'
+import { openOutlet } from '../../outlets/index.ts'
 import { type App, startApp } from '../app.ts'
 import { ConfigError, formatFaults, watchConfig } from '../config.ts'
 import { codeOf, exitOf } from '../core/errors.ts'
@@ -17,7 +18,16 @@ export const run = async (io: Io, options: { readonly config?: string }): Promis
     io.die(exitOf(error))
   }
   const { env } = io
-  const app = await startApp({ config, open: openAdapter, version, log, onFatal, env, processMetrics: true })
+  const app = await startApp({
+    config,
+    open: openAdapter,
+    openOutlet,
+    version,
+    log,
+    onFatal,
+    env,
+    processMetrics: true,
+  })
   const reload = reloader(io, app, path, log)
   io.onHangup(() => void reload())
   const watch = watchConfig(path, reload, {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { OutletKinds } from './outlet.ts'
 import { type AdapterKinds, configSchema } from './schema.ts'
 
 type Json = z.core.JSONSchema.BaseSchema
@@ -10,8 +11,8 @@ const reference: Json = { type: 'string', pattern: String.raw`\$\{[A-Za-z_][A-Za
  * The JSON Schema (draft 2020-12) of a configuration file as people write it: before defaults, and with `${NAME}` allowed
  * wherever a value is constrained. It is for editors; the daemon's own check also knows what spans several settings.
  */
-export function configJsonSchema(kinds: AdapterKinds): Json {
-  const schema = z.toJSONSchema(configSchema(kinds), {
+export function configJsonSchema(kinds: AdapterKinds, outlets: OutletKinds): Json {
+  const schema = z.toJSONSchema(configSchema(kinds, outlets), {
     target: 'draft-2020-12',
     io: 'input',
     unrepresentable: 'any',

@@ -15,6 +15,7 @@ import {
 } from '../lib/fields.ts'
 import type { AdapterBase } from './adapter.ts'
 import { blueprints } from './blueprints.ts'
+import { type OutletBase, type OutletKinds, signalsSchema } from './outlet.ts'
 import { passports, signing, statusLists } from './publishing.ts'
 import { telemetry } from './telemetry.ts'
 import { tools } from './tools.ts'
@@ -32,7 +33,6 @@ export const reservedKeys: readonly string[] = [
   'server.hooksPort',
   'server.managementPort',
   'server.tls',
-  'signals',
 ]
 
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -191,7 +191,7 @@ const storeUrl = z.string().superRefine((url, context) => {
 })
 
 /** The whole file. The schema gives the types, the defaults, the faults and `config/schema.json`. */
-export function configSchema<K extends AdapterKinds>(kinds: K) {
+export function configSchema<K extends AdapterKinds>(kinds: K, outlets: OutletKinds = {}) {
   // The registry is a record, the union wants a tuple: the cast says that the registry is not empty.
   const options = Object.values(kinds) as [K[keyof K], ...K[keyof K][]]
   return z.strictObject({
@@ -224,9 +224,11 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
         signals: duration({ minMs: 3_600_000 }).prefault('7d'),
         inbox: duration({ minMs: 3_600_000 }).prefault('3d'),
         receipts: duration({ minMs: 86_400_000 }).prefault('400d'),
+        deadLetters: duration({ minMs: 86_400_000 }).prefault('30d'),
       })
       .prefault({}),
     telemetry: telemetry.optional().describe('Traces, for a collector of OpenTelemetry'),
+    signals: signalsSchema(outlets).prefault({}).describe('Who is pushed the signals, besides those that stream them'),
     signing: signing
       .prefault({})
       .describe('Ed25519 keys in PEM: the first that is not revoked signs, all of those verify'),
@@ -243,7 +245,9 @@ export function configSchema<K extends AdapterKinds>(kinds: K) {
 type Parsed = z.output<ReturnType<typeof configSchema<Record<string, z.ZodObject>>>>
 
 /** The configuration in force: frozen, every default filled in, durations in milliseconds. */
-export type Config<A extends AdapterBase = AdapterBase> = DeepReadonly<Omit<Parsed, 'adapters'>> & {
+export type Config<A extends AdapterBase = AdapterBase> = DeepReadonly<Omit<Parsed, 'adapters' | 'signals'>> & {
+  /** Outlets by kind. */
+  readonly signals: Readonly<Record<string, readonly OutletBase[]>>
   readonly adapters: Readonly<Record<string, A>>
 }
 

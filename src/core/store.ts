@@ -7,6 +7,7 @@ import type { EndReads, EndWrites } from './ending.ts'
 import type { AgentFilter, AuditFilter } from './filters.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
+import type { OutletReads, OutletWrites } from './outlet.ts'
 import type { LegRecord } from './receipts.ts'
 import type { ReplicaReads, ReplicaWrites } from './replica.ts'
 import type { StatusReads, StatusWrites } from './statuslist.ts'
@@ -79,6 +80,7 @@ export interface StoreReads
     DelegationReads,
     KeyReads,
     AliasReads,
+    OutletReads,
     ReplicaReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
@@ -182,6 +184,7 @@ export interface StoreTx
     DelegationWrites,
     KeyWrites,
     AliasWrites,
+    OutletWrites,
     ReplicaWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
@@ -255,10 +258,11 @@ export interface StoreTx
   appendAudit(event: AuditEvent): Promise<AuditEntry>
   /**
    * Drops what is past retention, except audit; returns rows dropped. `receipts`: acknowledgements and legs of holds
-   * that were released before it, and kills of many that were done before it.
+   * that were released before it, and kills of many that were done before it. `deadLetters`: those that died before it.
    */
   prune(before: {
     signals: number
+    deadLetters?: number
     inbox: number
     idempotency: number
     guard: number

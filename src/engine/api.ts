@@ -12,6 +12,7 @@ import type { Guards } from './guardapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Publishing } from './publishingapi.ts'
+import type { OutletView, Pushes } from './pushapi.ts'
 import type { Receipts } from './receiptviews.ts'
 import type { Replicas } from './replicaapi.ts'
 import type { SelfRegistration } from './selfapi.ts'
@@ -119,6 +120,7 @@ export interface StatusView {
   readonly holds: { readonly open: number; readonly agents: number }
   readonly signals: { readonly head: number; readonly clients: number }
   readonly adapters: readonly AdapterStatus[]
+  readonly outlets: readonly OutletView[]
   readonly kills: readonly KillProgress[]
   readonly alerts: readonly { readonly at: number; readonly code: string; readonly text: string }[]
 }
@@ -138,6 +140,7 @@ export interface Bridge
     Blueprints,
     ToolServers,
     SelfRegistration,
+    Pushes,
     Replicas {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
@@ -203,6 +206,7 @@ export interface Bridge
   audit(
     filter: Omit<AuditFilter, 'dids'> & { readonly did?: Did | undefined },
   ): Promise<{ items: AuditEntry[]; nextCursor: string | null }>
+  auditHead(): Promise<{ seq: number; hash: string }>
   verifyAudit(): Promise<{
     ok: boolean
     entries: number

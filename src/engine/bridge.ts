@@ -21,6 +21,8 @@ import { named, spellingsOf } from './naming.ts'
 import { mergePatch } from './patching.ts'
 import { pauseWrites } from './pausing.ts'
 import { createPublishing, type PublishingSettings, unpublished } from './publishing.ts'
+import type { Pushes } from './pushapi.ts'
+import { createPushes } from './pushes.ts'
 import { createRecall } from './recall.ts'
 import { createReceipts, type ReceiptSettings } from './receipts.ts'
 import { inputOf } from './registration.ts'
@@ -50,6 +52,8 @@ export interface BridgeParts {
   /** Undefined: no passports, no status lists. */
   readonly publishing?: PublishingSettings | undefined
   /** Undefined: nobody registers itself. */
+  /** Undefined: nothing is pushed to anybody. */
+  readonly pushes?: Pushes | undefined
   readonly self?: (() => SelfSettings | undefined) | undefined
 }
 
@@ -60,6 +64,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
   const decider = createDecider(deps, parts.verifier, parts.activity, parts.known)
   const spendKill = createKillBudget(deps)
   const startedAt = deps.clock.now()
+  const { outlets, deadLetters, redeliver, enableOutlet } = parts.pushes ?? createPushes(deps, [])
   let clients = 0
 
   const recallOf = (adapter: string) => runner(adapter)?.mirror.recall ?? createRecall()
@@ -178,6 +183,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
       const page = items.slice(0, filter.limit)
       return { items: page, nextCursor: items.length > filter.limit ? String(page.at(-1)?.seq) : null }
     },
+    auditHead: () => store.auditHead(),
     verifyAudit: () => verifyAudit(store),
 
     status: () =>
@@ -186,6 +192,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
         startedAt,
         alerts: parts.alerts,
         signalClients: () => clients,
+        outlets,
         runner,
       }),
     guard: (adapter) => guardView(deps, adapter),
@@ -200,6 +207,10 @@ export const createBridge = (parts: BridgeParts): Bridge => {
         change(deps, derived, (c) => c.tx.putIdempotent(client, route, key, entry, c.now)),
     },
     hold: (id) => store.hold(id),
+    outlets,
+    deadLetters,
+    redeliver,
+    enableOutlet,
     ...createReceipts(deps, parts.receipts),
     ...createPublishing(deps, parts.publishing ?? unpublished, decider.decide),
     ...createBlueprints(deps),

@@ -41,6 +41,8 @@ export const topics = {
   work: (adapter: string) => `work:${adapter}`,
   groups: (adapter: string) => `groups:${adapter}`,
   signals: 'signals',
+  /** Woken when the suspensions of an outlet are further. */
+  pushes: (outlet: string) => `pushes:${outlet}`,
   /** Woken by every commit. */
   changes: 'changes',
   cascades: 'cascades',

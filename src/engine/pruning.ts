@@ -9,6 +9,7 @@ const slices = 72
 /** In ms. */
 export interface Retention {
   readonly signals: number
+  readonly deadLetters: number
   readonly inbox: number
   readonly receipts: number
 }
@@ -20,10 +21,11 @@ export interface Retention {
 export const prune = async (deps: Deps, retention: () => Retention): Promise<void> => {
   for (let slice = slices; slice >= 0; slice--) {
     const now = deps.clock.now() - slice * pruneMs
-    const { inbox, receipts, signals } = retention()
+    const { inbox, receipts, signals, deadLetters } = retention()
     await change(deps, bridge, (c) =>
       c.tx.prune({
         signals: now - signals,
+        deadLetters: now - deadLetters,
         inbox: now - inbox,
         idempotency: now - idempotencyMs,
         guard: now - 2 * deps.policy().guard.windowMs,

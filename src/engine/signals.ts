@@ -1,5 +1,5 @@
-import type { StoreReads } from '../core/store.ts'
-import type { Did, Labels, Signal } from '../core/types.ts'
+import type { HeldDid, StoreReads } from '../core/store.ts'
+import type { Did, Hold, Labels, Signal } from '../core/types.ts'
 import type { Caller } from './agentapi.ts'
 import type { SignalFrame } from './api.ts'
 import { topics } from './bus.ts'
@@ -19,21 +19,24 @@ export const positionOf = (generation: string, lastEventId: string | undefined):
   return match?.[1] === generation ? Number(match[2]) : undefined
 }
 
+/** What a stream and a push have of a signal. */
+export const dataOf = (signal: Signal) => ({
+  seq: signal.seq,
+  type: signal.type,
+  did: signal.did,
+  ...(signal.aliases.length > 0 && { aliases: signal.aliases }),
+  at: new Date(signal.at).toISOString(),
+  ...(signal.holdId !== undefined && { holdId: signal.holdId }),
+  ...(signal.severity !== undefined && { severity: signal.severity }),
+  ...(signal.origin !== undefined && { origin: signal.origin }),
+  ...(signal.reason !== undefined && { reason: signal.reason }),
+  ...(signal.capabilities !== undefined && { capabilities: signal.capabilities }),
+})
+
 const frameOf = (generation: string, signal: Signal): SignalFrame => ({
   id: idOf(generation, signal.seq),
   event: signal.type,
-  data: {
-    seq: signal.seq,
-    type: signal.type,
-    did: signal.did,
-    ...(signal.aliases.length > 0 && { aliases: signal.aliases }),
-    at: new Date(signal.at).toISOString(),
-    ...(signal.holdId !== undefined && { holdId: signal.holdId }),
-    ...(signal.severity !== undefined && { severity: signal.severity }),
-    ...(signal.origin !== undefined && { origin: signal.origin }),
-    ...(signal.reason !== undefined && { reason: signal.reason }),
-    ...(signal.capabilities !== undefined && { capabilities: signal.capabilities }),
-  },
+  data: dataOf(signal),
 })
 
 /**
@@ -77,11 +80,23 @@ export async function* signalStream(
   }
 }
 
-const isFor = async (store: StoreReads, did: Did, bounds: Labels | undefined): Promise<boolean> => {
+/** Whether a runtime with these bounds is told about the DID. */
+export const isFor = async (store: StoreReads, did: Did, bounds: Labels | undefined): Promise<boolean> => {
   if (bounds === undefined) return true
   const { agent } = await named(store, did)
   return agent === undefined || within(agent.labels, bounds)
 }
+
+/** The holds that a runtime with these bounds is told of: not those that the guard keeps back. */
+export const toldHolds = ({ labels, holds }: HeldDid, bounds: Labels | undefined): readonly Hold[] =>
+  labels !== undefined && !within(labels, bounds) ? [] : holds.filter((hold) => !hold.guarded)
+
+/** What a snapshot has of one DID. */
+export const heldData = ({ did, aliases }: HeldDid, told: readonly Hold[]) => ({
+  did,
+  ...(aliases.length > 0 && { aliases }),
+  holds: told.map(({ id, severity, origin, reason }) => ({ holdId: id, severity, origin, reason })),
+})
 
 /** Every DID a runtime must hold, as of a position at or after `seq`: later signals repeat nothing that matters. */
 const snapshot = async (
@@ -94,11 +109,9 @@ const snapshot = async (
   let after: Did | undefined
   for (;;) {
     const some = await store.heldDids(after, snapshotPage)
-    for (const { did, labels, holds, aliases } of some) {
-      const told = holds.filter((hold) => !hold.guarded)
-      if (told.length === 0 || (labels !== undefined && !within(labels, bounds))) continue
-      const holdIds = told.map(({ id, severity, origin, reason }) => ({ holdId: id, severity, origin, reason }))
-      held.push({ did, ...(aliases.length > 0 && { aliases }), holds: holdIds })
+    for (const one of some) {
+      const told = toldHolds(one, bounds)
+      if (told.length > 0) held.push(heldData(one, told))
     }
     after = some.at(-1)?.did
     if (some.length < snapshotPage) break

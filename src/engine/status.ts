@@ -7,6 +7,7 @@ import type { AdapterStatus, StatusView } from './api.ts'
 import type { Alert, Deps } from './deps.ts'
 import { directions, trippedSince } from './guarding.ts'
 import { recentKills } from './killview.ts'
+import type { OutletView } from './pushapi.ts'
 import { quarantineOf } from './quarantine.ts'
 import type { Runner } from './runner.ts'
 import { pausedKey } from './worker.ts'
@@ -16,6 +17,7 @@ export interface StatusInput {
   readonly startedAt: number
   readonly alerts: readonly Alert[]
   readonly signalClients: () => number
+  readonly outlets: () => Promise<readonly OutletView[]>
   readonly runner: (adapter: string) => Runner | undefined
 }
 
@@ -111,6 +113,7 @@ export const statusView = async (deps: Deps, input: StatusInput): Promise<Status
     holds: { open, agents: await deps.store.countHeldDids() },
     signals: { head: (await deps.store.signalRange()).head, clients: input.signalClients() },
     adapters,
+    outlets: await input.outlets(),
     kills: await recentKills(deps),
     alerts: input.alerts,
   }

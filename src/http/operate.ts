@@ -9,6 +9,7 @@ import { respond } from './idempotency.ts'
 import { progressBody, progressSchema } from './killmany.ts'
 import { adapterPath, reason } from './shapes.ts'
 import { time, timeOrNull } from './views.ts'
+import { outletBody, outletSchema } from './webhooks.ts'
 
 const tags = ['operation']
 const nullableTime = z.string().meta({ format: 'date-time' }).nullable()
@@ -74,6 +75,7 @@ const statusSchema = z
     holds: z.object({ open: z.int(), agents: z.int() }),
     signals: z.object({ head: z.int(), clients: z.int() }),
     adapters: z.array(adapterStatus),
+    webhooks: z.array(outletSchema).describe('Who is pushed the signals'),
     kills: z.array(progressSchema).describe('Of many agents: the latest of a day, and those not done yet'),
     alerts: z.array(z.object({ at: z.string(), code: z.string(), text: z.string() })),
   })
@@ -173,7 +175,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
       response: { 200: answers('Checkpoints, lanes, throttling, alerts', statusSchema) },
     },
     handler: async () => {
-      const { version, startedAt, paused, holds, signals, adapters, kills, alerts } = await bridge.status()
+      const { version, startedAt, paused, holds, signals, adapters, outlets, kills, alerts } = await bridge.status()
       return {
         version,
         startedAt: time(startedAt),
@@ -181,6 +183,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
         holds: { open: holds.open, agents: holds.agents },
         signals: { head: signals.head, clients: signals.clients },
         adapters: adapters.map(adapterBody),
+        webhooks: outlets.map(outletBody),
         kills: kills.map(progressBody),
         alerts: alerts.map(({ at, code, text }) => ({ at: time(at), code, text })),
       }

@@ -4,6 +4,7 @@ import type { Bridge } from '../engine/api.ts'
 import type { Tracing } from '../lib/tracing.ts'
 import { agentRoutes } from './agents.ts'
 import { annotatorRoutes } from './annotate.ts'
+import { auditExportRoutes } from './auditexport.ts'
 import { auditRoutes } from './auditlog.ts'
 import { authenticator, type Client } from './auth.ts'
 import { authzenRoutes } from './authzen.ts'
@@ -33,6 +34,7 @@ import { createStreams, type StreamSettings, streamSettings } from './streams.ts
 import { toolServerRoutes } from './toolservers.ts'
 import { traceRequests } from './tracing.ts'
 import { trustRoutes } from './trust.ts'
+import { webhookRoutes } from './webhooks.ts'
 import { whoamiRoute } from './whoami.ts'
 
 export interface ServerOptions {
@@ -104,10 +106,12 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     killRoutes,
     trustRoutes,
     signalRoutes,
+    webhookRoutes,
     decisionRoutes,
     replicaRoutes,
     operateRoutes,
     auditRoutes,
+    auditExportRoutes,
     whoamiRoute,
     healthRoutes,
   ]

@@ -61,6 +61,14 @@ export const metricTable = {
   },
   sync_passes_total: { type: 'counter', help: 'Passes over a directory', labels: ['adapter', 'pass', 'outcome'] },
   signals_clients: { type: 'gauge', help: 'Open signal streams', labels: [] },
+  pushes_total: {
+    type: 'counter',
+    help: 'Signals pushed to outlets, by what became of the attempt',
+    labels: ['outlet', 'outcome'],
+  },
+  push_behind: { type: 'gauge', help: 'Signals past what an outlet was told', labels: ['outlet', 'lane'] },
+  push_set_aside: { type: 'gauge', help: 'Signals an outlet did not take', labels: ['outlet', 'state'] },
+  push_disabled: { type: 'gauge', help: '1 while an outlet is told nothing', labels: ['outlet'] },
   store_tx_seconds: {
     type: 'histogram',
     help: 'Time of a store transaction',

@@ -9,6 +9,7 @@ import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
 import { keyReads } from './keys.ts'
+import { outletReads } from './outlets.ts'
 import { principalReads } from './principals.ts'
 import { receiptReads } from './receipts.ts'
 import { replicaReads } from './replica.ts'
@@ -41,4 +42,5 @@ export const reads = (run: Run): StoreReads => ({
   ...toolServerReads(run),
   ...delegationReads(run),
   ...replicaReads(run),
+  ...outletReads(run),
 })

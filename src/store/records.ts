@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { StoreTx } from '../core/store.ts'
+import { pruneDead } from './outlets.ts'
 import { pruneLegs } from './receipts.ts'
 import { fromSignal, fromSource } from './rows.ts'
 import { build, number, type Run, rowWriter, statement, text } from './statement.ts'
@@ -156,6 +157,7 @@ export const recordWrites = (run: Run): RecordWrites => ({
   prune: async (before) => {
     let dropped = 0
     dropped += await run.change(pruned.signals, { before: before.signals })
+    dropped += await run.change(pruneDead, { before: before.deadLetters ?? 0 })
     dropped += await run.change(pruned.inbox, { before: before.inbox })
     dropped += await run.change(pruned.idempotency, { before: before.idempotency })
     dropped += await run.change(pruned.guard, { before: before.guard })

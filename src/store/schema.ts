@@ -5,6 +5,7 @@ import type { Binding } from '../core/keys.ts'
 import type { LegReason, LegState } from '../core/receipts.ts'
 import type { Lane } from '../core/store.ts'
 import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
+import type { OutletTable, SetAsideTable } from './outlets.ts'
 import type { ToolServerTable } from './toolservers.ts'
 import type { TrustTable } from './trust.ts'
 
@@ -45,6 +46,8 @@ export type Schema = {
   signals: SignalTable
   signal_acks: { hold_id: string; client: string; seq: number; at: number }
   legs: LegTable
+  outlets: OutletTable
+  set_aside: SetAsideTable
   audit: AuditTable
   audit_text: { seq: number; field: string; salt: string; text: string }
   idempotency: IdempotencyTable

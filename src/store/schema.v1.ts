@@ -188,6 +188,7 @@ create table signals (
   aliases text
 ) strict;
 create index signals_at on signals (at);
+create index signals_capabilities on signals (did, seq) where type = 'capabilities';
 -- As they are at that moment, so that nobody who appends a signal can forget one.
 create trigger signals_aliased after insert on signals when exists (select 1 from aliases where did = new.did) begin
   update signals set aliases = (
@@ -201,6 +202,23 @@ create table signal_acks (
   primary key (hold_id, client, seq)
 ) strict, without rowid;
 create index signal_acks_at on signal_acks (at);
+
+-- How far each receiver of pushes is.
+create table outlets (
+  name text not null primary key, identity text not null, generation text not null, urgent_seq integer not null,
+  rest_seq integer not null, snapshot_seq integer, snapshot_page integer, snapshot_after text, round integer not null,
+  disabled_at integer, failing_since integer, last_error text, taken_at integer
+) strict, without rowid;
+
+-- Signals that a receiver did not take, with what is pushed: they outlive their signal. next_at NULL: dead.
+create table set_aside (
+  outlet text not null, seq integer not null, type text not null, lane text not null check (lane in ('urgent', 'rest')),
+  did text, hold_id text, at integer not null, attempts integer not null, next_at integer, dead_at integer,
+  error text not null, body text not null, primary key (outlet, seq)
+) strict, without rowid;
+create index set_aside_due on set_aside (outlet, lane, next_at) where next_at is not null;
+create index set_aside_dead on set_aside (outlet, seq) where next_at is null;
+create index set_aside_dead_at on set_aside (dead_at) where next_at is null;
 
 -- Legs of a hold's receipt: when those of accounts were closed, and what is left of each when the hold is released. The
 -- adapter of a runtime is ''; one that acknowledged has its row in signal_acks.

@@ -11,6 +11,7 @@ import { delegationWrites } from './delegations.ts'
 import { endWrites } from './endings.ts'
 import { guardWrites } from './guard.ts'
 import { keyWrites } from './keys.ts'
+import { outletWrites } from './outlets.ts'
 import { isMarked } from './principals.ts'
 import { reads } from './reads.ts'
 import { receiptWrites } from './receipts.ts'
@@ -188,6 +189,7 @@ export const transaction = (run: Run): StoreTx => ({
   ...holdWrites(run),
   ...recordWrites(run),
   ...replicaWrites(run),
+  ...outletWrites(run),
   ...receiptWrites(run),
   ...guardWrites(run),
   ...bulkWrites(run),

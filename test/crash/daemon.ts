@@ -4,6 +4,7 @@
  */
 import { argv, env, exit, kill, pid } from 'node:process'
 import { configs, openAdapter } from '../../adapters/index.ts'
+import { openOutlet, outletConfigs } from '../../outlets/index.ts'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
 import { exitOf } from '../../src/core/errors.ts'
@@ -13,8 +14,9 @@ const [, , file = '', point = ''] = argv
 const log = createLogger()
 
 await startApp({
-  config: loadConfig(file, { env, adapterKinds: configs }),
+  config: loadConfig(file, { env, adapterKinds: configs, outletKinds: outletConfigs }),
   open: openAdapter,
+  openOutlet,
   version: '0.0.0-crash',
   log,
   onFatal: (error) => exit(exitOf(error)),

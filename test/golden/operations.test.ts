@@ -25,7 +25,7 @@ test('docs/operations.md has every metric and no other, with its type and labels
 
 /** Alerts are raised by a code in place, by an outcome of the core, or by the answer of a hook. */
 const alertCodes = (): Set<string> => {
-  const code = [...sources('{src,adapters}/**/*.ts').values()].join('\n')
+  const code = [...sources('{src,adapters,outlets}/**/*.ts').values()].join('\n')
   const raised = [...code.matchAll(/\balert\(\s*'([a-z-]+)'/g)]
   const answered = [...code.matchAll(/\balert\b[^;\n{]{0,20}\{\s*code: '([a-z-]+)'/g)]
   const outcomes = [...read('src/core/mirror.ts').matchAll(/alert\?: ([^\n]+)/g)].flatMap(([, union]) => [

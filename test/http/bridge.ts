@@ -8,6 +8,7 @@ import type { Calls, Double } from './double.ts'
 import { createBlueprintDouble } from './doubleblueprints.ts'
 import { createKills } from './doublekills.ts'
 import { createPublishingDouble } from './doublepublishing.ts'
+import { createPushesDouble } from './doublepushes.ts'
 import { createToolServerDouble } from './doubletoolservers.ts'
 import { createTrust } from './doubletrust.ts'
 
@@ -144,6 +145,7 @@ export const createDouble = (): Double => {
     ...createBlueprintDouble(start, seen),
     ...createToolServerDouble(start, seen),
     ...createPublishingDouble(start, seen),
+    ...createPushesDouble(start, seen, keeping),
     replicaPage: async () => ({ generation: 'double', items: [], nextCursor: null }),
     replicaItems: async () => ({ generation: 'double', items: [], nextCursor: null }),
     replicaSignals: (_lastEventId, signal) => stream([], signal),
@@ -310,6 +312,9 @@ export const createDouble = (): Double => {
       const entry = { seq: 1, time: start, type: 'hold.placed', actor: 'soc', digests: {}, prev: '0', hash: '1' }
       return { items: [entry], nextCursor: null }
     },
+    async auditHead() {
+      return { seq: 1, hash: '1' }
+    },
     async verifyAudit() {
       return { ok: true, entries: 1, head: '1' }
     },
@@ -322,6 +327,7 @@ export const createDouble = (): Double => {
         holds: { open: 0, agents: 0 },
         signals: { head: 0, clients: 0 },
         adapters: [],
+        outlets: [],
         kills: [],
         alerts: [{ at: start, code: 'A_TEST', text: 'a test' }],
       }

@@ -10,7 +10,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
   'src/engine': ['src/core', 'src/lib', 'src/engine'],
   'src/store': ['src/core', 'src/lib', 'src/store'],
   'src/http': ['src/core', 'src/lib', 'src/engine', 'src/http'],
-  'src/config': ['src/config', 'src/core', 'src/lib', 'adapters/index.ts'],
+  'src/config': ['src/config', 'src/core', 'src/lib', 'adapters/index.ts', 'outlets/index.ts'],
   'src/config.ts': ['src/config', 'src/core', 'src/lib'],
   'src/telemetry.ts': ['src/lib', 'src/config.ts'],
   'src/settings.ts': ['src/core', 'src/engine', 'src/http', 'src/config.ts'],
@@ -24,6 +24,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'src/http',
     'src/config.ts',
     'adapters/deps.ts',
+    'outlets/deps.ts',
   ],
   'src/cli': [
     'src/cli',
@@ -34,12 +35,23 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
     'src/config.ts',
     'src/app.ts',
     'adapters/index.ts',
+    'outlets/index.ts',
     'sandbox/cli',
   ],
   'src/main.ts': ['src/cli', 'src/core', 'src/config.ts'],
   adapters: ['src/core', 'src/lib', 'src/config', 'adapters'],
+  outlets: ['src/core', 'src/lib', 'src/config', 'outlets', 'adapters/entra'],
   sandbox: ['sandbox'],
-  'sandbox/cli': ['sandbox', 'src/cli', 'src/core', 'src/lib', 'src/config.ts', 'src/app.ts', 'adapters/index.ts'],
+  'sandbox/cli': [
+    'sandbox',
+    'src/cli',
+    'src/core',
+    'src/lib',
+    'src/config.ts',
+    'src/app.ts',
+    'adapters/index.ts',
+    'outlets/index.ts',
+  ],
   clients: ['clients', 'src/lib/backoff.ts', 'src/lib/clock.ts'],
   // Decides as the bridge does, and so by its code: what is asked and answered included.
   'clients/verifier': [
@@ -55,7 +67,7 @@ const arrows: Readonly<Record<string, readonly string[]>> = {
 }
 
 const root = resolve(import.meta.dirname, '../..')
-const sources = globSync('{src,adapters,sandbox,clients}/**/*.ts', { cwd: root })
+const sources = globSync('{src,adapters,outlets,sandbox,clients}/**/*.ts', { cwd: root })
 const read = (file: string) => readFileSync(join(root, file), 'utf8')
 const imports = (file: string) =>
   [...read(file).matchAll(/(?:from |import |import\()'(\.[^']+)'/g)].map((match) =>

@@ -10,7 +10,7 @@ import { configJsonSchema } from '../../src/config/jsonschema.ts'
 import { diffReload, loadConfig, watchConfig } from '../../src/config.ts'
 import { manualClock } from '../../src/lib/clock.ts'
 import { inForce, policyOf } from '../../src/settings.ts'
-import { adapterKinds, entra, minimal, OTHER, parse, TENANT } from './config-fixture.ts'
+import { adapterKinds, entra, minimal, OTHER, outletKinds, parse, TENANT } from './config-fixture.ts'
 
 const file = (name: string) => new URL(`../../config/${name}`, import.meta.url)
 const example = file('bridge.example.yaml')
@@ -22,7 +22,7 @@ function directory(t: TestContext): string {
 }
 
 describe('config/schema.json', () => {
-  const schema = configJsonSchema(adapterKinds)
+  const schema = configJsonSchema(adapterKinds, outletKinds)
 
   it('is what the schema says (else run: node src/config/write-schema.ts)', () => {
     assert.deepEqual(JSON.parse(readFileSync(file('schema.json'), 'utf8')), JSON.parse(JSON.stringify(schema)))
@@ -45,7 +45,7 @@ describe('config/bridge.example.yaml', () => {
     HTTPS_PROXY: 'http://proxy.example:3128',
     OKTA_PRIVATE_KEY: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   }
-  const config = loadConfig(example.pathname, { env, adapterKinds })
+  const config = loadConfig(example.pathname, { env, adapterKinds, outletKinds })
 
   it('is valid', () => {
     assert.deepEqual(Object.keys(config.adapters), ['contoso', 'fabrikam', 'aws', 'trial'])

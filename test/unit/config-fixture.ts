@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { configs } from '../../adapters/index.ts'
+import { outletConfigs } from '../../outlets/index.ts'
 import { ConfigError, type Fault, parseConfig } from '../../src/config.ts'
 import type { Files } from '../../src/lib/secret.ts'
 
 export const adapterKinds = configs
+export const outletKinds = outletConfigs
 export const HASH = 'a'.repeat(64)
 export const OTHER = 'b'.repeat(64)
 export const TENANT = '11111111-2222-3333-4444-555555555555'
@@ -24,7 +26,8 @@ function missing(): never {
   throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
 }
 
-export const parse = (text: string, env: Record<string, string> = {}) => parseConfig(text, { env, adapterKinds, files })
+export const parse = (text: string, env: Record<string, string> = {}) =>
+  parseConfig(text, { env, adapterKinds, outletKinds, files })
 
 export function faultsOf(text: string, env: Record<string, string> = {}): readonly Fault[] {
   try {
