@@ -11,6 +11,8 @@ import { dataOf, generationKey, heldData, idOf, isFor, toldHolds } from './signa
 /** Signals that one look takes. */
 export const lookAt = 500
 const heldAt = 200
+/** What an envelope may add to an event. */
+const envelopeBytes = 300
 /** Of a page of a snapshot: many receivers take no larger body. */
 const pageBytes = 64 * 1024
 
@@ -129,7 +131,7 @@ export const nextBatch = async (deps: Deps, look: Look): Promise<Batch | undefin
     const isOurs = (signal.type === 'suspended') === (lane === 'urgent') && outlet.types.includes(signal.type)
     if (isOurs && (await isFor(store, signal.did, labels)) && !(await isOutdated(store, signal, false))) {
       const push = pushOf(generation, signal)
-      bytes += JSON.stringify(push).length
+      bytes += Buffer.byteLength(JSON.stringify(push)) + envelopeBytes
       if (jobs.length > 0 && (jobs.length >= most || bytes > mostBytes)) return { jobs, through, more: true }
       jobs.push({ push, signal })
     }

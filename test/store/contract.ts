@@ -9,6 +9,7 @@ import { endingContract } from './endings.ts'
 import { guardContract } from './guard.ts'
 import { holdContract } from './holds.ts'
 import { nameContract } from './names.ts'
+import { outletContract } from './outlets.ts'
 import { principalContract } from './principals.ts'
 import { propertyContract } from './properties.ts'
 import { receiptContract } from './receipts.ts'
@@ -48,6 +49,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: holds`, () => holdContract(storeTest))
   describe(`${name} store: keys and aliases`, () => nameContract(storeTest))
   describe(`${name} store: signals and records`, () => recordContract(storeTest))
+  describe(`${name} store: outlets`, () => outletContract(storeTest))
   describe(`${name} store: receipts`, () => receiptContract(storeTest))
   describe(`${name} store: guard`, () => guardContract(storeTest))
   describe(`${name} store: audit`, () => auditContract(storeTest))

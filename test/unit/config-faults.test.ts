@@ -37,7 +37,6 @@ const table: Row[] = [
   ['an unknown key like no other', `${minimal}zzzzzzz: {}`, 'zzzzzzz unknown_key', /known here: version, server/],
   ['no clients', `version: 1\nauth: {}\nadapters: {}`, 'auth.clients missing', /add it/],
   ['no auth', 'version: 1\nadapters: {}', 'auth missing', /add it/],
-  ['reserved signals', `${minimal}signals: {}`, 'signals reserved_key', /later release/],
   ['reserved oidc', withAuth(`{ clients: [${soc}], oidc: {} }`), 'auth.oidc reserved_key', /later release/],
   ['reserved tls', `${minimal}server: { tls: {} }`, 'server.tls reserved_key', /later release/],
   ['reserved hooks port', `${minimal}server: { hooksPort: 1 }`, 'server.hooksPort reserved_key', /later/],
