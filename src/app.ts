@@ -31,6 +31,7 @@ import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
 import { createMetrics } from './lib/metrics.ts'
 import { createOutbound } from './lib/outbound.ts'
+import { every, within } from './lib/periodic.ts'
 import {
   clientsOf,
   definedBy,
@@ -275,28 +276,6 @@ export const startApp = async (options: AppOptions): Promise<App> => {
   } catch (error) {
     await stack.disposeAsync()
     throw error
-  }
-}
-
-const within = async (ms: number, work: Promise<void>): Promise<void> => {
-  const timer = AbortSignal.timeout(ms)
-  await Promise.race([work, new Promise<void>((resolve) => timer.addEventListener('abort', () => resolve()))])
-}
-
-const every = async (
-  clock: Clock,
-  ms: number,
-  signal: AbortSignal,
-  log: Logger,
-  task: () => Promise<void>,
-): Promise<void> => {
-  while (!signal.aborted) {
-    try {
-      await clock.sleep(ms, signal)
-      await task()
-    } catch (error) {
-      if (!signal.aborted) log.error({ err: error }, 'a periodic task failed')
-    }
   }
 }
 
