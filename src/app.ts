@@ -9,6 +9,7 @@ import type { Outlet } from './core/outlet.ts'
 import { createActivity } from './engine/activity.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
+import { pruneAudit } from './engine/checkpoints.ts'
 import { putInForce } from './engine/configured.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { tendCascades } from './engine/ending.ts'
@@ -226,6 +227,8 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     void tendDelegations(deps, stopping.signal)
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, () => config.retention))
+    const checkpoints = { retentionMs: () => config.retention.audit, keys: () => signingKeysOf(config) }
+    void every(clock, pruneMs, stopping.signal, log, () => pruneAudit(deps, checkpoints))
 
     const requests = observeRequests()
     const { policySocket } = config.server

@@ -22,13 +22,17 @@ export const auditVerify = async (io: Io, options: AuditOptions): Promise<number
   const configured =
     options.store === undefined || options.config !== undefined ? readConfig(io, options.config).config : undefined
   const url = options.store ?? configured?.store.url ?? ''
-  const keys =
-    options.key === undefined ? (configured?.signing.keys.map((key) => key.read()) ?? []) : [keyIn(options.key)]
+  const listed = configured?.signing.keys.map((key) => key.read()) ?? []
+  const named = options.key === undefined ? [] : [keyIn(options.key)]
+  const keys = options.key === undefined ? listed : named
   const store = await openStoreReadonly(url)
   try {
-    const result = await verifyAudit(store)
-    const tail = await tailOf(options.head, keys, (seq) =>
-      store.audit({ after: seq - 1, limit: 1 }).then(([entry]) => entry?.hash),
+    const result = await verifyAudit(store, [...named, ...listed])
+    const { checkpoint } = result
+    const tail = await tailOf(options.head, keys, checkpoint?.seq ?? 0, (seq) =>
+      checkpoint?.seq === seq
+        ? Promise.resolve(checkpoint.hash)
+        : store.audit({ after: seq - 1, limit: 1 }).then(([entry]) => entry?.hash),
     )
     const ok = result.ok && tail !== 'broken'
     if (options.json) io.out(JSON.stringify({ ...result, ok, tail }))
@@ -44,6 +48,10 @@ export const auditVerify = async (io: Io, options: AuditOptions): Promise<number
         io.out(
           `${red('chain broken')} at entry ${result.fault.seq} (${result.fault.fault}); ${result.entries} entries before it hold`,
         )
+      if (checkpoint !== undefined) {
+        const from = `begins behind entry ${checkpoint.seq}, pruned ${new Date(checkpoint.at).toISOString()}`
+        io.out(result.begin === 'proven' ? green(`begin proven: ${from}`) : yellow(`begin ${result.begin}: ${from}`))
+      }
       io.out(text[tail])
     }
     return ok ? 0 : 70
@@ -66,6 +74,7 @@ const keyIn = (file: string): string => {
 const tailOf = async (
   jws: string | undefined,
   keys: readonly string[],
+  pruned: number,
   hashAt: (seq: number) => Promise<string | undefined>,
 ): Promise<'proven' | 'unproven' | 'broken'> => {
   if (jws === undefined) return 'unproven'
@@ -78,5 +87,10 @@ const tailOf = async (
     })
   }
   if (head.seq === 0) return 'proven'
+  if (head.seq < pruned) {
+    throw new BridgeError('E_USAGE', `The entry that the head names was pruned, with all up to ${pruned}.`, {
+      hint: 'Take a later auditHeadSigned from the log.',
+    })
+  }
   return (await hashAt(head.seq)) === head.hash ? 'proven' : 'broken'
 }

@@ -29,7 +29,6 @@ export type Role = (typeof roles)[number]
 /** Parts of the contract that this release does not have yet: refused by name, never accepted and ignored. */
 export const reservedKeys: readonly string[] = [
   'auth.oidc',
-  'retention.audit',
   'server.hooksPort',
   'server.managementPort',
   'server.tls',
@@ -225,6 +224,7 @@ export function configSchema<K extends AdapterKinds>(kinds: K, outlets: OutletKi
         inbox: duration({ minMs: 3_600_000 }).prefault('3d'),
         receipts: duration({ minMs: 86_400_000 }).prefault('400d'),
         deadLetters: duration({ minMs: 86_400_000 }).prefault('30d'),
+        audit: duration({ minMs: 86_400_000 }).prefault('400d'),
       })
       .prefault({}),
     telemetry: telemetry.optional().describe('Traces, for a collector of OpenTelemetry'),

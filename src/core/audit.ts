@@ -34,6 +34,23 @@ export interface AuditEntry extends AuditEvent {
   readonly hash: string
 }
 
+/** What vouches for the entries up to `seq`, that one included, so that they may be dropped: the chain goes on from `hash`. */
+export interface AuditCheckpoint {
+  readonly seq: number
+  readonly hash: string
+  /** When it was signed. */
+  readonly at: number
+  /** Of `{seq, hash, at}`, by a key from outside the store. */
+  readonly jws: string
+}
+
+export interface AuditPruning {
+  /** From here on nothing up to its entry is part of the chain. */
+  putAuditCheckpoint(checkpoint: AuditCheckpoint): Promise<void>
+  /** Drops entries behind the checkpoint and what stands beside them, oldest first; returns how many. */
+  dropAudited(limit: number): Promise<number>
+}
+
 export const genesis = '0'.repeat(64)
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

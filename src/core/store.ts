@@ -1,5 +1,5 @@
 import type { AliasReads, AliasWrites } from './aliases.ts'
-import type { AuditEntry, AuditEvent } from './audit.ts'
+import type { AuditCheckpoint, AuditEntry, AuditEvent, AuditPruning } from './audit.ts'
 import type { BlueprintReads, BlueprintWrites } from './blueprints.ts'
 import type { Changes } from './changes.ts'
 import type { DelegationReads, DelegationWrites } from './delegation.ts'
@@ -168,6 +168,9 @@ export interface StoreReads
 
   audit(filter: AuditFilter): Promise<AuditEntry[]>
   auditHead(): Promise<{ seq: number; hash: string }>
+  auditCheckpoint(): Promise<AuditCheckpoint | undefined>
+  /** The last of the first `limit` entries of the chain such that it and all before it are older. */
+  auditOlder(than: number, limit: number): Promise<{ seq: number; hash: string } | undefined>
 }
 
 export type PrincipalFields = Pick<Principal, 'kind' | 'appId' | 'scopes' | 'shared'>
@@ -180,6 +183,7 @@ export interface StoreTx
     TrustWrites,
     StatusWrites,
     BlueprintWrites,
+    AuditPruning,
     ToolServerWrites,
     DelegationWrites,
     KeyWrites,

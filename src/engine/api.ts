@@ -1,5 +1,5 @@
 import type { HookRequest } from '../core/adapter.ts'
-import type { AuditEntry } from '../core/audit.ts'
+import type { AuditCheckpoint, AuditEntry } from '../core/audit.ts'
 import type { AuditFilter } from '../core/filters.ts'
 import type { Doubt } from '../core/guard.ts'
 import type { Did, Hold, Release, Severity } from '../core/types.ts'
@@ -212,6 +212,7 @@ export interface Bridge
     entries: number
     head: string
     fault?: { seq: number; fault: string } | undefined
+    checkpoint?: AuditCheckpoint | undefined
   }>
 
   status(): Promise<StatusView>

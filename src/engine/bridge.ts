@@ -184,7 +184,11 @@ export const createBridge = (parts: BridgeParts): Bridge => {
       return { items: page, nextCursor: items.length > filter.limit ? String(page.at(-1)?.seq) : null }
     },
     auditHead: () => store.auditHead(),
-    verifyAudit: () => verifyAudit(store),
+    verifyAudit: () =>
+      verifyAudit(
+        store,
+        (parts.publishing ?? unpublished).keys().map((key) => key.read()),
+      ),
 
     status: () =>
       statusView(deps, {

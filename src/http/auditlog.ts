@@ -78,13 +78,24 @@ export const auditRoutes = (app: App, { bridge }: Context): void => {
             entries: z.int(),
             head: z.string(),
             fault: z.object({ seq: z.int(), fault: z.string() }).nullable(),
+            checkpoint: z
+              .object({ seq: z.int(), hash: z.string(), at: z.string(), jws: z.string() })
+              .nullable()
+              .optional()
+              .describe('What the chain begins behind, once older entries were pruned'),
           }),
         ),
       },
     },
     handler: async () => {
-      const { ok, entries, head, fault } = await bridge.verifyAudit()
-      return { ok, entries, head, fault: fault === undefined ? null : { seq: fault.seq, fault: fault.fault } }
+      const { ok, entries, head, fault, checkpoint } = await bridge.verifyAudit()
+      return {
+        ok,
+        entries,
+        head,
+        fault: fault === undefined ? null : { seq: fault.seq, fault: fault.fault },
+        checkpoint: checkpoint === undefined ? null : { ...checkpoint, at: new Date(checkpoint.at).toISOString() },
+      }
     },
   })
 }

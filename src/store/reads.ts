@@ -4,6 +4,7 @@ import { aliasReads } from './aliases.ts'
 import { auditReads } from './audit.ts'
 import { blueprintReads } from './blueprints.ts'
 import { bulkReads } from './bulk.ts'
+import { checkpointReads } from './checkpoint.ts'
 import { delegationReads } from './delegations.ts'
 import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
@@ -33,6 +34,7 @@ export const reads = (run: Run): StoreReads => ({
   ...sourceReads(run),
   ...guardReads(run),
   ...auditReads(run),
+  ...checkpointReads(run),
   ...receiptReads(run),
   ...bulkReads(run),
   ...endReads(run),

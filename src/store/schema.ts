@@ -49,6 +49,7 @@ export type Schema = {
   outlets: OutletTable
   set_aside: SetAsideTable
   audit: AuditTable
+  audit_checkpoint: { id: number; seq: number; hash: string; at: number; jws: string }
   audit_text: { seq: number; field: string; salt: string; text: string }
   idempotency: IdempotencyTable
   guard_events: GuardTable

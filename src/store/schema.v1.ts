@@ -238,7 +238,13 @@ create index audit_hold on audit (hold_id) where hold_id is not null;
 create index audit_actor on audit (actor);
 create index audit_time on audit (time);
 create trigger audit_no_update before update on audit begin select raise(abort, 'the audit chain is append-only'); end;
-create trigger audit_no_delete before delete on audit begin select raise(abort, 'the audit chain is append-only'); end;
+-- A signed statement about the last entry of those that may be dropped. One row.
+create table audit_checkpoint (
+  id integer primary key check (id = 1), seq integer not null, hash text not null, at integer not null, jws text not null
+) strict;
+create trigger audit_no_delete before delete on audit
+when old.seq > coalesce((select seq from audit_checkpoint), 0)
+begin select raise(abort, 'the audit chain is append-only'); end;
 
 create table audit_text (
   seq integer not null references audit (seq), field text not null, salt text not null, text text not null,

@@ -6,6 +6,7 @@ import { aliasWrites } from './aliases.ts'
 import { append } from './audit.ts'
 import { blueprintWrites } from './blueprints.ts'
 import { bulkWrites } from './bulk.ts'
+import { checkpointWrites } from './checkpoint.ts'
 import { inserting } from './constraints.ts'
 import { delegationWrites } from './delegations.ts'
 import { endWrites } from './endings.ts'
@@ -188,6 +189,7 @@ export const transaction = (run: Run): StoreTx => ({
   ...aliasWrites(run),
   ...holdWrites(run),
   ...recordWrites(run),
+  ...checkpointWrites(run),
   ...replicaWrites(run),
   ...outletWrites(run),
   ...receiptWrites(run),

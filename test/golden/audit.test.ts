@@ -77,15 +77,21 @@ const chained = (): AuditEntry[] => {
 }
 
 /** Runs the snippet of the page as it stands, on a chain served over the API. */
-const verifyByHand = async (entries: readonly AuditEntry[]) => {
+const verifyByHand = async (entries: readonly AuditEntry[], checkpoint?: AuditEntry) => {
   const [snippet, ...others] = fenced(section(page, 'Verification by hand'), 'js')
   assert.ok(snippet !== undefined && others.length === 0)
   await using server = await listen()
   server.bridge.audit = async ({ after = 0, limit }: AuditFilter) => {
     const items = entries.filter(({ seq }) => seq > after).slice(0, limit)
     const last = items.at(-1)?.seq ?? 0
-    return { items, nextCursor: last < entries.length ? String(last) : null }
+    return { items, nextCursor: last < (entries.at(-1)?.seq ?? 0) ? String(last) : null }
   }
+  server.bridge.verifyAudit = async () => ({
+    ok: true,
+    entries: entries.length,
+    head: entries.at(-1)?.hash ?? '',
+    checkpoint: checkpoint && { seq: checkpoint.seq, hash: checkpoint.hash, at: checkpoint.time, jws: '' },
+  })
   const folder = await mkdtemp(join(tmpdir(), 'idp-bridge-golden-'))
   try {
     const file = join(folder, 'verify.mjs')
@@ -113,4 +119,13 @@ test('the snippet of docs/audit-format.md names the first bad entry', async () =
   const { err, exit } = await verifyByHand(entries)
   assert.match(err, /entry 1200 is bad/)
   assert.equal(exit, 1)
+})
+
+test('the snippet of docs/audit-format.md begins behind a checkpoint', async () => {
+  const entries = chained()
+  const kept = entries.slice(200)
+  const { out, err } = await verifyByHand(kept, entries[199])
+  assert.equal(err, '')
+  assert.equal(out, `${kept.length} entries hold, head ${entries.at(-1)?.hash}\n`)
+  assert.match((await verifyByHand(kept)).err, /entry 201 is bad/)
 })

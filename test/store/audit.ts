@@ -94,4 +94,37 @@ export const auditContract = (test: StoreTest): void => {
     assert.deepEqual(await list({ dids: ['A', 'a'], limit: 2 }), [1, 3])
     assert.deepEqual(await list({ dids: ['b', 'a'] }), [1, 2, 3, 4])
   })
+
+  test('entries are dropped behind a checkpoint, and nothing else ever is', async (store) => {
+    await store.write(async (tx) => {
+      for (const time of [10, 20, 15, 40, 30]) await tx.appendAudit(event(time, { text: { reason: `at ${time}` } }))
+    })
+    const [, , third] = await store.audit({ limit: 9 })
+    assert.ok(third !== undefined)
+    const { seq, hash } = third
+    assert.equal(await store.auditOlder(10, 9), undefined)
+    assert.deepEqual(await store.auditOlder(35, 9), { seq, hash }, 'an older one after a younger one is kept')
+    assert.equal((await store.auditOlder(100, 2))?.seq, 2)
+    assert.equal((await store.auditOlder(100, 9))?.seq, 5)
+    assert.equal(await store.auditCheckpoint(), undefined)
+    assert.equal(await store.write((tx) => tx.dropAudited(9)), 0, 'nothing without one')
+    const checkpoint = { seq, hash, at: 50, jws: 'x.y.z' }
+    await store.write((tx) => tx.putAuditCheckpoint(checkpoint))
+    assert.deepEqual(await store.auditCheckpoint(), checkpoint)
+    assert.equal(await store.write((tx) => tx.dropAudited(2)), 2)
+    assert.equal(await store.write((tx) => tx.dropAudited(2)), 1)
+    assert.equal(await store.write((tx) => tx.dropAudited(2)), 0)
+    const left = await store.audit({ limit: 9 })
+    assert.deepEqual(
+      left.map((entry) => [entry.seq, entry.text]),
+      [
+        [4, { reason: 'at 40' }],
+        [5, { reason: 'at 30' }],
+      ],
+    )
+    assert.equal(verifyChain({ seq, hash }, left).fault, undefined)
+    assert.equal((await store.auditOlder(35, 9))?.seq, undefined)
+    const next = await store.write((tx) => tx.appendAudit(event(60)))
+    assert.deepEqual([next.seq, next.prev], [6, left[1]?.hash])
+  })
 }
