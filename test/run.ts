@@ -6,7 +6,7 @@ import process, { argv, env, execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 
 const suites =
-  'unit,store,contract,adapters,sandbox,http,engine,property,model,e2e,crash,golden,clients,attack,parity,docs'
+  'unit,store,contract,adapters,outlets,sandbox,http,engine,property,model,e2e,crash,golden,clients,attack,parity,docs'
 /** Every file, and every daemon that one starts, loads the same sources: what is compiled once is kept. */
 const compiled = env['NODE_COMPILE_CACHE'] ?? fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url))
 const runner = spawn(

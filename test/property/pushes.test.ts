@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { receiverOfDocs } from '../docs/receiver.ts'
 import { alice, bob, minute, runtime } from '../engine/harness.ts'
 import { PushRig } from '../engine/pushrig.ts'
 import type { Received, Reply } from '../engine/receiver.ts'
+import { receiverOfDocs } from '../outlets/shown.ts'
 
 const agents = ['a', 'b', 'c'] as const
 const ends = ['push.answered', 'push.kept', 'kill.committed'] as const

@@ -33,7 +33,7 @@ describe('config/schema.json', () => {
     const data = parseYaml(readFileSync(example, 'utf8'))
     assert.equal(validate(data), true, JSON.stringify(validate.errors))
     assert.equal(validate({ ...data, server: { port: `\${PORT}` } }), true)
-    assert.equal(validate({ ...data, signals: {} }), false)
+    assert.equal(validate({ ...data, signals: { queues: [] } }), false)
     assert.equal(validate({ ...data, policy: { drift: 'reasert' } }), false)
     assert.equal(validate({ ...data, adapters: { a: { kind: 'nothing' } } }), false)
   })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { secretOf } from '../engine/receiver.ts'
-import { docsReceiver } from './receiver.ts'
+import { docsReceiver } from './shown.ts'
 
 const [one, two] = [secretOf('one'), secretOf('two')]
 
