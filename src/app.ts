@@ -9,6 +9,7 @@ import type { Outlet } from './core/outlet.ts'
 import { createActivity } from './engine/activity.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
+import { createCallerStandings } from './engine/callers.ts'
 import { pruneAudit } from './engine/checkpoints.ts'
 import { putInForce } from './engine/configured.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
@@ -24,9 +25,8 @@ import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
 import { watchStore } from './engine/storewatch.ts'
 import { createVerifier } from './engine/verify.ts'
-import { listenForPolicy, listenOn } from './http/listening.ts'
-import { observeRequests } from './http/requests.ts'
-import { createServer } from './http/server.ts'
+import { createLimits } from './http/limits.ts'
+import { listenAll } from './http/listening.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
@@ -37,6 +37,7 @@ import {
   clientsOf,
   definedBy,
   inForce,
+  listenersOf,
   policyOf,
   publishingOf,
   receiptsOf,
@@ -44,6 +45,7 @@ import {
   settingsOf,
   signingKeysOf,
   sourceOf,
+  unasked,
 } from './settings.ts'
 import { type FileStore, openStore } from './store/index.ts'
 import { openTracing } from './telemetry.ts'
@@ -230,23 +232,23 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const checkpoints = { retentionMs: () => config.retention.audit, keys: () => signingKeysOf(config) }
     void every(clock, pruneMs, stopping.signal, log, () => pruneAudit(deps, checkpoints))
 
-    const requests = observeRequests()
-    const { policySocket } = config.server
-    if (policySocket !== undefined) stack.use(await listenForPolicy(policySocket, { bridge, metrics, log, requests }))
-    const server = await createServer({
-      bridge,
-      clients: () => clients,
-      log,
-      metrics,
-      clock,
-      version,
-      publicUrl: config.server.publicUrl,
-      trustProxy: config.server.trustProxy,
-      requests,
-      trace,
-    })
-    stack.defer(() => server.close())
-    const origin = await listenOn(server, config.server.host, config.server.port)
+    const standings = createCallerStandings({ store, known, adapters: () => [...mounts.keys()] })
+    const limits = createLimits(() => config.auth.rateLimit, clock)
+    const listeners = stack.use(
+      await listenAll(listenersOf(config), {
+        bridge,
+        clients: () => clients,
+        standings,
+        limits,
+        log,
+        metrics,
+        clock,
+        alert,
+        version,
+        trace,
+      }),
+    )
+    const { origin } = listeners
     log.info({ origin, adapters: [...mounts.keys()] }, 'listening')
 
     const held = stack.move()
@@ -265,10 +267,11 @@ export const startApp = async (options: AppOptions): Promise<App> => {
         for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
         metrics.inc('config_reload_total', { outcome: 'ok' })
         await putInForce(deps, definedBy(config))
-        const { reloaded, needsRestart } = diff
+        const { reloaded } = diff
+        const needsRestart = [...diff.needsRestart, ...unasked(config, listeners.asks)]
         await recordReload(deps, reloaded, needsRestart)
         log.info({ reloaded, needsRestart }, 'configuration reloaded')
-        return diff.needsRestart
+        return needsRestart
       },
       reloadFailed: (text) => {
         metrics.inc('config_reload_total', { outcome: 'failed' })

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import type { AdapterBase } from './config/adapter.ts'
 import { blueprintFaults } from './config/blueprints.ts'
+import { credentialFaults } from './config/clients.ts'
 import { ConfigError, type Fault } from './config/faults.ts'
 import { followFaults } from './config/follows.ts'
 import { issueFaults, plainWords } from './config/issues.ts'
@@ -56,6 +57,7 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
     ...selfFaults(tree.root),
     ...outletFaults(tree.root),
     ...caFaults(tree.root, files),
+    ...credentialFaults(tree.root),
   ]
   if (!result.success || faults.length > 0) throw new ConfigError(source, placed(faults, tree))
   // The adapter's part is what its own schema gave; the union's type is lost in the record of kinds.

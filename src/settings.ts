@@ -9,6 +9,8 @@ import type { ReceiptSettings } from './engine/receipts.ts'
 import type { SelfSettings } from './engine/selfapi.ts'
 import { keysInForce, type SigningKey } from './engine/signing.ts'
 import type { Client } from './http/auth.ts'
+import type { ListenSettings } from './http/listening.ts'
+import type { TlsSettings } from './http/tls.ts'
 
 /** What each part of the daemon is given of the configuration. */
 export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
@@ -29,12 +31,29 @@ export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
 })
 
 export const clientsOf = ({ auth }: Config): Client[] =>
-  auth.clients.map(({ name, role, tokenSha256, agents }) => ({
+  auth.clients.map(({ name, role, tokenSha256, certificateSha256, spiffeId, agents }) => ({
     name,
     roles: role,
     tokenSha256,
+    certificateSha256,
+    ids: spiffeId,
     labels: agents?.labels,
   }))
+
+const showsCertificates = ({ certificateSha256, spiffeId }: Config['auth']['clients'][number]): boolean =>
+  certificateSha256.length > 0 || spiffeId.length > 0
+
+const tlsOf = ({ server: { tls }, auth }: Config): TlsSettings | undefined =>
+  tls && { ...tls, clientCa: tls.clientCa, asks: tls.clientCa !== undefined || auth.clients.some(showsCertificates) }
+
+export const listenersOf = (config: Config): ListenSettings => {
+  const { host, port, publicUrl, trustProxy, hooksPort, managementPort, policySocket } = config.server
+  return { host, port, publicUrl, trustProxy, hooksPort, managementPort, policySocket, tls: tlsOf(config) }
+}
+
+/** What a reload cannot bring: a listener asks for certificates from its start, or not at all. */
+export const unasked = (config: Config, asks: boolean): readonly string[] =>
+  tlsOf(config)?.asks === true && !asks ? ['auth.clients[].certificateSha256'] : []
 
 export const selfOf = ({ registration, server }: Config): SelfSettings | undefined => {
   const self = registration?.self

@@ -39,6 +39,15 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--json', 'machine-readable output')
     .action(async (options) => finish((await import('./check.ts')).checkConfig(io, options)))
 
+  const token = program.command('token').description('tokens of clients')
+  token
+    .command('new')
+    .description('make one: printed once, kept nowhere; with its SHA-256 for the configuration')
+    .option('--name <name>', 'of the client, in the lines to paste', 'new-client')
+    .option('--role <role>', 'of the client, in the lines to paste', 'reader')
+    .option('--json', 'machine-readable output')
+    .action(async (options) => (await import('./token.ts')).tokenNew(io, options))
+
   const audit = program.command('audit').description('the audit chain')
   audit
     .command('verify')

@@ -1,119 +1,21 @@
 import { z } from 'zod'
-import {
-  cidr,
-  duration,
-  httpsUrl,
-  int,
-  localListener,
-  oneOrMany,
-  proxyException,
-  proxyUrl,
-  says,
-  text,
-  textMap,
-  timeZone,
-} from '../lib/fields.ts'
+import { duration, int, proxyException, proxyUrl, says, text, timeZone } from '../lib/fields.ts'
 import type { AdapterBase } from './adapter.ts'
 import { blueprints } from './blueprints.ts'
+import { auth } from './clients.ts'
 import { type OutletBase, type OutletKinds, signalsSchema } from './outlet.ts'
 import { passports, signing, statusLists } from './publishing.ts'
+import { server } from './server.ts'
 import { telemetry } from './telemetry.ts'
 import { tools } from './tools.ts'
+
+export { type Role, roles } from './clients.ts'
 
 /** Every kind of adapter there is, by the word that `kind` has in the file. Each extends `adapterBase`. */
 export type AdapterKinds = Readonly<Record<string, z.ZodObject>>
 
-export const roles = ['reader', 'gateway', 'runtime', 'registrar', 'responder', 'approver', 'operator'] as const
-export type Role = (typeof roles)[number]
-
 /** Parts of the contract that this release does not have yet: refused by name, never accepted and ignored. */
-export const reservedKeys: readonly string[] = [
-  'auth.oidc',
-  'server.hooksPort',
-  'server.managementPort',
-  'server.tls',
-]
-
-const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
-
-const tokenSha256 = z
-  .string()
-  .regex(
-    /^[0-9a-fA-F]{64}$/,
-    says('is not the SHA-256 of a token (64 hexadecimal digits)', 'printf %s "$TOKEN" | sha256sum | cut -d\' \' -f1'),
-  )
-  .transform((hex) => hex.toLowerCase())
-  .refine(
-    (hex) => hex !== EMPTY_SHA256,
-    says('is the SHA-256 of an empty token', 'was $TOKEN set when it was computed?'),
-  )
-
-const client = z
-  .strictObject({
-    name: z
-      .string()
-      .regex(
-        /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-        says('is not a client name', 'use up to 64 letters, digits, ., _ or -'),
-      )
-      .refine(
-        (name) => name !== 'directory' && name !== 'bridge',
-        says('is a name the audit log keeps for itself', 'choose another'),
-      )
-      .describe('Shown in the audit log as the actor'),
-    role: oneOrMany(z.enum(roles)),
-    tokenSha256: oneOrMany(tokenSha256).describe('SHA-256 of the bearer token, in hexadecimal; several to rotate'),
-    agents: z
-      .strictObject({ labels: textMap.describe('Every label must match') })
-      .optional()
-      .describe('The agents a runtime may stop; without it all of them'),
-  })
-  .superRefine(({ role, agents }, context) => {
-    if (agents === undefined || role.includes('runtime')) return
-    const hint = 'give the client the role runtime, or remove agents: other roles are not bounded by it'
-    context.addIssue({ code: 'custom', path: ['agents'], message: says('bounds only the role runtime', hint) })
-  })
-
-const clients = z.array(client).superRefine((list, context) => {
-  const conflict = (path: PropertyKey[], message: string, hint: string) =>
-    context.addIssue({ code: 'custom', path, message: says(message, hint), params: { code: 'conflict' } })
-  const names = new Set<string>()
-  const tokens = new Map<string, string>()
-  for (const [index, { name, tokenSha256 }] of list.entries()) {
-    if (names.has(name)) conflict([index, 'name'], 'is the name of another client too', 'client names are unique')
-    names.add(name)
-    for (const hash of tokenSha256) {
-      const holder = tokens.get(hash)
-      if (holder !== undefined) {
-        conflict(
-          [index, 'tokenSha256'],
-          `is a token of the client ${holder} too`,
-          'give every client a token of its own',
-        )
-      }
-      tokens.set(hash, name)
-    }
-  }
-  if (!list.some(({ role }) => role.includes('operator'))) {
-    conflict([], 'has no client with the role operator', 'add one, or nobody could settle a hold that needs a person')
-  }
-})
-
-const auth = z.strictObject({
-  clients: clients.describe('Who may call the API, by static bearer token'),
-  killBudget: z
-    .strictObject({ max: int(1, 1_000_000).prefault(100), per: duration({ minMs: 1000 }).prefault('10m') })
-    .prefault({})
-    .describe('Kills and holds one runtime client may place; more are answered 429 and alerted'),
-})
-
-const server = z.strictObject({
-  host: text.prefault('0.0.0.0').describe('Address to listen on'),
-  port: int(0, 65_535).prefault(8480).describe('0 takes a free one'),
-  publicUrl: httpsUrl.optional().describe('Where callers reach the bridge'),
-  trustProxy: z.array(cidr).prefault([]).describe('Proxies whose X-Forwarded-For is logged; it never authorises'),
-  policySocket: localListener.optional().describe('For policy engines on this machine, which are asked for no token'),
-})
+export const reservedKeys: readonly string[] = ['auth.oidc']
 
 const limit = (max: number, percent: number) =>
   z.strictObject({ max: int(1, 1_000_000).prefault(max), percent: int(1, 100).prefault(percent) }).prefault({})

@@ -69,6 +69,7 @@ export const errorTable = {
   E_NOT_RELEASABLE: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_IDEMPOTENCY_BODY: { act: 'caller', retry: false, status: 422, exit: 64 },
   E_IDEMPOTENCY_RELEASED: { act: 'caller', retry: false, status: 409, exit: 64 },
+  E_RATE: { act: 'caller', retry: true, status: 429, exit: 75 },
   E_BUDGET: { act: 'caller', retry: true, status: 429, exit: 75 },
   E_GUARD_PLAN: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_SHUTTING_DOWN: { act: 'caller', retry: true, status: 503, exit: 75 },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { AuditEntry } from '../core/audit.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { Bridge } from '../engine/api.ts'
+import type { Soon } from '../lib/soon.ts'
 import { entitlement } from './auth.ts'
 import type { App, Context } from './context.ts'
 import { auditBody } from './views.ts'
@@ -38,13 +39,13 @@ const lineOf = (format: (typeof exportFormats)[number], source: string) => (entr
 async function* pages(
   bridge: Bridge,
   after: number,
-  entitled: () => boolean,
+  entitled: () => Soon<boolean>,
   line: (entry: AuditEntry) => string,
 ): AsyncGenerator<string> {
   const { seq: head } = await bridge.auditHead()
   let position = after
   while (position < head) {
-    if (!entitled()) throw new BridgeError('E_FORBIDDEN', 'The token stands for this client no more.')
+    if (!(await entitled())) throw new BridgeError('E_FORBIDDEN', 'The token stands for this client no more.')
     const { items } = await bridge.audit({ after: position, limit: Math.min(pageSize, head - position) })
     const last = items.at(-1)
     // What is missing before the head must not look like the end.
@@ -55,7 +56,7 @@ async function* pages(
 }
 
 /** The audit log for other systems (DESIGN §9). */
-export const auditExportRoutes = (app: App, { bridge, clients, publicUrl }: Context): void => {
+export const auditExportRoutes = (app: App, { bridge, door, publicUrl }: Context): void => {
   let open = 0
   app.route({
     method: 'GET',
@@ -87,7 +88,7 @@ export const auditExportRoutes = (app: App, { bridge, clients, publicUrl }: Cont
       }
       const { format, after } = request.query
       const line = lineOf(format, publicUrl ?? 'urn:agentmesh:idp-bridge')
-      const lines = Readable.from(pages(bridge, after, entitlement(request, clients), line), {
+      const lines = Readable.from(pages(bridge, after, entitlement(request, door), line), {
         objectMode: false,
         highWaterMark: 1,
       })

@@ -1,10 +1,15 @@
+import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import type { Labels } from '../core/types.ts'
 import type { Caller } from '../engine/agentapi.ts'
+import type { Standing, Standings } from '../engine/callers.ts'
 import { digestOf } from '../lib/digest.ts'
+import { type Soon, soon } from '../lib/soon.ts'
 import { basicCredentials, type Credentials, tokenForm } from './basic.ts'
+import type { Certificate } from './certificates.ts'
+import type { Limits } from './limits.ts'
 import { failure } from './problem.ts'
 
 export type Role = 'reader' | 'gateway' | 'runtime' | 'registrar' | 'responder' | 'approver' | 'operator'
@@ -15,8 +20,24 @@ export interface Client {
   readonly roles: readonly Role[]
   /** SHA-256 of each accepted bearer token, hexadecimal. */
   readonly tokenSha256: readonly string[]
+  /** SHA-256 of each accepted certificate, hexadecimal, whoever issued it. */
+  readonly certificateSha256?: readonly string[]
+  /** Each accepted identity that an authority of ours wrote into a certificate. */
+  readonly ids?: readonly string[]
   /** Bounds a runtime to agents that carry all of them. */
   readonly labels: Labels | undefined
+}
+
+/** How callers are known. */
+export interface Door {
+  /** Asked for every request, so that a reload takes effect. */
+  readonly clients: () => readonly Client[]
+  /** What a connection showed; left out where nobody is asked for a certificate. */
+  readonly certificate?: ((socket: Socket) => Certificate | undefined) | undefined
+  /** Which callers are agents; left out, none is. */
+  readonly standings?: Standings | undefined
+  /** Left out: nobody is limited. */
+  readonly limits?: Limits | undefined
 }
 
 /** `public`: no token asked. Otherwise one of the roles is needed. */
@@ -62,62 +83,160 @@ const digestsOf = (client: Client): readonly string[] => {
  * The client whose token the request carries. Digests are compared: how long that takes tells of them alone, and nobody
  * can find a token by its digest, nor make one whose digest begins as wanted.
  */
-const identify = (given: Credentials | undefined, clients: readonly Client[]): Client | undefined => {
-  if (given === undefined) return undefined
+const byToken = (given: Credentials, clients: readonly Client[]): Client | undefined => {
   const presented = digestOf(given.token)
   const found = clients.find((client) => digestsOf(client).includes(presented))
   // The token alone says who is calling: under another's name it is a mistake or an attack.
   return given.name === undefined || given.name === found?.name ? found : undefined
 }
 
-/** @throws BridgeError E_UNAUTHENTICATED, E_FORBIDDEN */
-const authenticate = (request: FastifyRequest, reply: FastifyReply, clients: readonly Client[]): void => {
-  const { access, oauth } = request.routeOptions.config
-  if (access === 'public') return
+/** A certificate that two clients could mean is nobody's. */
+const byCertificate = ({ fingerprint, id }: Certificate, clients: readonly Client[]): Client | undefined => {
+  const [only, ...more] = clients.filter(
+    ({ certificateSha256, ids }) =>
+      certificateSha256?.includes(fingerprint) === true || (id !== undefined && ids?.includes(id) === true),
+  )
+  return more.length === 0 ? only : undefined
+}
+
+const nobody = (message: string, hint: string): BridgeError => new BridgeError('E_UNAUTHENTICATED', message, { hint })
+
+const noToken = (): BridgeError =>
+  nobody(
+    'The request carries no bearer token of a configured client.',
+    'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients.',
+  )
+
+const notTheirs = (shown: Certificate): BridgeError =>
+  nobody(
+    'The certificate of the connection is of no configured client.',
+    shown.fault === undefined
+      ? 'Name its identity or its fingerprint under auth.clients, of one client only.'
+      : `No authority of server.tls.clientCa vouches for it (${shown.fault}), and its fingerprint is nobody's.`,
+  )
+
+const others = (client: Client): BridgeError =>
+  nobody(
+    `The token is of ${client.name}, and the certificate of the connection of another client.`,
+    'Send one of them, or both of the same client.',
+  )
+
+const withoutOperator = new WeakMap<Client, Client>()
+
+/** An agent is never an operator (DESIGN §7). */
+const asAgent = (client: Client): Client => {
+  if (!client.roles.includes('operator')) return client
+  const known = withoutOperator.get(client)
+  if (known !== undefined) return known
+  const made = { ...client, roles: client.roles.filter((role) => role !== 'operator') }
+  withoutOperator.set(client, made)
+  return made
+}
+
+const standingAs = (client: Client, standing: Standing): Client => {
+  if (standing === 'nobody') return client
+  if (standing === 'agent') return asAgent(client)
+  throw new BridgeError('E_FORBIDDEN', `The client ${client.name} is an agent that is held: it has no role.`, {
+    hint: 'Its holds say why; it has its roles again once the last of them is released.',
+  })
+}
+
+/**
+ * Who sent the request. A token decides; a certificate beside it may be nobody's, and not another client's. Whoever shows
+ * the certificate of an agent is that agent, whatever token it has.
+ * @throws BridgeError E_UNAUTHENTICATED, E_FORBIDDEN, or rejects with them
+ */
+const identify = (request: FastifyRequest, { clients, certificate, standings }: Door): Soon<Client> => {
   const { authorization } = request.headers
-  const given = bearerCredentials(authorization) ?? (oauth === true ? basicCredentials(authorization) : undefined)
-  const client = identify(given, clients)
-  if (client === undefined) {
-    reply.header('www-authenticate', oauth === true ? ['Basic realm="idp-bridge"', 'Bearer'] : 'Bearer')
-    throw new BridgeError('E_UNAUTHENTICATED', 'The request carries no bearer token of a configured client.', {
-      hint: 'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients.',
-    })
+  const present = clients()
+  const shown = certificate?.(request.raw.socket)
+  const owner = shown && byCertificate(shown, present)
+  let client = owner
+  if (authorization !== undefined) {
+    const { oauth } = request.routeOptions.config
+    const given = bearerCredentials(authorization) ?? (oauth === true ? basicCredentials(authorization) : undefined)
+    client = given && byToken(given, present)
+    if (client === undefined) throw noToken()
+    if (owner !== undefined && owner !== client) throw others(client)
   }
+  if (client === undefined) throw shown === undefined ? noToken() : notTheirs(shown)
+  const found = client
+  return shown === undefined || standings === undefined
+    ? found
+    : soon(standings.of(shown), (standing) => standingAs(found, standing))
+}
+
+/** @throws BridgeError E_FORBIDDEN, E_RATE */
+const admit = (request: FastifyRequest, client: Client, { limits }: Door): void => {
+  const { access, lane } = request.routeOptions.config
+  limits?.client(client.name, lane ?? 'questions')
   // A route without `access` cannot be registered; should one ever be, nobody may call it.
-  if (access === undefined || !access.some((role) => has(client, role))) {
+  if (access === undefined || access === 'public' || !access.some((role) => has(client, role))) {
+    const needed = access === undefined || access === 'public' ? 'none' : access.join(', ')
     throw new BridgeError('E_FORBIDDEN', `The client ${client.name} has no role that may do this.`, {
-      hint: `Give it one of these roles: ${access?.join(', ') ?? 'none'}.`,
+      hint: `Give it one of these roles: ${needed}.`,
     })
   }
   request.client = client
 }
 
-/** The hook that authenticates; runs before a body is read. Fails with E_UNAUTHENTICATED or E_FORBIDDEN. */
+/** A refusal, made ready to be told. Who fails too often is not even told why. */
+const refused = (thrown: unknown, request: FastifyRequest, reply: FastifyReply, { limits }: Door): BridgeError => {
+  const error = failure(thrown)
+  const limited = error.code === 'E_UNAUTHENTICATED' ? caught(() => limits?.stranger(request.ip)) : undefined
+  if (limited !== undefined) return limited
+  if (error.code === 'E_UNAUTHENTICATED') {
+    const { oauth } = request.routeOptions.config
+    reply.header('www-authenticate', oauth === true ? ['Basic realm="idp-bridge"', 'Bearer'] : 'Bearer')
+  }
+  return error
+}
+
+const caught = (take: () => void): BridgeError | undefined => {
+  try {
+    take()
+    return undefined
+  } catch (error) {
+    return failure(error)
+  }
+}
+
+/** The hook that authenticates; runs before a body is read. Fails with E_UNAUTHENTICATED, E_FORBIDDEN or E_RATE. */
 export const authenticator =
-  (clients: () => readonly Client[]): onRequestHookHandler =>
+  (door: Door): onRequestHookHandler =>
   (request, reply, done) => {
+    const { access, unlimited } = request.routeOptions.config
+    if (access === 'public')
+      return done(unlimited === true ? undefined : caught(() => door.limits?.stranger(request.ip)))
+    const fail = (error: unknown) => done(refused(error, request, reply, door))
     try {
-      authenticate(request, reply, clients())
+      const client = identify(request, door)
+      if (!(client instanceof Promise)) admit(request, client, door)
+      else {
+        client.then((found) => admit(request, found, door)).then(() => done(), fail)
+        return
+      }
     } catch (error) {
-      return done(failure(error))
+      return fail(error)
     }
     done()
   }
 
 /**
- * For answers that go on after they began: says, at each call, whether the request's token still stands for a client of
- * the same name, roles and bounds.
+ * For answers that go on after they began: says, at each call, whether what the request proved itself by still stands for
+ * a client of the same name, roles and bounds.
  */
-export const entitlement = (request: FastifyRequest, clients: () => readonly Client[]): (() => boolean) => {
+export const entitlement = (request: FastifyRequest, door: Door): (() => Soon<boolean>) => {
   const { name, roles, labels } = clientOf(request)
-  let checked = clients()
+  const isSame = (client: Client) =>
+    isDeepStrictEqual([client.name, client.roles, client.labels], [name, roles, labels])
   return () => {
-    const present = clients()
-    if (present === checked) return true
-    const client = identify(bearerCredentials(request.headers.authorization), present)
-    if (!isDeepStrictEqual([client?.name, client?.roles, client?.labels], [name, roles, labels])) return false
-    checked = present
-    return true
+    try {
+      const client = identify(request, door)
+      return client instanceof Promise ? client.then(isSame, () => false) : isSame(client)
+    } catch {
+      return false
+    }
   }
 }
 

@@ -1,11 +1,14 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { BridgeError } from '../core/errors.ts'
 import { problemOf, problemType } from './problem.ts'
 import { requestId } from './requests.ts'
 
 /** Answers what never became a request: bytes that are not HTTP, headers that are too large or too slow. */
 export const refuseConnection = (error: NodeJS.ErrnoException, socket: Socket): void => {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // Of a handshake that failed there is nobody who could read an answer.
+  const isUnheard = socket instanceof TLSSocket && socket.getProtocol() === null
+  if (error.code === 'ECONNRESET' || !socket.writable || isUnheard) {
     socket.destroy()
     return
   }

@@ -10,8 +10,9 @@ import type { z } from 'zod'
 import type { ErrorCode } from '../core/errors.ts'
 import type { Bridge } from '../engine/api.ts'
 import type { Metrics } from '../lib/metrics.ts'
-import type { Access, Client } from './auth.ts'
+import type { Access, Door } from './auth.ts'
 import type { Once } from './idempotency.ts'
+import type { Lane } from './limits.ts'
 import type { Streams } from './streams.ts'
 
 declare module 'fastify' {
@@ -26,6 +27,10 @@ declare module 'fastify' {
     oauth?: boolean
     /** Asked all the time: unless it is refused or fails, a request is a line for debugging, and counted like any other. */
     quiet?: boolean
+    /** Charged to a budget of its own: it stops an agent, or tells of one to be stopped. */
+    lane?: Lane
+    /** Public, and not limited by address: probes, and deliveries that prove themselves. */
+    unlimited?: boolean
     /** Codes the route may answer besides those every route may: for the documentation. */
     errors?: readonly ErrorCode[]
   }
@@ -49,8 +54,8 @@ export interface Context {
   readonly publicUrl: string | undefined
   readonly once: Once
   readonly streams: Streams
-  /** As configured now. */
-  readonly clients: () => readonly Client[]
+  /** How callers are known now. */
+  readonly door: Door
   /** Counters of this listener, in exposition format. */
   readonly requestMetrics: () => Promise<string>
 }

@@ -15,12 +15,12 @@ const readiness = z
 
 const plain = (description: string, type: string) => ({ description, content: { [type]: { schema: z.string() } } })
 
-/** Alive, ready, metrics, and the pages behind problem types. No token is asked. */
-export const healthRoutes = (app: App, { bridge, metrics, requestMetrics, clock, version }: Context): void => {
+/** Whether the process answers. No token is asked. */
+export const aliveRoute = (app: App, { clock, version }: Pick<Context, 'clock' | 'version'>): void => {
   app.route({
     method: 'GET',
     url: '/healthz',
-    config: { access: 'public', quiet: true },
+    config: { access: 'public', quiet: true, unlimited: true },
     schema: {
       operationId: 'getHealth',
       summary: 'Alive: the process answers',
@@ -31,11 +31,17 @@ export const healthRoutes = (app: App, { bridge, metrics, requestMetrics, clock,
     },
     handler: async () => ({ status: 'ok' as const, version, time: time(clock.now()) }),
   })
+}
 
+/** Ready, and metrics. No token is asked. */
+export const stateRoutes = (
+  app: App,
+  { bridge, metrics, requestMetrics }: Pick<Context, 'bridge' | 'metrics' | 'requestMetrics'>,
+): void => {
   app.route({
     method: 'GET',
     url: '/readyz',
-    config: { access: 'public', quiet: true },
+    config: { access: 'public', quiet: true, unlimited: true },
     schema: {
       operationId: 'getReadiness',
       summary: 'Able to decide',
@@ -52,7 +58,7 @@ export const healthRoutes = (app: App, { bridge, metrics, requestMetrics, clock,
   app.route({
     method: 'GET',
     url: '/metrics',
-    config: { access: 'public' },
+    config: { access: 'public', unlimited: true },
     schema: {
       operationId: 'getMetrics',
       summary: 'Prometheus exposition',
@@ -64,7 +70,10 @@ export const healthRoutes = (app: App, { bridge, metrics, requestMetrics, clock,
       return `${await metrics.text()}\n${await requestMetrics()}`
     },
   })
+}
 
+/** The pages behind problem types. No token is asked. */
+export const errorRoute = (app: App): void => {
   app.route({
     method: 'GET',
     url: '/errors/:code',

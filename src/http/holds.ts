@@ -70,6 +70,7 @@ export const holdRoutes = (app: App, { bridge, once }: Context): void => {
     url: '/v1/agents/:did/holds',
     config: {
       access: ['responder', 'runtime'],
+      lane: 'stops',
       errors: ['E_DID', 'E_AGENT_UNKNOWN', 'E_DECOMMISSIONED', 'E_BUDGET', 'E_IDEMPOTENCY_RELEASED'],
     },
     schema: {

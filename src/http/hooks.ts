@@ -47,7 +47,7 @@ const methods = [
  * Deliveries of directories (DESIGN §3 rule 6, §7). The bytes go to the adapter as they came, whatever their content
  * type: it authenticates them and says whom to re-read.
  */
-export const hookRoutes = (app: App, { bridge, metrics }: Context): void => {
+export const hookRoutes = (app: App, { bridge, metrics }: Pick<Context, 'bridge' | 'metrics'>): void => {
   acceptBytes(app)
 
   const receive = async (
@@ -83,6 +83,7 @@ export const hookRoutes = (app: App, { bridge, metrics }: Context): void => {
       exposeHeadRoute: false,
       config: {
         access: 'public',
+        unlimited: true,
         errors: [
           'E_NOT_FOUND',
           'E_ADAPTER_UNKNOWN',

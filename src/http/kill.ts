@@ -72,6 +72,7 @@ export const killRoutes = (app: App, context: Context): void => {
     config: {
       access: ['runtime', 'responder'],
       mendText: true,
+      lane: 'stops',
       errors: ['E_DID', 'E_BUDGET', 'E_AGENT_UNKNOWN', 'E_ADAPTER_UNKNOWN', 'E_IDEMPOTENCY_RELEASED'],
     },
     schema: {

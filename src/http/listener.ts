@@ -1,9 +1,15 @@
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyServerFactory,
+  LogController,
+} from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import { bodyLimit } from './body.ts'
 import { refuseConnection } from './clienterror.ts'
 import { answerProblem, sendProblem } from './problem.ts'
 import { type RequestObserver, requestId } from './requests.ts'
+import type { Tls } from './tls.ts'
 import { validatorCompiler } from './validation.ts'
 
 export interface ListenerOptions {
@@ -12,6 +18,10 @@ export interface ListenerOptions {
   readonly trustProxy: readonly string[]
   /** How long a close waits for requests in progress before it cuts them; 10 s when left out. */
   readonly graceMs: number | undefined
+  /** Left out: plain HTTP. */
+  readonly tls?: Tls | undefined
+  /** Whether it asks for certificates, when its TLS does. */
+  readonly asks?: boolean
   /** Before anything else when it closes. */
   readonly onStop?: () => void
 }
@@ -23,13 +33,29 @@ const answerHeaders = {
   'referrer-policy': 'no-referrer',
 } as const
 
+/** A year: once reached by TLS, no browser asks in the clear any more (RFC 6797). */
+const overTls = { 'strict-transport-security': 'max-age=31536000' } as const
+
+const KEEP_ALIVE_MS = 75_000
+const REQUEST_MS = 30_000
+const timeouts = { headersTimeout: 15_000, connectionsCheckingInterval: 5_000 } as const
 const GRACE_MS = 10_000
 const MAX_CONNECTIONS = 10_000
 // A DID of 512 characters, each of up to nine bytes when percent-encoded, and the id of a hold.
 const MAX_PARAM = 5_000
 
+/** Fastify sets its own timeouts on servers that it makes, and on no others. */
+const serveBy =
+  (tls: Tls, asks: boolean | undefined): FastifyServerFactory =>
+  (handler) => {
+    const own = { ...timeouts, keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }
+    return tls.serve(handler, own, asks)
+  }
+
 /** What every listener of the daemon does alike: limits, headers, ids, counters, problems, and how it stops. No routes yet. */
-export const createListener = ({ log, requests, trustProxy, graceMs, onStop }: ListenerOptions): FastifyInstance => {
+export const createListener = (options: ListenerOptions): FastifyInstance => {
+  const { log, requests, trustProxy, graceMs, tls, onStop } = options
+  const headers = tls === undefined ? answerHeaders : { ...answerHeaders, ...overTls }
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
@@ -39,14 +65,15 @@ export const createListener = ({ log, requests, trustProxy, graceMs, onStop }: L
     trustProxy: trustProxy.length > 0 ? [...trustProxy] : false,
     bodyLimit,
     // Under the usual idle timeouts of balancers it would be us who close first, and requests would be lost.
-    keepAliveTimeout: 75_000,
-    requestTimeout: 30_000,
-    http: { headersTimeout: 15_000, connectionsCheckingInterval: 5_000 },
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_MS,
+    http: timeouts,
+    ...(tls && { serverFactory: serveBy(tls, options.asks) }),
     return503OnClosing: false,
     routerOptions: { maxParamLength: MAX_PARAM },
     clientErrorHandler: refuseConnection,
     frameworkErrors: (error, request, reply) => {
-      reply.headers({ ...answerHeaders, 'x-request-id': request.id })
+      reply.headers({ ...headers, 'x-request-id': request.id })
       // Such a request meets no hook.
       requests.watch(request, reply)
       sendProblem(error, request, reply)
@@ -77,7 +104,7 @@ export const createListener = ({ log, requests, trustProxy, graceMs, onStop }: L
   })
   app.addHook('onRequest', (request, reply, done) => {
     requests.watch(request, reply)
-    reply.headers({ ...answerHeaders, 'x-request-id': request.id })
+    reply.headers({ ...headers, 'x-request-id': request.id })
     const open = !stopping || request.routeOptions.url === '/healthz'
     done(open ? undefined : new BridgeError('E_SHUTTING_DOWN', 'The bridge is stopping.', { retryAfterMs: 1000 }))
   })

@@ -20,7 +20,7 @@ const docsPolicy = [
 ].join('; ')
 
 const everywhere: readonly ErrorCode[] = ['E_BUG', 'E_STORE', 'E_SHUTTING_DOWN']
-const secured: readonly ErrorCode[] = ['E_UNAUTHENTICATED', 'E_FORBIDDEN']
+const secured: readonly ErrorCode[] = ['E_UNAUTHENTICATED', 'E_FORBIDDEN', 'E_RATE']
 const withBody: readonly ErrorCode[] = ['E_VALIDATION', 'E_JSON', 'E_TOO_LARGE', 'E_MEDIA_TYPE']
 
 /** The problem documents a route may answer, one response a status, with the codes it may carry. */
@@ -42,6 +42,7 @@ export const documentRoute = (route: RouteOptions): void => {
   const keyed = route.method === 'POST' && !open && !route.url.endsWith('/ack')
   const codes: ErrorCode[] = [...everywhere, ...(config.errors ?? [])]
   if (!open) codes.push(...secured)
+  else if (config.unlimited !== true) codes.push('E_RATE')
   if (schema.body !== undefined && !open) codes.push(...withBody)
   if (schema.params !== undefined || schema.querystring !== undefined) codes.push('E_VALIDATION')
   if (keyed) codes.push('E_IDEMPOTENCY_BODY', 'E_BUDGET')
@@ -106,10 +107,19 @@ const idempotencyKey: JsonObject = {
   schema: { type: 'string', minLength: 1, maxLength: 200 },
 }
 
+/** A kind of OpenAPI 3.1 that the generator does not know. */
+const certificate: JsonObject = {
+  type: 'mutualTLS',
+  description: 'Certificate of such a client: by its fingerprint, or by the name that an authority wrote into it',
+}
+
 /** What the generator cannot know: optional bodies, the idempotency header, unused schemas. */
 const finish = (document: JsonObject): JsonObject => {
   for (const [url, item] of Object.entries(at(document, 'paths'))) {
     if (!isObject(item)) continue
+    for (const { security } of Object.values(item).filter(isObject)) {
+      if (Array.isArray(security) && security.length > 0) security.push({ certificate: [] })
+    }
     const post = at(item, 'post')
     if (Array.isArray(post.security) && post.security.length > 0 && !url.endsWith('/ack')) {
       const known = post.parameters
@@ -122,7 +132,8 @@ const finish = (document: JsonObject): JsonObject => {
     }
   }
   const schemas = reachable(document)
-  return rename({ ...document, components: { ...at(document, 'components'), schemas } }, schemas)
+  const securitySchemes = { ...at(document, 'components', 'securitySchemes'), certificate }
+  return rename({ ...document, components: { ...at(document, 'components'), securitySchemes, schemas } }, schemas)
 }
 
 const tags = [

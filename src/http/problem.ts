@@ -1,5 +1,6 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import { finished } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { BridgeError, type ErrorCode, type ErrorOptions, errorTable } from '../core/errors.ts'
@@ -121,6 +122,9 @@ export const sendProblem = (thrown: FastifyError | Error, request: FastifyReques
   const error = failure(thrown)
   if (error.code === 'E_BUG') request.log.error({ err: error.cause }, 'unexpected failure')
   else if (error.status >= 500) request.log.warn({ err: error }, 'request failed')
+  // A certificate is shown once, when a connection begins: another one takes another connection.
+  const isShown = request.raw.socket instanceof TLSSocket && request.headers.authorization === undefined
+  if (error.code === 'E_UNAUTHENTICATED' && isShown) reply.header('connection', 'close')
   if (error.code === 'E_HOOK_UNVERIFIED') reply.header('www-authenticate', 'Bearer')
   if (error.retryAfterMs !== undefined) reply.header('retry-after', Math.max(1, Math.ceil(error.retryAfterMs / 1000)))
   const oauth = request.routeOptions.config.oauth === true

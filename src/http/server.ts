@@ -1,26 +1,29 @@
-import type { FastifyBaseLogger, FastifyInstance, RouteOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Bridge } from '../engine/api.ts'
+import type { Standings } from '../engine/callers.ts'
 import type { Tracing } from '../lib/tracing.ts'
 import { agentRoutes } from './agents.ts'
 import { annotatorRoutes } from './annotate.ts'
 import { auditExportRoutes } from './auditexport.ts'
 import { auditRoutes } from './auditlog.ts'
-import { authenticator, type Client } from './auth.ts'
+import { authenticator, type Client, type Door } from './auth.ts'
 import { authzenRoutes } from './authzen.ts'
 import { blueprintRoutes } from './blueprints.ts'
 import { acceptJson } from './body.ts'
+import { readCertificates } from './certificates.ts'
 import type { App, Context } from './context.ts'
 import { decisionRoutes } from './decisions.ts'
 import { delegationRoutes } from './delegations.ts'
-import { healthRoutes } from './health.ts'
+import { aliveRoute, errorRoute, stateRoutes } from './health.ts'
 import { holdRoutes } from './holds.ts'
 import { hookRoutes } from './hooks.ts'
 import { createOnce } from './idempotency.ts'
 import { introspectionRoutes } from './introspection.ts'
 import { killRoutes } from './kill.ts'
+import type { Limits } from './limits.ts'
 import { createListener } from './listener.ts'
-import { methodRoutes } from './methods.ts'
+import { collectMethods, methodRoutes } from './methods.ts'
 import { opaRoutes } from './opa.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
@@ -31,6 +34,7 @@ import { observeRequests, type RequestObserver } from './requests.ts'
 import { selfRoutes } from './selfregistration.ts'
 import { signalRoutes } from './signals.ts'
 import { createStreams, type StreamSettings, streamSettings } from './streams.ts'
+import type { Tls } from './tls.ts'
 import { toolServerRoutes } from './toolservers.ts'
 import { traceRequests } from './tracing.ts'
 import { trustRoutes } from './trust.ts'
@@ -41,6 +45,12 @@ export interface ServerOptions {
   readonly bridge: Bridge
   /** Asked for every request, so that a reload takes effect. */
   readonly clients: () => readonly Client[]
+  /** Left out: plain HTTP. */
+  readonly tls?: Tls | undefined
+  /** Left out: nobody is limited. */
+  readonly limits?: Limits | undefined
+  /** Which callers are agents; left out, none is. */
+  readonly standings?: Standings | undefined
   readonly log: FastifyBaseLogger
   readonly metrics: Context['metrics']
   readonly clock: { now(): number }
@@ -52,20 +62,11 @@ export interface ServerOptions {
   /** How long a close waits for requests in progress before it cuts them; 10 s when left out. */
   readonly graceMs?: number | undefined
   readonly streams?: Partial<StreamSettings> | undefined
+  /** What listeners of their own have, and this one then has not. */
+  readonly apart?: { readonly hooks: boolean; readonly management: boolean } | undefined
   /** Counts the requests of every listener; one of its own when left out. */
   readonly requests?: RequestObserver | undefined
   readonly trace?: Tracing | undefined
-}
-
-/** Routes by path, as registered: what 405 answers say in `Allow`. */
-const collectMethods = (app: FastifyInstance): Map<string, Set<string>> => {
-  const methods = new Map<string, Set<string>>()
-  app.addHook('onRoute', ({ url, method }: RouteOptions) => {
-    const known = methods.get(url) ?? new Set()
-    for (const name of [method].flat()) known.add(name)
-    methods.set(url, known)
-  })
-  return methods
 }
 
 /**
@@ -73,13 +74,27 @@ const collectMethods = (app: FastifyInstance): Map<string, Set<string>> => {
  * waits for requests in progress.
  */
 export const createServer = (options: ServerOptions): FastifyInstance => {
-  const { bridge, clients, log, metrics, clock, version, publicUrl, trustProxy = [] } = options
+  const { bridge, clients, log, metrics, clock, version, publicUrl, trustProxy = [], tls, standings, limits } = options
+  const { apart = { hooks: false, management: false } } = options
   const requests = options.requests ?? observeRequests()
   const streams = createStreams({ ...streamSettings, ...options.streams }, (open) =>
     metrics.set('signals_clients', {}, open),
   )
-  const app = createListener({ log, requests, trustProxy, graceMs: options.graceMs, onStop: () => streams.close() })
+  const app = createListener({
+    log,
+    requests,
+    trustProxy,
+    graceMs: options.graceMs,
+    tls,
+    onStop: () => streams.close(),
+  })
   if (options.trace !== undefined) traceRequests(app, options.trace)
+  const door: Door = {
+    clients,
+    certificate: tls?.asks === true ? readCertificates({ ...tls, clock }) : undefined,
+    standings,
+    limits,
+  }
   const methods = collectMethods(app)
 
   acceptJson(app)
@@ -90,7 +105,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     clock,
     version,
     streams,
-    clients,
+    door,
     publicUrl,
     requestMetrics: requests.text,
     once: createOnce(bridge.idempotency),
@@ -113,17 +128,19 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     auditRoutes,
     auditExportRoutes,
     whoamiRoute,
-    healthRoutes,
+    errorRoute,
+    ...(apart.management ? [] : [aliveRoute, stateRoutes]),
   ]
   app.register(async (scope) => {
     const api: App = scope.withTypeProvider<ZodTypeProvider>()
-    api.addHook('onRequest', authenticator(clients))
+    api.addHook('onRequest', authenticator(door))
     api.addHook('onRoute', documentRoute)
     for (const family of families) family(api, context)
     opaRoutes(api, context, ['gateway'])
     annotatorRoutes(api, context, ['gateway'])
     // Each takes other bodies, or answers other types of them otherwise.
-    for (const own of [selfRoutes, hookRoutes, introspectionRoutes, authzenRoutes]) {
+    const hooks = apart.hooks ? [] : [hookRoutes]
+    for (const own of [selfRoutes, ...hooks, introspectionRoutes, authzenRoutes]) {
       api.register(async (inner) => own(inner.withTypeProvider<ZodTypeProvider>(), context))
     }
   })

@@ -38,12 +38,12 @@ const signal = z
   })
 
 /** The stream that tells runtimes whom to stop, and their acknowledgements (DESIGN §7). */
-export const signalRoutes = (app: App, { bridge, clients, streams }: Context): void => {
+export const signalRoutes = (app: App, { bridge, door, streams }: Context): void => {
   app.route({
     method: 'GET',
     url: '/v1/signals',
     exposeHeadRoute: false,
-    config: { access: ['runtime', 'gateway'], errors: ['E_BUDGET'] },
+    config: { access: ['runtime', 'gateway'], lane: 'stops', errors: ['E_BUDGET'] },
     schema: {
       operationId: 'streamSignals',
       summary: 'Server-sent events: whom to stop, whom to let go on',
@@ -73,7 +73,7 @@ export const signalRoutes = (app: App, { bridge, clients, streams }: Context): v
         })
       }
       try {
-        const entitled = entitlement(request, clients)
+        const entitled = entitlement(request, door)
         await streams.run(reply, caller.name, entitled, (ended) =>
           isReplica ? bridge.replicaSignals(lastEventId, ended) : bridge.signals(caller, lastEventId, ended),
         )
@@ -88,7 +88,7 @@ export const signalRoutes = (app: App, { bridge, clients, streams }: Context): v
   app.route({
     method: 'POST',
     url: '/v1/signals/:seq/ack',
-    config: { access: ['runtime'] },
+    config: { access: ['runtime'], lane: 'stops' },
     schema: {
       operationId: 'ackSignal',
       summary: 'Tell that a signal was acted on',

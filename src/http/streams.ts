@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { FastifyReply } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import type { SignalFrame } from '../engine/api.ts'
+import { type Soon, soon } from '../lib/soon.ts'
 
 export interface StreamSettings {
   /** Between two comments that keep proxies and the socket alive. */
@@ -33,7 +34,7 @@ export interface Streams {
   run(
     reply: FastifyReply,
     client: string,
-    entitled: () => boolean,
+    entitled: () => Soon<boolean>,
     source: (signal: AbortSignal) => AsyncIterable<SignalFrame>,
   ): Promise<void>
   /** Ends every stream and lets no new one begin. */
@@ -47,7 +48,7 @@ const framed = ({ id, event, data }: SignalFrame): string =>
 
 const pump = async (
   raw: ServerResponse,
-  entitled: () => boolean,
+  entitled: () => Soon<boolean>,
   source: (signal: AbortSignal) => AsyncIterable<SignalFrame>,
   settings: StreamSettings,
   closing: AbortSignal,
@@ -70,14 +71,16 @@ const pump = async (
   })
   // While the socket is full the deadline runs already, and more comments would only fill memory.
   const heart = setInterval(() => {
-    if (!entitled()) stop()
-    else if (!raw.writableNeedDrain) write(':\n\n')
+    void soon(entitled(), (isEntitled) => {
+      if (!isEntitled) stop()
+      else if (!raw.writableNeedDrain && !signal.aborted) write(':\n\n')
+    })
   }, settings.heartbeatMs)
 
   try {
     write(`retry: ${settings.retryMs}\n\n`)
     for await (const frame of source(signal)) {
-      if (signal.aborted || !entitled()) break
+      if (signal.aborted || !(await entitled())) break
       write(framed(frame))
       if (raw.writableNeedDrain) await once(raw, 'drain', { signal })
     }

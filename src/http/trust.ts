@@ -89,7 +89,7 @@ export const trustRoutes = (app: App, { bridge, once, clock }: Context): void =>
   app.route({
     method: 'POST',
     url: '/v1/trust',
-    config: { access: ['runtime'], errors: ['E_DID', 'E_BUDGET'] },
+    config: { access: ['runtime'], lane: 'stops', errors: ['E_DID', 'E_BUDGET'] },
     validatorCompiler: eitherCompiler,
     schema: {
       operationId: 'reportTrust',

@@ -219,7 +219,7 @@ function readable(ref: SecretRef): string | Error {
 
 /** One value or a non-empty list of them, returned as a list. */
 export function oneOrMany<T extends z.ZodType>(item: T) {
-  const list = z.array(item).min(1, says('is an empty list', 'give at least one'))
+  const list = z.array(item).min(1, { error: says('is an empty list', 'give at least one'), abort: true })
   return z.union([item.transform((value): z.output<T>[] => [value]), list])
 }
 

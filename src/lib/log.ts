@@ -1,4 +1,5 @@
 import pino from 'pino'
+import { clientTokens } from './clienttoken.ts'
 import { SecretRef } from './secret.ts'
 
 export type Logger = pino.Logger
@@ -15,7 +16,7 @@ const SECRET_KEY =
   /^(.*authorization|cookie|set-cookie|x-bridge-key|key|.*(api|private|shared|access)[-_]?key|.*(token|secret|password|passphrase|assertion|credential|jwt)s?)$/i
 /** In every line in which there is anything to mask: most lines are about nothing of the kind, and are searched once. */
 const SUSPECT =
-  /authorization|cookie|key|token|secret|password|passphrase|assertion|credential|jwt|bearer|basic|eyj|code=|sig=/i
+  /authorization|cookie|key|token|secret|password|passphrase|assertion|credential|jwt|bearer|basic|eyj|idpb_|code=|sig=/i
 const MAX_DEPTH = 6
 const MAX_ITEMS = 100
 const MAX_TEXT = 4096
@@ -135,6 +136,7 @@ function scrub(line: string): string {
     .replace(/"([\w-]{1,64})":"(?:[^"\\]|\\.)*"/g, (pair, key: string) =>
       SECRET_KEY.test(key) ? `"${key}":"${MASK}"` : pair,
     )
+    .replace(clientTokens, MASK)
     .replace(/\b(Bearer|Basic) +[A-Za-z0-9._~+/=-]{8,}/gi, `$1 ${MASK}`)
     .replace(/("[A-Za-z]{0,64}Signed":")?\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{2,}(\.[A-Za-z0-9_-]*)*/g, (all, ours) =>
       ours === undefined ? MASK : all,

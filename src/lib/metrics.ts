@@ -75,6 +75,11 @@ export const metricTable = {
     labels: ['kind'],
     buckets: STORE_SECONDS,
   },
+  tls_certificate_expires_seconds: {
+    type: 'gauge',
+    help: 'When a certificate of ours ends, in seconds since 1970',
+    labels: ['use'],
+  },
   store_writable: { type: 'gauge', help: '0 while the store takes no writes', labels: [] },
   guard_tripped: { type: 'gauge', help: '1 while the guard holds back changes', labels: ['adapter', 'direction'] },
   directory_quarantined: {

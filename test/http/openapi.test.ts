@@ -118,7 +118,7 @@ test('the document is OpenAPI 3.1, and says who may call what', async () => {
       )
       const secured = /^\/(v1|access|oauth2|annotate)/.test(path) && !path.startsWith('/v1/agents/self')
       const basic = path.startsWith('/oauth2/') ? [{ basic: [] }] : []
-      assert.deepEqual(found.security, secured ? [{ bearer: [] }, ...basic] : [], label)
+      assert.deepEqual(found.security, secured ? [{ bearer: [] }, ...basic, { certificate: [] }] : [], label)
       assert.ok(
         Object.keys(found.responses).some((status) => status.startsWith('2')),
         label,

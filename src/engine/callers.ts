@@ -1,0 +1,65 @@
+import { issuedAfter } from '../core/decide.ts'
+import type { AgentReads } from '../core/judging.ts'
+import type { Store } from '../core/store.ts'
+import { type Soon, soon } from '../lib/soon.ts'
+import { mappingsOf } from './sharing.ts'
+
+/** What callers of our own API are besides: nobody we know, an agent, or one that must not act (DESIGN §7). */
+export type Standing = 'nobody' | 'agent' | 'held'
+
+/** Who is asked about. The same object for the same caller: what is known of it goes by that. */
+export interface Accounts {
+  /** Ids in a directory, all that could be an agent's account. */
+  readonly ids: readonly string[]
+  /** The directory they are of; undefined: any. */
+  readonly adapter?: string
+  /** Of the token that names them: one from before the latest release of the agent stays refused. */
+  readonly issuedAt?: number
+}
+
+export interface Standings {
+  /** As of the latest commit. */
+  of(accounts: Accounts): Soon<Standing>
+}
+
+interface Parts {
+  readonly store: Pick<Store, 'changes'>
+  readonly known: AgentReads
+  readonly adapters: () => readonly string[]
+}
+
+/** Answers are remembered until the next commit of the store, whatever it writes. */
+export const createCallerStandings = ({ store, known, adapters }: Parts): Standings => {
+  const kept = new WeakMap<Accounts, { readonly count: number; readonly standing: Standing }>()
+  const { changes } = store
+
+  const look = async ({ ids, adapter, issuedAt }: Accounts): Promise<Standing> => {
+    let standing: Standing = 'nobody'
+    for (const name of adapter === undefined ? adapters() : [adapter]) {
+      for (const principal of await known.principalsById(name, ids)) {
+        for (const { did } of await mappingsOf(known, principal)) {
+          const agent = await known.agent(did)
+          const holds = await known.openHolds(did)
+          const isOld =
+            issuedAt !== undefined && agent?.resumedAt !== undefined && !issuedAfter(issuedAt, agent.resumedAt)
+          if (holds.length > 0 || agent === undefined || agent.decommissioned || isOld) return 'held'
+          standing = 'agent'
+        }
+      }
+    }
+    return standing
+  }
+
+  return {
+    of: (accounts) => {
+      const { count } = changes
+      const before = kept.get(accounts)
+      if (before !== undefined && before.count === count) return before.standing
+      if (accounts.ids.length === 0) return 'nobody'
+      return soon(look(accounts), (standing) => {
+        if (changes.count === count) kept.set(accounts, { count, standing })
+        return standing
+      })
+    },
+  }
+}
