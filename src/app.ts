@@ -16,10 +16,12 @@ import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { tendCascades } from './engine/ending.ts'
 import { tendDelegations } from './engine/expiring.ts'
 import { headSigner } from './engine/heads.ts'
+import { tendImports } from './engine/imports.ts'
 import { createKnown } from './engine/known.ts'
 import { finishKills } from './engine/masskill.ts'
 import { prune, pruneMs } from './engine/pruning.ts'
 import { createPushes } from './engine/pushes.ts'
+import { createRecall } from './engine/recall.ts'
 import { tendBlueprints } from './engine/regranting.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
@@ -227,6 +229,9 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     void tendCascades(deps, stopping.signal)
     void tendBlueprints(deps, stopping.signal)
     void tendDelegations(deps, stopping.signal)
+    const recallOf = (name: string) => runners.get(name)?.mirror.recall ?? createRecall()
+    const full = async (name: string, signal: AbortSignal) => runners.get(name)?.sync.full(signal)
+    void tendImports({ deps, recallOf, full }, stopping.signal)
     void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
     void every(clock, pruneMs, stopping.signal, log, () => prune(deps, () => config.retention))
     const checkpoints = { retentionMs: () => config.retention.audit, keys: () => signingKeysOf(config) }

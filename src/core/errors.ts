@@ -64,6 +64,7 @@ export const errorTable = {
   E_REFUSED: { act: 'caller', retry: true, status: 409, exit: 64 },
   E_DECOMMISSIONED: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_EXISTS: { act: 'caller', retry: false, status: 409, exit: 64 },
+  E_IMPORT_STATE: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_REVISION: { act: 'caller', retry: false, status: 412, exit: 64 },
   E_ALREADY_RELEASED: { act: 'caller', retry: false, status: 409, exit: 64 },
   E_NOT_RELEASABLE: { act: 'caller', retry: false, status: 409, exit: 64 },

@@ -5,6 +5,7 @@ import type { Changes } from './changes.ts'
 import type { DelegationReads, DelegationWrites } from './delegation.ts'
 import type { EndReads, EndWrites } from './ending.ts'
 import type { AgentFilter, AuditFilter } from './filters.ts'
+import type { ImportReads, ImportWrites } from './imports.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { OutletReads, OutletWrites } from './outlet.ts'
@@ -81,7 +82,8 @@ export interface StoreReads
     KeyReads,
     AliasReads,
     OutletReads,
-    ReplicaReads {
+    ReplicaReads,
+    ImportReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>
@@ -189,7 +191,8 @@ export interface StoreTx
     KeyWrites,
     AliasWrites,
     OutletWrites,
-    ReplicaWrites {
+    ReplicaWrites,
+    ImportWrites {
   insertAgent(agent: Agent): Promise<void>
   /** Replaces every field of an agent. */
   saveAgent(agent: Agent): Promise<void>

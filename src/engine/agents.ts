@@ -1,26 +1,21 @@
-import { parseCapability } from '../core/capabilities.ts'
-import { parseDid } from '../core/did.ts'
 import { BridgeError } from '../core/errors.ts'
-import type { StoreReads } from '../core/store.ts'
 import type { Agent, Did } from '../core/types.ts'
-import { thumbprintOf } from '../lib/agentkey.ts'
 import type { AgentInput, AgentView, Caller, Registered } from './agentapi.ts'
-import { aliasesIn, type Offered, setAliases } from './aliasing.ts'
+import { setAliases } from './aliasing.ts'
 import { grantBlueprint, vetBlueprint } from './blueprints.ts'
 import { type Change, change } from './change.ts'
 import { claimAll } from './claiming.ts'
-import { checkDelegation, delegate } from './delegating.ts'
-import type { DelegationInput } from './delegationapi.ts'
+import { delegate } from './delegating.ts'
 import type { Deps } from './deps.ts'
+import { audit, causeOf, checked, create, decommissioned, isOperator, repeated, unaliased } from './enrolling.ts'
 import { capabilitiesBefore, capabilitiesChanged, tellEndsAbove } from './granting.ts'
 import { auditClaims } from './holdaudit.ts'
 import { describe, unmap } from './joining.ts'
 import type { Keep } from './keeping.ts'
-import { keysIn, setKeys } from './keyring.ts'
+import { setKeys } from './keyring.ts'
 import { mapPrincipal, type Readings, readForMapping } from './mapping.ts'
-import { named } from './naming.ts'
-import { checkParent, reparent } from './parents.ts'
-import { inheritCascade, placeHold, signalHold } from './placing.ts'
+import { reparent } from './parents.ts'
+import { placeHold, signalHold } from './placing.ts'
 import type { Recall } from './recall.ts'
 import { fields, filled, inputOf, normal, principalText, sameAs } from './registration.ts'
 import { agentView, requireAgent } from './views.ts'
@@ -28,24 +23,7 @@ import { agentView, requireAgent } from './views.ts'
 type RecallOf = (adapter: string) => Recall
 const readTimeoutMs = 20_000
 
-const isOperator = (caller: Caller): boolean => caller.roles.includes('operator')
-
 const who = (caller: Caller) => ({ actor: caller.name, requestId: caller.requestId })
-
-export interface Checked extends AgentInput {
-  readonly keys: readonly string[] | undefined
-  readonly aliases: readonly Offered[] | undefined
-}
-
-/** Checked for itself; the parent by the DID it is registered under, so that a chain has one spelling of each. */
-export const checked = async (reads: StoreReads, input: AgentInput): Promise<Checked> => {
-  parseDid(input.did)
-  for (const name of input.capabilities ?? []) parseCapability(name)
-  checkDelegation(input)
-  const { parentDid } = input
-  const parent = parentDid === undefined || parentDid === null ? parentDid : (await named(reads, parentDid)).did
-  return { ...input, parentDid: parent, keys: keysIn(input), aliases: aliasesIn(input) }
-}
 
 /** Registers an agent. The same registration again changes nothing; a different one is refused. */
 export const register = async (
@@ -74,108 +52,6 @@ export const register = async (
   deps.probe?.('agent.registered')
   return answer
 }
-
-/** @throws BridgeError E_EXISTS the DID is another spelling of a registered one */
-const unaliased = async (reads: StoreReads, did: Did): Promise<Agent | undefined> => {
-  const found = await named(reads, did)
-  if (found.did === did) return found.agent
-  throw new BridgeError('E_EXISTS', 'The DID is an alias of a registered agent.', {
-    hint: `It is registered as ${found.did}.`,
-  })
-}
-
-const repeated = (agent: AgentView, input: AgentInput): Registered => {
-  if (agent.status === 'decommissioned') throw decommissioned()
-  if (sameAs(agent, input)) return { agent, created: false }
-  throw new BridgeError('E_EXISTS', 'An agent is already registered under this DID with other details.', {
-    hint: 'Change it with PATCH or replace it with PUT; registering never resets an agent.',
-  })
-}
-
-export const create = async (
-  c: Change,
-  recallOf: RecallOf,
-  input: Checked,
-  readings: Readings,
-  caller: Caller,
-): Promise<AgentView> => {
-  const { now, tx } = c
-  const agent: Agent = {
-    did: input.did,
-    ...fields(input),
-    decommissioned: false,
-    createdAt: now,
-    updatedAt: now,
-    revision: 1,
-    lastActivity: undefined,
-    resumedAt: await lastRelease(c, input.did),
-  }
-  await checkParent(c, agent.did, agent.parentDid)
-  if (agent.parentDid !== undefined) await tellEndsAbove(c, agent.parentDid)
-  await tx.insertAgent(agent)
-  await audit(c, 'agent.registered', agent, input)
-  await setKeys(c, agent.did, input.keys)
-  await setAliases(c, agent.did, input.aliases, isOperator(caller))
-  await inheritCascade(c, agent)
-  const delegated = await delegate(c, undefined, agent, input)
-  for (const principal of input.principals ?? []) await mapPrincipal(c, agent.did, principal, readings, recallOf)
-  // Kills that came before the agent did (rule 13), and what it inherits, reach its accounts now.
-  await auditClaims(c, [[agent.did, await claimAll(c, agent.did)]])
-  const before = new Map([[agent.did, [] as string[]]])
-  for (const capability of input.capabilities ?? []) {
-    await tx.putSource({ did: agent.did, capability, source: 'manual', confirmedAt: now })
-  }
-  await grantBlueprint(c, agent, undefined)
-  await capabilitiesChanged(c, before, causeOf(delegated))
-  return agentView(c.deps, tx, await requireAgent(tx, agent.did))
-}
-
-const pastHolds = 1_000
-
-/** Kills may have come, and been lifted, before the agent did: tokens from before that stay refused (rule 1). */
-const lastRelease = async (c: Change, did: Did): Promise<number | undefined> => {
-  const released = (await c.tx.holdsOf(did, pastHolds))
-    .map(({ releasedAt }) => releasedAt)
-    .filter((at) => at !== undefined)
-  return released.length === 0 ? undefined : Math.max(...released)
-}
-
-const audit = async (c: Change, type: string, agent: Agent, input: Partial<Checked>): Promise<void> => {
-  const principals = (input.principals ?? []).map(({ adapter, id }) => {
-    const realm = c.deps.mounts().get(adapter)?.adapter.realm
-    return { adapter, id, ...(realm !== undefined && { realm }) }
-  })
-  await c.tx.appendAudit({
-    time: c.now,
-    type,
-    did: agent.did,
-    principals,
-    sponsor: agent.sponsor?.objectId,
-    scopes: (input.principals ?? []).flatMap(({ scopes }) => scopes ?? []),
-    actor: c.actor,
-    requestId: c.requestId,
-    details: {
-      revision: agent.revision,
-      parentDid: agent.parentDid ?? null,
-      labels: agent.labels,
-      ...(input.delegation && { delegation: auditedDelegation(input.delegation) }),
-      ...(input.keys !== undefined && { keys: input.keys.map(thumbprintOf) }),
-      ...(input.aliases !== undefined && { aliases: input.aliases.map(({ did }) => did) }),
-    },
-    text: { name: agent.name, ...(agent.sponsor?.email !== undefined && { sponsorEmail: agent.sponsor.email }) },
-  })
-}
-
-const auditedDelegation = ({ capabilities, expiresAt, proof }: DelegationInput) => ({
-  capabilities: [...new Set(capabilities)].sort(),
-  expiresAt: expiresAt ? Date.parse(expiresAt) : null,
-  signed: Boolean(proof),
-})
-
-const decommissioned = () =>
-  new BridgeError('E_DECOMMISSIONED', 'The agent was decommissioned; its DID is not used again.', {
-    hint: 'Register the replacement under a new DID.',
-  })
 
 /** Replaces what a person decides about an agent; holds, marks and group sources stay as they are (I10). */
 export const update = async (
@@ -266,9 +142,6 @@ const remap = async (
   for (const one of wanted.values()) await mapPrincipal(c, did, one, readings, recallOf)
   await auditClaims(c, [[did, await claimAll(c, did)]])
 }
-
-/** What a registration changes of the effective capabilities, it changes by what it says of the agent or of its parent. */
-const causeOf = (delegated: boolean): string => (delegated ? 'delegation' : 'manual')
 
 const regrant = async (c: Change, before: AgentView, input: AgentInput): Promise<void> => {
   const { did } = before

@@ -9,6 +9,7 @@ import type { Basis } from './basis.ts'
 import type { Blueprints } from './blueprintapi.ts'
 import type { HopView } from './delegationapi.ts'
 import type { Guards } from './guardapi.ts'
+import type { Imports } from './importapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
 import type { Publishing } from './publishingapi.ts'
@@ -141,6 +142,7 @@ export interface Bridge
     ToolServers,
     SelfRegistration,
     Pushes,
+    Imports,
     Replicas {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>

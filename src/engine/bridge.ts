@@ -15,6 +15,7 @@ import type { Alert, Deps } from './deps.ts'
 import { approvedGuard, approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
+import { createImports } from './imports.ts'
 import { killPage } from './killview.ts'
 import { findTargets, finishKill, killMany } from './masskill.ts'
 import { named, spellingsOf } from './naming.ts'
@@ -220,6 +221,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     ...createBlueprints(deps),
     ...createToolServers(deps),
     ...createReplicas(deps),
+    ...createImports(deps),
     ...createSelfRegistration({
       deps,
       verifier: parts.verifier,

@@ -49,4 +49,5 @@ export const topics = {
   blueprints: 'blueprints',
   policies: 'policies',
   delegations: 'delegations',
+  imports: 'imports',
 } as const

@@ -24,17 +24,9 @@ const mountOf = (deps: Deps, input: PrincipalInput): Mount => {
 /** What the directory said about accounts that are about to be mapped. */
 export type Readings = ReadonlyMap<string, Sighting>
 
-/**
- * Checks accounts before they are mapped and reads each by id, one call per adapter (rule 11). Absent is refused;
- * unreadable is accepted and decides `deny` until it was read.
- */
-export const readForMapping = async (
-  deps: Deps,
-  inputs: readonly PrincipalInput[],
-  signal: AbortSignal,
-): Promise<Readings> => {
+/** What is wrong with accounts that are about to be mapped, as far as it can be told without asking. */
+export const vetAll = (deps: Deps, inputs: readonly PrincipalInput[]): void => {
   const faults: { pointer: string; code: string; detail: string }[] = []
-  const readings = new Map<string, Sighting>()
   const seen = new Set<string>()
   for (const [index, input] of inputs.entries()) {
     const mount = mountOf(deps, input)
@@ -48,6 +40,19 @@ export const readForMapping = async (
     }
   }
   if (faults.length > 0) throw new BridgeError('E_VALIDATION', 'Some principals are refused.', { details: faults })
+}
+
+/**
+ * Checks accounts before they are mapped and reads each by id, one call per adapter (rule 11). Absent is refused;
+ * unreadable is accepted and decides `deny` until it was read.
+ */
+export const readForMapping = async (
+  deps: Deps,
+  inputs: readonly PrincipalInput[],
+  signal: AbortSignal,
+): Promise<Readings> => {
+  vetAll(deps, inputs)
+  const readings = new Map<string, Sighting>()
   for (const [name, list] of Map.groupBy(inputs, ({ adapter }) => adapter)) {
     const mount = deps.mounts().get(name)
     if (mount === undefined) continue
@@ -64,31 +69,35 @@ export const readForMapping = async (
     const refused = mountOf(deps, input).adapter.vet(input)
     if (refused !== undefined) throw refused
     if (readings.get(keyText(input))?.state === 'absent') {
-      throw new BridgeError('E_PRINCIPAL_ABSENT', `The account ${input.id} does not exist in ${input.adapter}.`, {
-        hint: 'Check the immutable object id and that the account is not deleted.',
-      })
+      throw absentFrom(input)
     }
   }
   return readings
 }
+
+export const absentFrom = ({ adapter, id }: PrincipalInput): BridgeError =>
+  new BridgeError('E_PRINCIPAL_ABSENT', `The account ${id} does not exist in ${adapter}.`, {
+    hint: 'Check the immutable object id and that the account is not deleted.',
+  })
 
 /** Maps one account and takes in what was read of it; a disabled one is held from the start. */
 export const mapPrincipal = async (
   c: Change,
   did: Did,
   input: PrincipalInput,
-  readings: Readings,
+  readings: Readings | 'later',
   recallOf: (adapter: string) => Recall,
 ): Promise<void> => {
   const mount = mountOf(c.deps, input)
   const key = { adapter: input.adapter, id: input.id }
-  const reading = readings.get(keyText(key))
+  const reading = readings === 'later' ? undefined : readings.get(keyText(key))
   const sighting = reading && (await heard(c.tx, mount, reading))
   const unread = sighting === undefined || sighting.state === 'unknown'
   const present = await c.tx.principal(key)
-  if (present === undefined) await insert(c, did, input, unread)
-  else await join(c, present, did, input, unread)
-  if (unread) c.wakeWork(key.adapter)
+  const asked = unread && readings !== 'later'
+  if (present === undefined) await insert(c, did, input, asked)
+  else await join(c, present, did, input, asked)
+  if (asked) c.wakeWork(key.adapter)
   // What the directory says is its doing, not that of whoever registers.
   const seen = { ...c, actor: directory.actor }
   const principal = await c.tx.principal(key)
@@ -102,7 +111,7 @@ export const mapPrincipal = async (
   if (present !== undefined) await holdJoiner(seen, mount, key, did)
 }
 
-const insert = async (c: Change, did: Did, input: PrincipalInput, unread: boolean): Promise<void> => {
+const insert = async (c: Change, did: Did, input: PrincipalInput, asked: boolean): Promise<void> => {
   const principal: Principal = {
     adapter: input.adapter,
     id: input.id,
@@ -112,7 +121,7 @@ const insert = async (c: Change, did: Did, input: PrincipalInput, unread: boolea
     appId: input.appId,
     scopes: input.scopes ?? [],
     mappedAt: c.now,
-    account: unread ? { ...freshAccount, readDueAt: c.now } : freshAccount,
+    account: asked ? { ...freshAccount, readDueAt: c.now } : freshAccount,
   }
-  await c.tx.insertPrincipal(principal, { nextAt: unread ? c.now : undefined, lane: 1 })
+  await c.tx.insertPrincipal(principal, { nextAt: asked ? c.now : undefined, lane: 1 })
 }

@@ -138,6 +138,7 @@ const finish = (document: JsonObject): JsonObject => {
 
 const tags = [
   { name: 'agents', description: 'Registrations: which accounts an agent has' },
+  { name: 'imports', description: 'Many registrations as one file' },
   { name: 'blueprints', description: 'What agents of a kind have in common' },
   { name: 'tools', description: 'Which tools may be called, and what that takes' },
   { name: 'holds', description: 'Why an agent must not act' },

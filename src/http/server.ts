@@ -19,6 +19,7 @@ import { aliveRoute, errorRoute, stateRoutes } from './health.ts'
 import { holdRoutes } from './holds.ts'
 import { hookRoutes } from './hooks.ts'
 import { createOnce } from './idempotency.ts'
+import { importRoutes } from './imports.ts'
 import { introspectionRoutes } from './introspection.ts'
 import { killRoutes } from './kill.ts'
 import type { Limits } from './limits.ts'
@@ -112,6 +113,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   }
   const families = [
     agentRoutes,
+    importRoutes,
     blueprintRoutes,
     toolServerRoutes,
     delegationRoutes,

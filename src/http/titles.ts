@@ -59,6 +59,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_REFUSED: 'The agent would be denied now',
   E_DECOMMISSIONED: 'The agent is decommissioned',
   E_EXISTS: 'The agent exists and differs',
+  E_IMPORT_STATE: 'The import is not at that point',
   E_REVISION: 'It was changed in the meantime',
   E_ALREADY_RELEASED: 'The hold is released already',
   E_NOT_RELEASABLE: 'The hold cannot be released now',

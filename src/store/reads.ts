@@ -9,6 +9,7 @@ import { delegationReads } from './delegations.ts'
 import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
+import { importReads } from './imports.ts'
 import { keyReads } from './keys.ts'
 import { outletReads } from './outlets.ts'
 import { principalReads } from './principals.ts'
@@ -45,4 +46,5 @@ export const reads = (run: Run): StoreReads => ({
   ...delegationReads(run),
   ...replicaReads(run),
   ...outletReads(run),
+  ...importReads(run),
 })

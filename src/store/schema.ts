@@ -5,6 +5,7 @@ import type { Binding } from '../core/keys.ts'
 import type { LegReason, LegState } from '../core/receipts.ts'
 import type { Lane } from '../core/store.ts'
 import type { AccountState, Mark, Release, Severity, Signal } from '../core/types.ts'
+import type { ImportRowTable, ImportTable } from './imports.ts'
 import type { OutletTable, SetAsideTable } from './outlets.ts'
 import type { ToolServerTable } from './toolservers.ts'
 import type { TrustTable } from './trust.ts'
@@ -38,6 +39,8 @@ export type Schema = {
   holds: HoldTable
   kills: KillTable
   kill_items: { kill_id: string; n: number; did: string; hold_id: string }
+  imports: ImportTable
+  import_rows: ImportRowTable
   cascade_ends: { ancestor: string; at: number; actor: string; request_id: string | null }
   releases: ReleaseTable
   checkpoints: { adapter: string; feed: string; value: string; at: number }

@@ -11,6 +11,7 @@ import { inserting } from './constraints.ts'
 import { delegationWrites } from './delegations.ts'
 import { endWrites } from './endings.ts'
 import { guardWrites } from './guard.ts'
+import { importWrites } from './imports.ts'
 import { keyWrites } from './keys.ts'
 import { outletWrites } from './outlets.ts'
 import { isMarked } from './principals.ts'
@@ -201,4 +202,5 @@ export const transaction = (run: Run): StoreTx => ({
   ...blueprintWrites(run),
   ...toolServerWrites(run),
   ...delegationWrites(run),
+  ...importWrites(run),
 })

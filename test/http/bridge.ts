@@ -6,6 +6,7 @@ import type { SignalFrame } from '../../src/engine/api.ts'
 import type { Keep } from '../../src/engine/keeping.ts'
 import type { Calls, Double } from './double.ts'
 import { createBlueprintDouble } from './doubleblueprints.ts'
+import { createImportDouble } from './doubleimports.ts'
 import { createKills } from './doublekills.ts'
 import { createPublishingDouble } from './doublepublishing.ts'
 import { createPushesDouble } from './doublepushes.ts'
@@ -143,6 +144,7 @@ export const createDouble = (): Double => {
     ...kills,
     ...createTrust(calls.scores, keeping),
     ...createBlueprintDouble(start, seen),
+    ...createImportDouble(start, seen),
     ...createToolServerDouble(start, seen),
     ...createPublishingDouble(start, seen),
     ...createPushesDouble(start, seen, keeping),

@@ -8,6 +8,7 @@ import { delegationContract } from './delegations.ts'
 import { endingContract } from './endings.ts'
 import { guardContract } from './guard.ts'
 import { holdContract } from './holds.ts'
+import { importContract } from './imports.ts'
 import { nameContract } from './names.ts'
 import { outletContract } from './outlets.ts'
 import { principalContract } from './principals.ts'
@@ -59,6 +60,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   describe(`${name} store: places in status lists`, () => statusContract(storeTest))
   describe(`${name} store: blueprints`, () => blueprintContract(storeTest))
   describe(`${name} store: delegations`, () => delegationContract(storeTest))
+  describe(`${name} store: imports`, () => importContract(storeTest))
   describe(`${name} store: tool servers`, () => toolServerContract(storeTest))
   describe(`${name} store: replicas`, () => replicaContract(storeTest))
   describe(`${name} store: transactions`, () => transactionContract(storeTest))
