@@ -9,11 +9,19 @@ const usage = 64
 const stopping = new AbortController()
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stopping.abort())
 
+// Whoever reads the output may have had enough of it: idp-bridge agents list | head
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
 const io: Io = {
   env: process.env,
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),
   colour: process.stdout.isTTY === true && !process.env.NO_COLOR,
+  progress: process.stderr.isTTY === true ? (line) => void process.stderr.write(`\r\u001b[K${line}`) : undefined,
+  columns: process.stdout.isTTY === true ? process.stdout.columns : undefined,
   stop: stopping.signal,
   onHangup: (reload) => void process.on('SIGHUP', reload),
   die: (exit) => process.exit(exit),

@@ -5,6 +5,10 @@ export interface Io {
   err(text: string): void
   /** Colours are wanted: a terminal, and NO_COLOR is not set. */
   readonly colour: boolean
+  /** Shows a line in place of the one before, on standard error; '' takes it away. Undefined where that is no terminal. */
+  readonly progress?: ((line: string) => void) | undefined
+  /** Width of the terminal that output goes to; undefined when it is none. */
+  readonly columns?: number | undefined
   /** Aborts at SIGTERM or SIGINT. */
   readonly stop: AbortSignal
   /** Called at SIGHUP. */

@@ -1,12 +1,15 @@
 import { Command } from 'commander'
 import { sandboxCommands } from '../../sandbox/cli/commands.ts'
 import type { Io } from './io.ts'
+import { remote, remoteCommands } from './remote.ts'
 import { version } from './version.ts'
 
-const storeHelp = 'store to read instead of the configured one, e.g. sqlite:/var/lib/idp-bridge/bridge.db'
-/** The token is in IDP_BRIDGE_TOKEN, never an argument. */
-const daemonUrl = ['--url <url>', 'the daemon (default: IDP_BRIDGE_URL); IDP_BRIDGE_TOKEN says who you are'] as const
+const storeHelp = 'store to read instead of the configured one: sqlite:<file>'
 const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
+
+const exitCodes = `
+Exit codes: 0 as asked · 64 usage · 69 not reachable · 70 bug or broken chain
+            75 try later · 77 not permitted · 78 configuration`
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 
@@ -21,10 +24,7 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .showHelpAfterError('(add --help for the options)')
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
     .exitOverride()
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 as asked · 64 usage · 69 not reachable · 70 bug or broken chain · 75 try later · 77 not permitted · 78 configuration',
-    )
+    .addHelpText('after', exitCodes)
 
   program
     .command('run')
@@ -69,10 +69,8 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .action(async (file, options) => finish(await (await import('./receipt.ts')).receiptVerify(io, file, options)))
 
   const passport = program.command('passport').description('signed statements about agents, checked offline')
-  passport
-    .command('issue <did>')
+  remote(passport.command('issue <did>'))
     .description('have a running daemon issue one; prints it alone')
-    .option(...daemonUrl)
     .option('--lifetime <duration>', 'shorter than the configured one, e.g. 5m')
     .option('--audience <name>', 'whom it is for')
     .option('--capability <name>', 'fewer than the agent has; may be repeated', collect, [])
@@ -93,16 +91,12 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .action(async (file, options) => finish(await (await import('./passport.ts')).passportVerify(io, file, options)))
 
   const guard = program.command('guard').description('what the blast-radius guard of a running daemon holds back')
-  guard
-    .command('show [adapter]')
+  remote(guard.command('show [adapter]'))
     .description('whether it is tripped, and the plan that waits')
-    .option(...daemonUrl)
     .option('--json', 'machine-readable output, every row')
     .action(async (adapter, options) => finish(await (await import('./guard.ts')).guardShow(io, adapter, options)))
-  guard
-    .command('approve <adapter> <hash>')
+  remote(guard.command('approve <adapter> <hash>'))
     .description('approve the plan of this hash; takes two people')
-    .option(...daemonUrl)
     .option('--json', 'machine-readable output')
     .action(async (adapter, hash, options) =>
       finish(await (await import('./guard.ts')).guardApprove(io, adapter, hash, options)),
@@ -127,6 +121,11 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--json', 'machine-readable output')
     .action(async (file, options) => (await import('./restore.ts')).restore(io, file, options))
 
+  remoteCommands(program, io, finish)
   sandboxCommands(program, io)
+  program
+    .command('completion <shell>')
+    .description('completion for bash, zsh or fish: source what it prints')
+    .action(async (shell) => io.out((await import('./completion.ts')).completionOf(program, shell)))
   return program
 }

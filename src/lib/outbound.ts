@@ -4,6 +4,7 @@ import { Agent, type Dispatcher, fetch, ProxyAgent } from 'undici'
 import { BridgeError } from '../core/errors.ts'
 import type { Clock } from './clock.ts'
 import { isLoopback } from './fields.ts'
+import { type OpenStream, openStream, type StreamInit } from './outstream.ts'
 import type { Tracing } from './tracing.ts'
 
 /** The address the managed-identity library calls for tokens: link-local, never routed, plain http by definition. */
@@ -57,6 +58,8 @@ export interface PinnedFetch {
 export interface Outbound {
   /** Pins origins (`https://host[:port]`; http for loopback and instance metadata only). `E_OUTBOUND_ORIGIN` for any other. */
   origin(origins: readonly string[], limits: RequestLimits): PinnedFetch
+  /** An answer that does not end by itself, of one pinned origin. See {@link openStream}. */
+  stream(origin: string, url: URL, init: StreamInit): Promise<OpenStream>
   /** Ends all connections at once. */
   close(): Promise<void>
 }
@@ -82,6 +85,10 @@ export function createOutbound(options: OutboundOptions): Outbound {
         return options.trace.within(method, { attributes, outward: true }, send)
       }
       return Object.assign(pinnedFetch, { origins: pinned, limits })
+    },
+    stream: (origin, url, init) => {
+      const pinned = pinnedUrl(url, new Set([checkedOrigin(origin)]))
+      return openStream(pinned, init, route(pinned), options)
     },
     async close() {
       await Promise.all([direct.destroy(), proxied?.destroy()])
