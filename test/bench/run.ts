@@ -1,7 +1,7 @@
 /**
  * `npm run bench` prints the figures of the note; `npm run bench -- --quick` does it small, to see that it works;
  * `npm run bench -- --tokens` only what tokens and decisions on them cost in process, `-- --http` only introspection beside
- * a bare route, `-- --agents` only what many agents cost.
+ * a bare route, `-- --agents` only what many agents cost, `-- --import` only a file of agents.
  */
 import process, { argv, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
@@ -10,6 +10,7 @@ import { benchChains, type ChainTimes } from './chains.ts'
 import { benchSeen, seenRows } from './decisions.ts'
 import { machine, ms, type Row, spreadText, table, whole } from './figures.ts'
 import { benchHttp } from './http.ts'
+import { benchImport, importRows } from './importing.ts'
 import { benchIntrospection, introspectionRows } from './introspection.ts'
 import { benchMassKill } from './masskill.ts'
 import { benchPropagation } from './propagation.ts'
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     tokens: { type: 'boolean', default: false },
     http: { type: 'boolean', default: false },
     agents: { type: 'boolean', default: false },
+    import: { type: 'boolean', default: false },
   },
 })
 const { quick } = values
@@ -46,8 +48,12 @@ const scale = async (): Promise<readonly Row[]> => {
   print('agents: many of them …')
   return scaleRows(await benchScale([1_000, mappings], quick ? 3 : 15))
 }
-const parts = { tokens, http: overHttp, agents: scale }
-const chosen = (['tokens', 'http', 'agents'] as const).filter((name) => values[name])
+const importing = async (): Promise<readonly Row[]> => {
+  print('import: a file of agents …')
+  return importRows(await benchImport(quick ? 2_000 : 100_000))
+}
+const parts = { tokens, http: overHttp, agents: scale, import: importing }
+const chosen = (['tokens', 'http', 'agents', 'import'] as const).filter((name) => values[name])
 const rowsOfDecisions: Row[] = []
 for (const [name, part] of Object.entries(parts)) {
   if (chosen.length === 0 || chosen.some((one) => one === name)) rowsOfDecisions.push(...(await part()))
