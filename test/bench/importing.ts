@@ -25,7 +25,8 @@ const never = '0 0 1 1 *'
 /** The most memory a process of ours ever held, as Linux tells it. */
 const peakMiB = (pid: number): number => {
   const found = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  return Math.round(Number(found) / 1024)
+  // Between its end and our hearing of it a process has no memory.
+  return Math.round(Number(found ?? 0) / 1024)
 }
 
 /** A file of agents with an account each, a tenth of them parents of the others, imported by the command itself. */
