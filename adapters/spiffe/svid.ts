@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import type { PeerCertificate } from 'node:tls'
+import { idOfLeaf } from '../../src/lib/svid.ts'
 
 /** Concatenated DER → one buffer a certificate. @throws Error when it is anything else */
 export function splitDer(bytes: Uint8Array): Buffer[] {
@@ -21,19 +22,13 @@ export function splitDer(bytes: Uint8Array): Buffer[] {
 export const toPem = (der: readonly Uint8Array[]): string =>
   der.map((one) => new X509Certificate(one).toString()).join('')
 
-/** X509-SVID §2: exactly one URI, which is the ID, whatever other names there are; undefined otherwise. */
-export function idOfNames(subjectAltName: string | undefined): string | undefined {
-  const uris = (subjectAltName ?? '').split(', ').filter((name) => name.startsWith('URI:'))
-  return uris.length === 1 ? uris[0]?.slice('URI:'.length) : undefined
-}
-
 /**
  * For `tls.connect`, in place of comparing host names, which mean nothing here: the peer must have this ID, by a leaf
- * certificate (X509-SVID §5.2). That it chains to the trust domain has been checked by then.
+ * certificate. That it chains to the trust domain has been checked by then.
  */
 export const expecting =
   (id: string) =>
-  (_host: string, { subjectaltname, raw }: Pick<PeerCertificate, 'subjectaltname' | 'raw'>): Error | undefined =>
-    idOfNames(subjectaltname) === id && !new X509Certificate(raw).ca
+  (_host: string, { raw }: Pick<PeerCertificate, 'raw'>): Error | undefined =>
+    idOfLeaf(new X509Certificate(raw), undefined) === id
       ? undefined
       : new Error(`the peer has another identity than ${id}`)

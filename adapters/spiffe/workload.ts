@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Clock } from '../../src/lib/clock.ts'
+import { idOfLeaf } from '../../src/lib/svid.ts'
 import { orAbort } from '../aborts.ts'
-import { parseId } from '../spiffeid.ts'
 import { malformedSvid, workloadClient } from '../workloadapi.ts'
-import { idOfNames, splitDer, toPem } from './svid.ts'
+import { splitDer, toPem } from './svid.ts'
 
 /** The X.509-SVID of the bridge itself, with the authorities of its own trust domain; all PEM. */
 export interface OwnSvid {
@@ -42,8 +42,7 @@ export function openWorkload(address: string, clock: Pick<Clock, 'now' | 'mono'>
     try {
       const chain = splitDer(own.x509_svid)
       const leaf = new X509Certificate(chain[0] ?? Buffer.alloc(0))
-      if (parseId(own.spiffe_id) === undefined || idOfNames(leaf.subjectAltName) !== own.spiffe_id)
-        throw new Error('the certificate is of another identity')
+      if (idOfLeaf(leaf, undefined) !== own.spiffe_id) throw new Error('the certificate is of another identity')
       const key = createPrivateKey({ key: Buffer.from(own.x509_svid_key), format: 'der', type: 'pkcs8' })
       const [notBefore, notAfter] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)]
       return {

@@ -35,7 +35,7 @@ const look = (socket: TLSSocket, judgedBy: Authorities): Seen | null => {
 
 const told = (leaf: X509Certificate, fault: string | undefined, authorities: Authorities): Certificate => ({
   fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
-  id: fault === undefined ? idOfLeaf(leaf, authorities) : undefined,
+  id: fault === undefined ? idOfLeaf(leaf, authorities.domain) : undefined,
   ids: extensionsOf(leaf)?.uris ?? [],
   fault,
 })

@@ -43,10 +43,10 @@ export const authoritiesOf = (certificates: readonly X509Certificate[]): Authori
 
 /**
  * The SPIFFE ID of a leaf, by the rules for leaves (X509-SVID §2, §4, §5.2; read 2026-11): exactly one URI, no authority,
- * a key that signs and does not certify; undefined otherwise. That one of these authorities vouches for it has to be known
- * already.
+ * a key that signs and does not certify, and of this trust domain, if one is given; undefined otherwise. That an authority
+ * of the domain vouches for it has to be known already.
  */
-export const idOfLeaf = (leaf: X509Certificate, { domain }: Authorities): string | undefined => {
+export const idOfLeaf = (leaf: X509Certificate, domain: string | undefined): string | undefined => {
   const found = extensionsOf(leaf)
   const [uri, ...more] = found?.uris ?? []
   const id = uri === undefined ? undefined : parseId(uri)

@@ -72,7 +72,25 @@ const table: readonly Row[] = [
   { path: '/v1/data/agentmesh/allow', body: { input: { did } }, who: ['gateway'] },
   { path: '/v1/data/agentgovernance/allow', body: { input: { did } }, who: ['gateway'] },
   { path: '/annotate', body: { input: did }, who: ['gateway'] },
+  { path: '/v1/imports', body: {}, who: registrars },
+  { path: '/v1/imports', who: registrars },
+  { path: '/v1/imports/lasting', who: registrars },
+  {
+    path: '/v1/imports/lasting/rows',
+    method: 'PUT',
+    body: { rows: [{ line: 1, agent: { did, name: 'a' } }] },
+    who: registrars,
+  },
+  { path: '/v1/imports/lasting/check', method: 'POST', who: registrars },
+  { path: '/v1/imports/lasting/faults', who: registrars },
+  { path: '/v1/imports/lasting/apply', method: 'POST', who: registrars },
+  { path: '/v1/imports/lasting', method: 'DELETE', who: registrars },
+  { path: '/v1/webhooks', who: readers },
+  { path: '/v1/webhooks/payments/deadletters', who: readers },
+  { path: '/v1/webhooks/payments/redeliver', body: {}, who: ['operator'] },
+  { path: '/v1/webhooks/payments/enable', method: 'POST', who: ['operator'] },
   { path: '/v1/audit', who: readers },
+  { path: '/v1/audit/export', who: readers },
   { path: '/v1/audit/verify', who: readers },
   { path: '/v1/status', who: readers },
   { path: '/v1/guard/contoso', who: readers },
@@ -113,7 +131,8 @@ test('the table of roles names every route of the API', async () => {
       .replace('hold-1', '{holdId}')
       .replace('contoso', '{adapter}')
       .replace('kill-1', '{killId}')
-      .replace('lasting', '{name}')
+      .replace('imports/lasting', 'imports/{importId}')
+      .replace(/lasting|payments/, '{name}')
       .replace('/1/', '/{seq}/')
     return `${(method ?? (body === undefined ? 'GET' : 'POST')).toLowerCase()} ${template}`
   })

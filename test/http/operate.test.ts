@@ -152,7 +152,7 @@ test('the audit log is filtered by time and sequence', async () => {
     limit: 100,
   })
   const verified = await server.ask('/v1/audit/verify', { as: 'reader' })
-  assert.deepEqual(verified.json, { ok: true, entries: 1, head: '1', fault: null })
+  assert.deepEqual(verified.json, { ok: true, entries: 1, head: '1', fault: null, checkpoint: null })
 })
 
 test('a question names exactly one of did, token and principal', async () => {
