@@ -117,8 +117,8 @@ export interface Reading {
 /** Reads that teach `managed` what ids do not tell. */
 export function learning(managed: Managed, { changes, lookup }: Reading, log: Logger): Reading {
   return {
-    async *changes(since, signal) {
-      for await (const page of changes(since, signal)) {
+    async *changes(since, signal, aside) {
+      for await (const page of changes(since, signal, aside)) {
         for (const sighting of page.sightings) managed.learn(sighting)
         yield page
       }

@@ -48,7 +48,7 @@ export function openFeed(parts: FeedParts) {
   /** What the last complete listing of this process said was there: tells who vanished since. */
   const before = new Map<string, ReadonlySet<string>>()
 
-  async function* changes(since: string | undefined, signal: AbortSignal): AsyncIterable<Page> {
+  async function* changes(since: string | undefined, signal: AbortSignal, aside = false): AsyncIterable<Page> {
     live(signal)
     const at = clock.now()
     const place = since === undefined ? undefined : readPlace(since, wanted)
@@ -56,7 +56,7 @@ export function openFeed(parts: FeedParts) {
       throw expired('the stored place is older than what the queues keep')
     const rung = place ? yield* bells(signal) : false
     const isDue = !place || !rung || at - place.listedAt >= reconcileMs || place.listedAt > at
-    if (isDue) yield* everything(signal, place === undefined)
+    if (isDue) yield* everything(signal, place === undefined, aside)
     const next: Place = { v: 1, listed: wanted, at, listedAt: isDue ? at : (place?.listedAt ?? at) }
     yield { sightings: [], touched: [], checkpoint: writePlace(next) }
   }
@@ -76,12 +76,12 @@ export function openFeed(parts: FeedParts) {
     return all
   }
 
-  async function* everything(signal: AbortSignal, isFull: boolean): AsyncGenerator<Page> {
+  async function* everything(signal: AbortSignal, isFull: boolean, aside: boolean): AsyncGenerator<Page> {
     let failure: BridgeError | undefined
     for (const scope of wanted) {
       const pages = center && scope === center.store ? users(center, signal) : roles(scope, signal)
       try {
-        yield* remembering(scope, pages, isFull)
+        yield* aside ? pages : remembering(scope, pages, isFull)
       } catch (error) {
         live(signal)
         log.warn({ err: error, scope }, 'an AWS account could not be listed')

@@ -47,7 +47,7 @@ export function openFeed({ graph, clock, log, kinds }: FeedParts) {
   /** What the last complete list of this process said: tells who vanished or changed since. */
   let before: Agents | undefined
 
-  async function* changes(since: string | undefined, signal: AbortSignal): AsyncIterable<Page> {
+  async function* changes(since: string | undefined, signal: AbortSignal, aside = false): AsyncIterable<Page> {
     live(signal)
     const place = since === undefined ? undefined : readPlace(since, graph.origin, feeds)
     const next: { -readonly [K in keyof Place]: Place[K] } = { v: 1, agents: 'poll', blueprints: {} }
@@ -62,7 +62,7 @@ export function openFeed({ graph, clock, log, kinds }: FeedParts) {
       if (listing) {
         yield* listAgents(blueprints, agents, signal)
         const touched = unlike(agents, place === undefined)
-        before = agents
+        if (!aside) before = agents
         if (touched.length > 0) yield { sightings: [], touched, checkpoint: undefined }
       }
       if (place) next.agents = place.agents

@@ -46,7 +46,7 @@ export function openFeed({ server, trustDomain, clock, note }: FeedParts) {
     return read.data.pass
   }
 
-  async function* changes(since: string | undefined, signal: AbortSignal): AsyncIterable<Page> {
+  async function* changes(since: string | undefined, signal: AbortSignal, aside = false): AsyncIterable<Page> {
     live(signal)
     const before = since === undefined ? undefined : place(since)
     if (before !== undefined && last?.pass !== before)
@@ -84,7 +84,7 @@ export function openFeed({ server, trustDomain, clock, note }: FeedParts) {
       yield { sightings: changed.slice(at, at + PAGE), touched: [], checkpoint: undefined }
     }
     const pass = randomUUID()
-    last = { pass, states }
+    if (!aside) last = { pass, states }
     yield { sightings: [], touched, checkpoint: JSON.stringify({ v: 1, trustDomain, pass }) }
   }
 

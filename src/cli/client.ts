@@ -30,8 +30,8 @@ export interface Answer {
  */
 export interface Daemon {
   readonly origin: string
-  get(path: string): Promise<Answer>
   /** @param timeoutMs for what may take the daemon long */
+  get(path: string, timeoutMs?: number): Promise<Answer>
   post(path: string, body?: unknown, timeoutMs?: number): Promise<Answer>
   put(path: string, body: unknown): Promise<Answer>
   delete(path: string): Promise<Answer>
@@ -109,7 +109,7 @@ export const withDaemon = async <T>(io: Io, where: Where, work: (daemon: Daemon)
   try {
     return await work({
       origin,
-      get: (path) => ask('GET', path),
+      get: (path, within) => ask('GET', path, undefined, within),
       post: (path, body, within) => ask('POST', path, body, within),
       put: (path, body) => ask('PUT', path, body),
       delete: (path) => ask('DELETE', path),

@@ -17,6 +17,14 @@ export const remoteCommands = (program: Command, io: Io, finish: (exit: number) 
   json(
     remote(
       program
+        .command('plan')
+        .description('what the next full pass would change; touches nothing. Exit 2: differences')
+        .option('--adapter <name>', 'read this directory only'),
+    ),
+  ).action(async (options) => finish(await (await import('./plan.ts')).plan(io, options)))
+  json(
+    remote(
+      program
         .command('events')
         .description('follow signals (role runtime) and the audit log (role reader) live')
         .option('--only <source>', 'signals or audit')

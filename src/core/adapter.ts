@@ -235,7 +235,11 @@ export interface Adapter {
   readonly identity?: Readonly<Record<string, unknown>>
   /** The error with which this principal id or kind is refused (format, kind not managed, never-list, our own identity), or undefined. Pure. */
   vet(ref: PrincipalRef): BridgeError | undefined
-  changes(since: Checkpoint | undefined, signal: AbortSignal): AsyncIterable<Page>
+  /**
+   * Accounts changed since; all of them when undefined. `aside`: a look beside the passes, which leaves what the adapter
+   * remembers from one pass to the next as it is. Its checkpoint is not used.
+   */
+  changes(since: Checkpoint | undefined, signal: AbortSignal, aside?: boolean): AsyncIterable<Page>
   /**
    * Each account now, by id, in as few calls as the directory allows. Every id asked is in the answer: `absent` only
    * when the directory said so, `unknown` when this one could not be read. Throws only when none could be asked.

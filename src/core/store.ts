@@ -9,6 +9,7 @@ import type { ImportReads, ImportWrites } from './imports.ts'
 import type { KeyReads, KeyWrites } from './keys.ts'
 import type { BulkReads, BulkWrites } from './masskill.ts'
 import type { OutletReads, OutletWrites } from './outlet.ts'
+import type { PlanReads } from './plan.ts'
 import type { LegRecord } from './receipts.ts'
 import type { ReplicaReads, ReplicaWrites } from './replica.ts'
 import type { StatusReads, StatusWrites } from './statuslist.ts'
@@ -83,7 +84,8 @@ export interface StoreReads
     AliasReads,
     OutletReads,
     ReplicaReads,
-    ImportReads {
+    ImportReads,
+    PlanReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>

@@ -12,6 +12,7 @@ import type { Guards } from './guardapi.ts'
 import type { Imports } from './importapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
+import type { Plans } from './planapi.ts'
 import type { Publishing } from './publishingapi.ts'
 import type { OutletView, Pushes } from './pushapi.ts'
 import type { Receipts } from './receiptviews.ts'
@@ -143,7 +144,8 @@ export interface Bridge
     SelfRegistration,
     Pushes,
     Imports,
-    Replicas {
+    Replicas,
+    Plans {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, delegation, labels, capabilities, principals. */

@@ -21,6 +21,7 @@ import { findTargets, finishKill, killMany } from './masskill.ts'
 import { named, spellingsOf } from './naming.ts'
 import { mergePatch } from './patching.ts'
 import { pauseWrites } from './pausing.ts'
+import { createPlans } from './planning.ts'
 import { createPublishing, type PublishingSettings, unpublished } from './publishing.ts'
 import type { Pushes } from './pushapi.ts'
 import { createPushes } from './pushes.ts'
@@ -221,6 +222,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     ...createBlueprints(deps),
     ...createToolServers(deps),
     ...createReplicas(deps),
+    ...createPlans(deps, runner),
     ...createImports(deps),
     ...createSelfRegistration({
       deps,

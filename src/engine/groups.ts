@@ -154,6 +154,8 @@ export const createGroups = (deps: Deps, mount: Mount, recall: Recall) => {
 
   return {
     state,
+    /** When (monotonic) each group that had members first answered empty. */
+    emptySince,
     sync,
     /** A hint named this group: it is read at the next look, once, however many hints came. */
     ask: (groupId: string): void => {

@@ -7,7 +7,7 @@ import { dropPlan, frozenPlan } from './frozen.ts'
 
 export const directions: readonly GuardDirection[] = ['suspend', 'resume']
 
-const metaKey = (adapter: string, direction: GuardDirection): string => `guard:${adapter}:${direction}`
+export const guardKey = (adapter: string, direction: GuardDirection): string => `guard:${adapter}:${direction}`
 
 /** Since when the guard holds changes of one direction back; undefined while it does not. */
 export const trippedSince = async (
@@ -15,7 +15,7 @@ export const trippedSince = async (
   adapter: string,
   direction: GuardDirection,
 ): Promise<number | undefined> => {
-  const value = await reads.meta(metaKey(adapter, direction))
+  const value = await reads.meta(guardKey(adapter, direction))
   return value === undefined ? undefined : Number(value)
 }
 
@@ -41,7 +41,7 @@ export const guardSeen = async (
   if ((await trippedSince(tx, name, direction)) !== undefined) return true
   const count = await tx.guardCount(name, direction, now - settings.windowMs)
   if (!trips(settings, direction, count, await tx.countPrincipals(name))) return false
-  await tx.putMeta(metaKey(name, direction), String(now))
+  await tx.putMeta(guardKey(name, direction), String(now))
   await tx.appendAudit({
     time: now,
     type: 'guard.tripped',
@@ -66,7 +66,7 @@ export const clearGuard = async (
   how: 'approved' | 'idle',
 ): Promise<void> => {
   if ((await trippedSince(c.tx, adapter, direction)) === undefined) return
-  await c.tx.putMeta(metaKey(adapter, direction), undefined)
+  await c.tx.putMeta(guardKey(adapter, direction), undefined)
   if (how === 'approved') await c.tx.clearGuardEvents(adapter, direction)
   await dropPlan(c.tx, adapter, direction)
   const details = { adapter, direction, how }
@@ -145,6 +145,6 @@ export const rebaseGuard = async (c: Change, adapter: string): Promise<void> => 
   await c.tx.rebaseGuard(adapter, c.now)
   for (const direction of directions) {
     const since = await trippedSince(c.tx, adapter, direction)
-    if (since !== undefined && since > c.now) await c.tx.putMeta(metaKey(adapter, direction), String(c.now))
+    if (since !== undefined && since > c.now) await c.tx.putMeta(guardKey(adapter, direction), String(c.now))
   }
 }

@@ -162,7 +162,7 @@ const absentIn = async (
 ): Promise<Set<string>> => {
   const untold = new Map([...given].filter(([, one]) => adapter.vet(one) === undefined))
   if (untold.size > fewAccounts) {
-    for await (const { sightings } of adapter.changes(undefined, signal)) {
+    for await (const { sightings } of adapter.changes(undefined, signal, true)) {
       signal.throwIfAborted()
       for (const { id, state } of sightings) if (state === 'enabled' || state === 'disabled') untold.delete(id)
     }

@@ -28,6 +28,7 @@ import { collectMethods, methodRoutes } from './methods.ts'
 import { opaRoutes } from './opa.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
+import { planRoutes } from './plan.ts'
 import { publishingRoutes } from './publishing.ts'
 import { receiptRoutes } from './receipts.ts'
 import { replicaRoutes } from './replica.ts'
@@ -127,6 +128,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     decisionRoutes,
     replicaRoutes,
     operateRoutes,
+    planRoutes,
     auditRoutes,
     auditExportRoutes,
     whoamiRoute,

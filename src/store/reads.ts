@@ -12,6 +12,7 @@ import { holdReads } from './holds.ts'
 import { importReads } from './imports.ts'
 import { keyReads } from './keys.ts'
 import { outletReads } from './outlets.ts'
+import { planReads } from './plans.ts'
 import { principalReads } from './principals.ts'
 import { receiptReads } from './receipts.ts'
 import { replicaReads } from './replica.ts'
@@ -47,4 +48,5 @@ export const reads = (run: Run): StoreReads => ({
   ...replicaReads(run),
   ...outletReads(run),
   ...importReads(run),
+  ...planReads(run),
 })

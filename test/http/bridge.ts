@@ -8,6 +8,7 @@ import type { Calls, Double } from './double.ts'
 import { createBlueprintDouble } from './doubleblueprints.ts'
 import { createImportDouble } from './doubleimports.ts'
 import { createKills } from './doublekills.ts'
+import { createPlanDouble } from './doubleplans.ts'
 import { createPublishingDouble } from './doublepublishing.ts'
 import { createPushesDouble } from './doublepushes.ts'
 import { createToolServerDouble } from './doubletoolservers.ts'
@@ -147,6 +148,7 @@ export const createDouble = (): Double => {
     ...createImportDouble(start, seen),
     ...createToolServerDouble(start, seen),
     ...createPublishingDouble(start, seen),
+    ...createPlanDouble(),
     ...createPushesDouble(start, seen, keeping),
     replicaPage: async () => ({ generation: 'double', items: [], nextCursor: null }),
     replicaItems: async () => ({ generation: 'double', items: [], nextCursor: null }),

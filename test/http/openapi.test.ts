@@ -179,6 +179,7 @@ test('answers are as documented', async () => {
     ['VerifiedToken', await server.ask('/v1/tokens/verify', { as: 'gateway', body: { token: 'good' } })],
     ['RefusedToken', await server.ask('/v1/tokens/verify', { as: 'gateway', body: { token: 'bad' } })],
     ['Guard', await server.ask('/v1/guard/contoso', { as: 'reader' })],
+    ['Plan', await server.ask('/v1/plan', { as: 'reader' })],
     ['Status', await server.ask('/v1/status', { as: 'reader' })],
     ['Readiness', await server.ask('/readyz')],
     ['Problem', await server.ask('/v1/nothing')],

@@ -1,0 +1,11 @@
+import type { Plan } from '../core/plan.ts'
+
+export interface Plans {
+  /**
+   * What the next full pass would change: of one directory, which alone is read then, or of all. Nothing is written, in
+   * no directory and not in the store.
+   *
+   * @throws BridgeError E_NOT_FOUND for another adapter, E_RATE while another one is being made, E_ABORTED
+   */
+  plan(adapter: string | undefined, signal: AbortSignal): Promise<Plan>
+}
