@@ -15,9 +15,9 @@ const ownSwitch = (result: WriteResult | undefined) => result?.before?.switches.
 const RETRY_AFTER_MS = 1000
 const signal = () => AbortSignal.timeout(30_000)
 
-async function pass(adapter: Adapter, since?: string): Promise<{ pages: Page[]; checkpoint: string }> {
+async function pass(adapter: Adapter, since?: string, aside = false): Promise<{ pages: Page[]; checkpoint: string }> {
   const pages: Page[] = []
-  for await (const page of adapter.changes(since, signal())) pages.push(page)
+  for await (const page of adapter.changes(since, signal(), aside)) pages.push(page)
   const last = pages.at(-1)?.checkpoint
   assert.ok(last !== undefined, 'the last page carries the checkpoint')
   for (const page of pages.slice(0, -1)) assert.equal(page.checkpoint, undefined, 'and only the last one')
@@ -87,6 +87,19 @@ export function adapterContract(name: string, setup: () => Promise<Rig>): void {
         states.every((each) => each.state !== 'absent'),
         'only a read by id proves absence',
       )
+    })
+
+    rigged('a look aside tells everything, and takes nothing from the next pass', async (rig) => {
+      const { adapter, refs, setEnabled, remove } = rig
+      const first = await pass(adapter)
+      await setEnabled(refs[1].id, false)
+      await remove(refs[2].id)
+      const aside = await pass(adapter, undefined, true)
+      assert.ok(mentioned(aside.pages).has(refs[0].id))
+      assert.equal(sightings(aside.pages).findLast(({ id }) => id === refs[1].id)?.state ?? 'disabled', 'disabled')
+      const second = await pass(adapter, first.checkpoint)
+      assert.ok(mentioned(second.pages).has(refs[1].id), 'what was switched off')
+      assert.ok(mentioned(second.pages).has(refs[2].id), 'who is gone')
     })
 
     rigged('says when a checkpoint expired', async ({ adapter, expire }) => {

@@ -103,6 +103,8 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   sharersOf: (s) => s.sharersOf(key),
   principalsById: (s) => s.principalsById('contoso', ['a', 'b']),
   principalsNamed: (s) => s.principalsNamed('contoso', ['a', 'b']),
+  principalsAfter: (s) => s.principalsAfter('contoso', 'a', 5),
+  dependentsOf: (s) => s.dependentsOf('contoso', 'a'),
   countPrincipals: (s) => s.countPrincipals('contoso'),
   countUnseen: (s) => s.countUnseen('contoso'),
   due: (s) => s.due('contoso', 0, 5, 10),

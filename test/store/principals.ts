@@ -62,6 +62,31 @@ export const principalContract = (test: StoreTest): void => {
     assert.deepEqual(await store.principalsById('other', ['p1']), [])
   })
 
+  test('principalsAfter pages through one adapter in the order of ids', async (store) => {
+    await map(store, [
+      ['b', idle],
+      ['a', { nextAt: 5, lane: 1 }],
+      ['C', idle],
+    ])
+    await store.write((tx) => tx.insertPrincipal(principal('did:mesh:a', 'aa', { adapter: 'other' }), idle))
+    assert.deepEqual(ids(await store.principalsAfter('contoso', undefined, 2)), ['C', 'a'])
+    assert.deepEqual(ids(await store.principalsAfter('contoso', 'a', 2)), ['b'])
+    assert.deepEqual((await store.principalsAfter('contoso', 'C', 1))[0]?.schedule, { nextAt: 5, lane: 1 })
+    assert.deepEqual(await store.principalsAfter('contoso', 'b', 2), [])
+  })
+
+  test('dependentsOf finds the object itself and whatever hangs on it, each once', async (store) => {
+    await map(store, [
+      ['bp', idle],
+      ['child', idle, { dependsOn: 'bp' }],
+      ['self', idle, { dependsOn: 'self' }],
+      ['other', idle, { dependsOn: 'bp2' }],
+    ])
+    assert.deepEqual(ids(await store.dependentsOf('contoso', 'bp')).sort(), ['bp', 'child'])
+    assert.deepEqual(ids(await store.dependentsOf('contoso', 'self')), ['self'])
+    assert.deepEqual(await store.dependentsOf('other', 'bp'), [])
+  })
+
   test('principalsNamed finds every id that is a name with a # behind it', async (store) => {
     const named = ['arn:role/a#1', 'arn:role/a#2', 'arn:role/a', 'arn:role/ab#1', 'arn:role/A#1', 'arn:role/a$1']
     await map(
