@@ -8,8 +8,8 @@ const storeHelp = 'store to read instead of the configured one: sqlite:<file>'
 const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
 
 const exitCodes = `
-Exit codes: 0 as asked · 2 differences (plan) · 64 usage · 69 not reachable · 70 bug or broken chain
-            75 try later · 77 not permitted · 78 configuration`
+Exit codes: 0 as asked · 2 differences (plan) · 64 usage · 69 not reachable
+            70 bug or broken chain · 75 try later · 77 not permitted · 78 configuration`
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import { pass } from './pass.ts'
-import { bench } from './tenant.ts'
+import { bench, signal } from './tenant.ts'
 
 const of = (kinds: string[]) => ({ settings: { manage: { kinds } } })
 
@@ -20,6 +20,15 @@ describe('entra change feed', () => {
     assert.ok(it.tenant.requests.every((each) => !each.path.includes('/delta')))
     it.tenant.remove(ids[0] ?? '')
     assert.deepEqual((await pass(it.adapter, second.checkpoint)).touched, [ids[0]])
+  })
+
+  it('a look aside between two passes does not make the list forget who was on it', async () => {
+    await using it = await bench(of(['agentIdentity']))
+    const id = it.tenant.addAgentIdentity({ displayName: 'a', blueprintAppId: it.blueprint.appId })
+    const first = await pass(it.adapter)
+    it.tenant.remove(id)
+    for await (const { sightings } of it.adapter.changes(undefined, signal(), true)) assert.deepEqual(sightings, [])
+    assert.deepEqual((await pass(it.adapter, first.checkpoint)).touched, [id])
   })
 
   it('probes whether the delta feed shows agent identities and uses it then', async () => {
