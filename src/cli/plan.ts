@@ -126,7 +126,7 @@ const changeCells = (row: Part['changes'][number]): string[] => [
   row.guarded ? `${row.change}, guarded` : row.change,
   row.dids.join(' '),
   row.principal ?? '-',
-  [row.capability, row.because.join(' '), row.cause].filter((one) => one !== null && one !== '').join(', '),
+  [row.capability, row.because.join(' '), row.cause].filter((one) => one !== null && one !== '').join(', ') || '-',
 ]
 
 const waitCells = (row: Part['waiting'][number]): string[] => [

@@ -9,7 +9,8 @@ const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
 
 const exitCodes = `
 Exit codes: 0 as asked · 2 differences (plan) · 64 usage · 69 not reachable
-            70 bug or broken chain · 75 try later · 77 not permitted · 78 configuration`
+            70 bug or broken chain · 75 try later · 77 not permitted
+            78 configuration`
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util'
-import { isOff } from '../core/account.ts'
 import { readWanted } from '../core/reads.ts'
 import type { Absence, Lane, Schedule, ScheduledPrincipal, Store, StoreReads, StoreTx } from '../core/store.ts'
 import type { Account, AccountState, Did, PrincipalKey } from '../core/types.ts'
@@ -8,6 +7,8 @@ interface Row {
   readonly key: PrincipalKey
   readonly account: Account
   readonly schedule: Schedule
+  /** A worker was to look at it when it was written. What comes due while a rehearsal takes its time is no part of it. */
+  readonly isDue: boolean
   /** What the store has it as. */
   readonly was: AccountState
 }
@@ -22,9 +23,8 @@ const brought = ({ nextAt }: Schedule, at: number): number => Math.min(nextAt ??
 
 const isUnseen = (state: AccountState): boolean => state === 'absent' || state === 'unknown'
 
-/** A reading told nothing new: only that it was made. What hangs on when an account was last seen off is told by others. */
+/** A reading told nothing new: only that it was made. */
 const isRepeat = (stored: ScheduledPrincipal, account: Account, schedule: Schedule): boolean =>
-  !isOff(account) &&
   isDeepStrictEqual(stored.schedule, schedule) &&
   isDeepStrictEqual({ ...stored.account, observedAt: undefined }, { ...account, observedAt: undefined })
 
@@ -49,7 +49,7 @@ type Writes = Pick<
  * The accounts of a store, with what a rehearsal makes of them kept in memory: whole where a reading told something new,
  * and otherwise only the time of the reading.
  */
-export const rehearsedAccounts = (store: Store) => {
+export const rehearsedAccounts = (store: Store, now: () => number) => {
   const rows = new Map<string, Row>()
   const readAt = new Map<string, number>()
   const absences = new Map<string, { key: PrincipalKey; stored: Absence | undefined; present: Absence | undefined }>()
@@ -87,7 +87,8 @@ export const rehearsedAccounts = (store: Store) => {
       return
     }
     const { adapter, id } = key
-    rows.set(name, { key: { adapter, id }, account, schedule, was: stored.account.observed })
+    const isDue = schedule.nextAt !== undefined && schedule.nextAt <= now()
+    rows.set(name, { key: { adapter, id }, account, schedule, isDue, was: stored.account.observed })
   }
 
   const asked = async (one: ScheduledPrincipal, at: number, again: number | undefined): Promise<void> => {
@@ -97,21 +98,20 @@ export const rehearsedAccounts = (store: Store) => {
   }
 
   /** Ids that the store has due in a lane, asked once. */
-  const queueOf = (adapter: string, lane: Lane, now: number): Promise<string[]> => {
+  const queueOf = (adapter: string, lane: Lane, at: number): Promise<string[]> => {
     const name = `${adapter}\n${lane}`
-    const queue = queues.get(name) ?? store.due(adapter, lane, now, mostDue).then((list) => list.map(({ id }) => id))
+    const queue = queues.get(name) ?? store.due(adapter, lane, at, mostDue).then((list) => list.map(({ id }) => id))
     queues.set(name, queue)
     return queue
   }
 
-  const due: Reads['due'] = async (adapter, lane, now, limit) => {
+  const due: Reads['due'] = async (adapter, lane, at, limit) => {
     const ids: string[] = []
-    for (const { key, schedule } of rows.values()) {
+    for (const { isDue, key, schedule } of rows.values()) {
       if (ids.length >= limit) break
-      const isDue = schedule.nextAt !== undefined && schedule.nextAt <= now
       if (key.adapter === adapter && schedule.lane === lane && isDue) ids.push(key.id)
     }
-    const untouched = (await queueOf(adapter, lane, now)).filter((id) => !rows.has(nameOf({ adapter, id })))
+    const untouched = (await queueOf(adapter, lane, at)).filter((id) => !rows.has(nameOf({ adapter, id })))
     queues.set(`${adapter}\n${lane}`, Promise.resolve(untouched))
     const wanted = [...ids, ...untouched].slice(0, limit)
     const found = new Map((await principalsById(adapter, wanted)).map((one) => [one.id, one]))

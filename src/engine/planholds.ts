@@ -16,7 +16,7 @@ type Writes = Pick<
 export interface HoldChange {
   readonly before: Hold | undefined
   readonly after: Hold | undefined
-  /** The directory whose pass did it. */
+  /** The directory that it comes from: of a hold for an ancestor's, the one that changed the ancestor's. */
   readonly adapter: string
 }
 
@@ -44,15 +44,25 @@ export const rehearsedHolds = (store: Store, passing: () => string) => {
     return change === undefined ? store.hold(id) : (change.after ?? change.before)
   }
 
+  const causes = new Map<Did, string>()
+  const comesFrom = ({ did, origin }: Hold): string => {
+    const [, ancestor] = /^cascade:(.*)$/s.exec(origin) ?? []
+    if (ancestor !== undefined) return causes.get(ancestor) ?? passing()
+    const [, adapter = passing()] = /^adapter:([^/]*)\//.exec(origin) ?? []
+    causes.set(did, adapter)
+    return adapter
+  }
+
   const insert = (one: Hold): void => {
-    changed.set(one.id, { before: undefined, after: one, adapter: passing() })
+    changed.set(one.id, { before: undefined, after: one, adapter: comesFrom(one) })
     placed.set(one.did, (placed.get(one.did) ?? new Set()).add(one.id))
   }
 
   const become = async (id: string, after: Hold | undefined): Promise<void> => {
     const change = changed.get(id)
-    if (change !== undefined) changed.set(id, { ...change, after })
-    else changed.set(id, { before: await store.hold(id), after, adapter: passing() })
+    const before = change === undefined ? await store.hold(id) : change.before
+    const one = after ?? change?.after ?? before
+    if (one !== undefined) changed.set(id, { before, after, adapter: comesFrom(one) })
   }
 
   const reads: Reads = {
@@ -61,20 +71,30 @@ export const rehearsedHolds = (store: Store, passing: () => string) => {
     openHoldsByDid,
     openHoldOfOrigin: async (did, origin) => (await openHolds(did)).find((one) => one.origin === origin),
     openHoldsWithOrigin: async (prefix, limit, after = '') => {
-      const stored = await store.openHoldsWithOrigin(prefix, limit, after)
-      const last = stored.length < limit ? undefined : stored.at(-1)?.id
-      const more = [...placed.keys()]
+      const found = [...placed.keys()]
         .flatMap(placedOn)
-        .filter(({ id, origin }) => origin.startsWith(prefix) && id > after && (last === undefined || id <= last))
-      return [...present(stored), ...more].sort((a, b) => (a.id < b.id ? -1 : 1))
+        .filter(({ id, origin }) => origin.startsWith(prefix) && id > after)
+      // Some of a page may have ended: what is fewer than the limit is taken for the last.
+      let last: string | undefined = after
+      for (let kept = 0; last !== undefined && kept < limit; ) {
+        const page: Hold[] = await store.openHoldsWithOrigin(prefix, limit, last)
+        const open = present(page)
+        kept += open.length
+        found.push(...open)
+        last = page.length < limit ? undefined : page.at(-1)?.id
+      }
+      return found.sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, limit)
     },
     cascadeHolds: async (ancestor, limit, unlike) => {
       const origin = cascadeOrigin(ancestor)
       const isWanted = (one: Hold) =>
         unlike === undefined || one.severity !== unlike.severity || one.guarded !== unlike.guarded
-      const stored = present(await store.cascadeHolds(ancestor, limit + changed.size))
-      const more = [...placed.keys()].flatMap(placedOn).filter((one) => one.origin === origin)
-      return [...stored, ...more].filter(isWanted).slice(0, limit)
+      const stored = await store.cascadeHolds(ancestor, limit + changed.size, unlike)
+      const ids = new Set(stored.map(({ id }) => id))
+      const more = [...changed.values()].flatMap(({ after }) =>
+        after !== undefined && after.origin === origin && !ids.has(after.id) ? [after] : [],
+      )
+      return [...present(stored), ...more].filter(isWanted).slice(0, limit)
     },
     cascadeEnds: async () => {
       const stored = (await store.cascadeEnds()).filter(({ ancestor }) => !ends.has(ancestor))

@@ -42,8 +42,7 @@ export const createPlans = (deps: Deps, runnerOf: (adapter: string) => Runner | 
       }
       busy = true
       try {
-        const within = AbortSignal.any([signal, AbortSignal.timeout(longestMs)])
-        return await rehearse(deps, runnerOf, adapter === undefined ? names : [adapter], within)
+        return await rehearse(deps, runnerOf, adapter === undefined ? names : [adapter], signal)
       } finally {
         busy = false
       }
@@ -55,10 +54,11 @@ const rehearse = async (
   real: Deps,
   runnerOf: (adapter: string) => Runner | undefined,
   names: readonly string[],
-  signal: AbortSignal,
+  asked: AbortSignal,
 ): Promise<Plan> => {
   const at = real.clock.now()
-  const rehearsal = rehearsalOf(real.store)
+  const signal = AbortSignal.any([asked, AbortSignal.timeout(longestMs)])
+  const rehearsal = rehearsalOf(real.store, () => real.clock.now())
   const mounts = new Map([...real.mounts()].map(([name, mount]) => [name, rehearsedMount(mount)]))
   const unexpected: unknown[] = []
   const isOfDirectory = (error: unknown) =>
@@ -72,7 +72,9 @@ const rehearse = async (
   })
   for (const part of parts) await pass(deps, rehearsal, part, signal)
   await carryOut(deps, rehearsal, parts, signal)
-  if (signal.aborted) throw new BridgeError('E_ABORTED', 'The plan was not finished.', { cause: signal.reason })
+  if (asked.aborted) throw new BridgeError('E_ABORTED', 'The plan was given up.', { cause: asked.reason })
+  // Whatever was not read, or not followed to its end, may be about any of them.
+  if (signal.aborted) for (const { faults } of parts) faults.note('accounts', tooLong())
   if (unexpected.length > 0) throw unexpected[0]
 
   const paused = (await deps.store.meta(pausedKey)) !== undefined
@@ -80,6 +82,9 @@ const rehearse = async (
   for (const part of parts) adapters.push(await partOf(deps, real.store, rehearsal, part, paused))
   return { at, paused, adapters, hash: wholeHash(adapters) }
 }
+
+const tooLong = (): BridgeError =>
+  new BridgeError('E_ABORTED', `The directories were not read within ${longestMs / 60_000} minutes.`)
 
 /** The same daemon, without a mouth: it alerts nobody, logs and counts nothing, and wakes no worker. */
 const rehearsedDeps = (
@@ -137,6 +142,7 @@ const carryOut = async (
   const paused = (await deps.store.meta(pausedKey)) !== undefined
   for (let before = -1; before !== rehearsal.accounts.saves() && !signal.aborted; ) {
     before = rehearsal.accounts.saves()
+    rehearsal.enter(parts[0]?.name ?? '')
     await endCascades(deps)
     for (const { name, runner } of parts) {
       rehearsal.enter(name)

@@ -112,7 +112,7 @@ async function* accounts(reads: StoreReads, adapter: string, ids: readonly Princ
     yield* await reads.principalsById(adapter, ids.slice(at, at + pageRows))
 }
 
-/** A part of a plan names no more of what waits; it says that there is more. */
+/** A part of a plan names no more of what waits, of each kind. */
 export const mostWaits = 10_000
 
 /** What is wanted in one directory and would not happen in this pass, and why. */

@@ -82,12 +82,12 @@ const foreign = {
 
 /**
  * A store in which passes can be rehearsed: it reads what the real one has, keeps in memory what is written to it, and
- * writes nothing anywhere. What it keeps grows with what would change, not with the directory.
+ * writes nothing anywhere. It keeps what would change, and of every other mapped account when it was read.
  */
-export const rehearsalOf = (store: Store) => {
+export const rehearsalOf = (store: Store, now: () => number) => {
   let adapter = ''
   const passing = () => adapter
-  const accounts = rehearsedAccounts(store)
+  const accounts = rehearsedAccounts(store, now)
   const holds = rehearsedHolds(store, passing)
   const sources = rehearsedSources(store, passing)
   const meta = new Map<string, string | undefined>()

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MemoryDirectory } from '../../adapters/memory/directory.ts'
 import { memoryConfig, open } from '../../adapters/memory/index.ts'
+import { endsATime } from '../../src/core/ending.ts'
 import { BridgeError, codeOf } from '../../src/core/errors.ts'
 import type { AdapterPlan, Plan } from '../../src/core/plan.ts'
 import { type Clock, manualClock } from '../../src/lib/clock.ts'
@@ -296,6 +297,32 @@ test('a confirmation that is half done is gone on with: the pass that would comp
   assert.equal(rowsOf(world.path), before)
   assert.deepEqual(await world.origins(did), ['adapter:north/a'], 'the plan confirmed nothing')
   assert.deepEqual(told(await plan(world), 'north'), ['release a adapter:north/a'], 'and forgot nothing')
+})
+
+test('a release that frees more than one transaction bears is followed to its end, and so is a hold', async () => {
+  const most = { max: 1_000, percent: 100 }
+  const guard = { ...policyOf().guard, suspend: most, resume: most }
+  await using world = await World.open({ policy: { resume: 'automatic', guard } })
+  const parent = await world.agent('p', {}, ['north'])
+  const below = Array.from({ length: 2 * endsATime + 20 }, (_, n) => `c${n}`)
+  for (const id of below) await world.agent(id, { parentDid: parent }, ['south'])
+  await world.settleAll()
+  world.north.set('p', false)
+  const count = (found: Plan, name: Name, kind: string) =>
+    partOf(found, name).changes.filter(({ change }) => change === kind).length
+  const held = await plan(world)
+  assert.deepEqual([count(held, 'north', 'hold'), count(held, 'south', 'switch-off')], [1 + below.length, below.length])
+  await world.settleAll()
+  world.north.set('p', true)
+  await world.clock.advance(settleMs)
+  await world.poll()
+  await world.work()
+  await world.clock.advance(31 * second)
+  const freed = await plan(world)
+  assert.deepEqual(
+    [count(freed, 'north', 'release'), count(freed, 'south', 'switch-on')],
+    [1 + below.length, below.length],
+  )
 })
 
 test('a shared account stays on while one of its agents is not held, and is switched off with the last', async () => {
