@@ -13,6 +13,7 @@ import { createCallerStandings } from './engine/callers.ts'
 import { pruneAudit } from './engine/checkpoints.ts'
 import { putInForce } from './engine/configured.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
+import { hostOf } from './engine/doctorhost.ts'
 import { tendCascades } from './engine/ending.ts'
 import { tendDelegations } from './engine/expiring.ts'
 import { headSigner } from './engine/heads.ts'
@@ -213,6 +214,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       publishing: publishingOf(() => config, randomInt),
       self: () => selfOf(config),
       pushes,
+      host: hostOf(() => ({ keys: signingKeysOf(config), publicUrl: config.server.publicUrl }), opened, outbound),
     })
 
     const signer = headSigner({ keys: () => signingKeysOf(config), store, clock, log, keep: store.keepHead })

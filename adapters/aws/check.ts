@@ -1,83 +1,40 @@
-import { LookupEventsCommand } from '@aws-sdk/client-cloudtrail'
-import { GetAccountAuthorizationDetailsCommand } from '@aws-sdk/client-iam'
-import { ListGroupMembershipsCommand, ListUsersCommand } from '@aws-sdk/client-identitystore'
 import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs'
 import type { Finding } from '../../src/core/adapter.ts'
-import { Findings } from '../checking.ts'
+import { MAX_GROUPS } from '../checking.ts'
 import type { ServerTime } from '../servertime.ts'
-import { type Session, type Sessions, sessionFor } from './account.ts'
+import type { Session } from './account.ts'
 import type { AwsConfig } from './config.ts'
-import type { Purpose } from './errors.ts'
-import type { Managed } from './managedpolicy.ts'
+import { type DoctorParts, examine, readGroups } from './doctor.ts'
+import { grant } from './grants.ts'
 import { purposes } from './purposes.ts'
-import type { Suspension } from './roles.ts'
 
-export interface CheckParts {
-  readonly config: AwsConfig
-  readonly sessions: Sessions
-  readonly center: Session | undefined
+export interface CheckParts extends DoctorParts {
   readonly queues: readonly { readonly url: string; readonly region: string; readonly session: Session }[]
-  readonly suspensionOf: (account: string) => Suspension
-  readonly managed: Managed
   readonly time: ServerTime
 }
 
-const MAX_GROUPS = 50
-
 /** Signs in to every account, and reads one of everything that is configured. */
 export async function check(parts: CheckParts, signal: AbortSignal): Promise<Finding[]> {
-  const { config, sessions, center, queues, time } = parts
-  const findings = new Findings()
-  const asked = (purpose: Purpose) => ({ purpose, lane: 'read', signal, once: true }) as const
-  const managesRoles = config.manage.kinds.includes('iamRole')
+  const { config, queues, time } = parts
+  const kinds = config.identityCenter ? [...config.manage.kinds, 'identityCenterUser'] : config.manage.kinds
+  const findings = await examine(parts, kinds, signal)
+  const groups = [...new Set([...Object.keys(config.groups), ...config.manage.groups])]
+  await readGroups(parts, groups.slice(0, MAX_GROUPS), findings, signal)
 
-  for (const account of Object.keys(config.accounts)) {
-    const what = (purpose: Purpose) => `${purpose.what} of the account ${account}`
-    const isIn = await findings.attempt(`sign in to the account ${account}`, () =>
-      sessionFor(sessions, account, signal),
-    )
-    const session = isIn ? sessions.of(account) : undefined
-    if (!session || !managesRoles) continue
-    const { api, clients } = session
-    await findings.attempt(what(purposes.listRoles), () => {
-      const command = new GetAccountAuthorizationDetailsCommand({ Filter: ['Role'], MaxItems: 1 })
-      return api.read((sending) => clients.iam.send(command, sending), asked(purposes.listRoles))
-    })
-    if (config.attribution !== 'none')
-      await findings.attempt(what(purposes.readTrail), () => {
-        const LookupAttributes = [{ AttributeKey: 'EventName', AttributeValue: 'PutRolePolicy' } as const]
-        const command = new LookupEventsCommand({ LookupAttributes, MaxResults: 1 })
-        return api.read((sending) => clients.iamTrail.send(command, sending), asked(purposes.readTrail))
-      })
-    const { managedArn } = parts.suspensionOf(account)
-    if (managedArn !== undefined)
-      await findings.attempt(what(purposes.readManaged), async () => {
-        const fault = await parts.managed.fault(session, managedArn, { lane: 'read', signal, once: true })
-        if (fault) throw fault
-      })
-  }
-
-  if (center && config.identityCenter) {
-    const { identityStoreId: IdentityStoreId } = config.identityCenter
-    const { api, clients } = center
-    await findings.attempt(purposes.listUsers.what, () => {
-      const command = new ListUsersCommand({ IdentityStoreId, MaxResults: 1 })
-      return api.read((sending) => clients.identityStore.send(command, sending), asked(purposes.listUsers))
-    })
-    const groups = [...new Set([...Object.keys(config.groups), ...config.manage.groups])].slice(0, MAX_GROUPS)
-    for (const GroupId of groups)
-      await findings.attempt(`reading the group ${GroupId}`, () => {
-        const command = new ListGroupMembershipsCommand({ IdentityStoreId, GroupId, MaxResults: 1 })
-        return api.read((sending) => clients.identityStore.send(command, sending), asked(purposes.readGroups))
-      })
-  }
-
-  for (const { url, region, session } of queues)
-    await findings.attempt(purposes.readQueue.what, () => {
+  for (const { url, region, session } of queues) {
+    const { action, what } = purposes.readQueue
+    const actions = [action, purposes.receive.action, purposes.taken.action]
+    const read = () => {
       const command = new GetQueueAttributesCommand({ QueueUrl: url, AttributeNames: ['QueueArn'] })
       const { api, clients } = session
-      return api.read((sending) => clients.queue(region).send(command, sending), asked(purposes.readQueue))
-    })
+      const options = { purpose: purposes.readQueue, lane: 'read', signal, once: true } as const
+      return api.read((sending) => clients.queue(region).send(command, sending), options)
+    }
+    const [, account, queue] = new URL(url).pathname.split('/')
+    await findings.attempt(what, read, grant(session.known(), actions, `arn:*:sqs:${region}:${account}:${queue}`))
+    // Receiving would take what the feed is waiting for.
+    for (const each of [purposes.receive, purposes.taken]) findings.unproven(`${each.what} (${each.action})`)
+  }
 
   findings.list.push(...ofConfig(config))
   findings.clock(time.skewMs())

@@ -8,6 +8,7 @@ import { openSessions } from './account.ts'
 import { BATCH, openSwitcher, unswitched } from './accounts.ts'
 import { check } from './check.ts'
 import type { AwsConfig } from './config.ts'
+import { openDoctor } from './doctor.ts'
 import { openFeed } from './feed.ts'
 import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
@@ -121,6 +122,7 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
           time,
           log,
         })
+  const examined = { config, sessions, center, suspensionOf, managed }
   const { sns } = config.hooks
   const issuers = tokens
     ? issuersOf(tokens, asFetch(outbound.origin(keyOrigins(tokens), KEY_LIMITS), closed.signal))
@@ -161,8 +163,8 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
           }),
         }
       : {}),
-    check: (signal) =>
-      check({ config, sessions, center: center?.session, queues, suspensionOf, managed, time }, signal),
+    doctor: openDoctor(examined),
+    check: (signal) => check({ ...examined, queues, time }, signal),
     async close() {
       closed.abort()
       sessions.destroy()

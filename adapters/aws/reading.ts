@@ -9,7 +9,7 @@ import type { Clock } from '../../src/lib/clock.ts'
 import { inParallel } from '../parallel.ts'
 import type { Session } from './account.ts'
 import type { CallOptions } from './api.ts'
-import { malformed } from './errors.ts'
+import { malformed, type Purpose } from './errors.ts'
 import { idOfRole, type Role } from './ids.ts'
 import type { Managed } from './managedpolicy.ts'
 import { purposes } from './purposes.ts'
@@ -183,4 +183,28 @@ export async function proveRole(
   const { arn, roleId, name, account } = role
   const parts = { arn, roleId, name, account, inline, complete: false, attached: shown }
   return roleSighting({ ...parts, ...found }, suspension, { byId: true, begunAt })
+}
+
+/** Each read of a role that a reading needs, of one of its own, to see whether it is permitted. */
+export function tryRole({ api, clients }: Session, RoleName: string, signal: AbortSignal) {
+  const of = (purpose: Purpose) => ({ purpose, lane: 'read', signal, once: true }) as const
+  const { iam } = clients
+  const { listAttached, listPolicies, readPolicy, readRole: role } = purposes
+  // Nobody has a policy of this name, and whoever may not read it is told that first.
+  const PolicyName = 'agentmesh-bridge-none'
+  return [
+    [role, () => api.ask((to) => iam.send(new GetRoleCommand({ RoleName }), to), MISSING, of(role))],
+    [
+      listPolicies,
+      () => api.ask((to) => iam.send(new ListRolePoliciesCommand({ RoleName }), to), MISSING, of(listPolicies)),
+    ],
+    [
+      listAttached,
+      () => api.ask((to) => iam.send(new ListAttachedRolePoliciesCommand({ RoleName }), to), MISSING, of(listAttached)),
+    ],
+    [
+      readPolicy,
+      () => api.ask((to) => iam.send(new GetRolePolicyCommand({ RoleName, PolicyName }), to), MISSING, of(readPolicy)),
+    ],
+  ] as const
 }

@@ -11,6 +11,7 @@ import { check } from './check.ts'
 import { cloudOf } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
 import { openCredential } from './credential.ts'
+import { openDoctor } from './doctor.ts'
 import { openFeed } from './feed.ts'
 import { openGraph } from './graph.ts'
 import { openGroups } from './groups.ts'
@@ -105,6 +106,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     },
     ...(hooks ? { hooks } : {}),
     accessPolicies: openPolicies({ graph, clock, random }),
+    doctor: openDoctor({ config, graph, credential }),
     check: (signal) => check({ config, graph, credential }, signal),
     async close() {
       closed.abort()

@@ -8,9 +8,10 @@ import { Slots } from '../slots.ts'
 import { BATCH, openSwitcher } from './accounts.ts'
 import { openApi } from './api.ts'
 import { openLog } from './audit.ts'
-import { check, scopesOf } from './check.ts'
+import { check } from './check.ts'
 import type { OktaConfig } from './config.ts'
 import { openCredential } from './credential.ts'
+import { openDoctor, scopesOf } from './doctor.ts'
 import { openFeed } from './feed.ts'
 import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
@@ -109,6 +110,7 @@ export function open(name: string, config: OktaConfig, deps: AdapterDeps): Adapt
       log: openLog({ api, clock, kinds, settleMs: config.settle, self: self.learn }),
     },
     ...(eventHook || logout ? { hooks: openHooks({ config: eventHook, origins, logout }) } : {}),
+    doctor: openDoctor({ config, api, credential }),
     check: (signal) => check({ config, api, credential, self }, signal),
     async close() {
       closed.abort()

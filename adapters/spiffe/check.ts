@@ -2,8 +2,7 @@ import type { Finding } from '../../src/core/adapter.ts'
 import { Findings } from '../checking.ts'
 import type { BundleKeeper } from './bundles.ts'
 import type { SpiffeConfig } from './config.ts'
-import { bannedAgents, entriesOf } from './entries.ts'
-import { purposes } from './errors.ts'
+import { examine } from './doctor.ts'
 import type { Server } from './server.ts'
 
 export interface CheckParts {
@@ -18,10 +17,7 @@ const LONG_TAIL_MS = 3_600_000
 /** Reads one of everything that is configured: entries, nodes, and every bundle. */
 export async function check({ config, server, bundles }: CheckParts, signal: AbortSignal): Promise<Finding[]> {
   const findings = new Findings()
-  await findings.attempt(purposes.listEntries.what, async () => {
-    for await (const _ of entriesOf(server, undefined, { signal })) break
-  })
-  await findings.attempt(purposes.listAgents.what, () => bannedAgents(server, { signal }))
+  await examine({ config, server }, findings, signal)
   for (const [trustDomain, keeper] of bundles) {
     const isRead = await findings.attempt(`reading the bundle of ${trustDomain}`, () => keeper.refresh())
     if (!isRead || (await keeper.present()).keys.size > 0) continue
@@ -33,6 +29,7 @@ export async function check({ config, server, bundles }: CheckParts, signal: Abo
     })
   }
   findings.list.push(...ofConfig(config))
+  findings.clock(undefined)
   return findings.list
 }
 

@@ -8,6 +8,7 @@ import { BATCH, openSwitcher, unswitched } from './accounts.ts'
 import { openBundle } from './bundles.ts'
 import { check } from './check.ts'
 import type { SpiffeConfig } from './config.ts'
+import { openDoctor } from './doctor.ts'
 import { openFeed } from './feed.ts'
 import { idFault } from './ids.ts'
 import { openLookup } from './lookup.ts'
@@ -82,6 +83,7 @@ export function open(name: string, config: SpiffeConfig, deps: AdapterDeps): Ada
       writeTimeoutMs: 2 * TIMEOUT_MS,
       reverts: REVERTS,
     },
+    doctor: openDoctor({ config, server }),
     check: (signal) => check({ config, server, bundles }, signal),
     async close() {
       closed.abort()

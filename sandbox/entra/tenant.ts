@@ -43,6 +43,11 @@ export class EntraTenant extends Population implements AsyncDisposable {
     return this.#world.tokens.issue(request)
   }
 
+  /** The same token in a form that only the tenant can read. */
+  disguiseToken(token: string): string {
+    return this.#world.tokens.disguise(token)
+  }
+
   /** A workload's own token, to be exchanged by an app registered with that `federatedSubject`. */
   workloadToken(subject: string, claims: Readonly<Record<string, unknown>> = {}): string {
     const iat = Math.floor(this.#world.now() / 1000)

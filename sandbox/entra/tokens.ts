@@ -44,6 +44,7 @@ export class Tokens {
   readonly #directory: Directory
   readonly #tenantId: string
   readonly #now: () => number
+  readonly #disguised = new Map<string, string>()
 
   constructor(options: { keys: Keys; directory: Directory; tenantId: string; now: () => number }) {
     this.#keys = options.keys
@@ -93,8 +94,16 @@ export class Tokens {
     return this.issue({ ...rest, kind: 'app', claims: { ...own, ...request.claims }, header: nonce })
   }
 
+  /** Another form of a token, which tells its holder nothing: no client is promised that it can read one. */
+  disguise(token: string): string {
+    const other = `disguised-${this.#disguised.size}`
+    this.#disguised.set(other, token)
+    return other
+  }
+
   /** The claims of a token that this tenant signed with a key it still stands by; undefined otherwise. */
-  read(token: string): IssuedClaims | undefined {
+  read(given: string): IssuedClaims | undefined {
+    const token = this.#disguised.get(given) ?? given
     const [first, second, third, ...more] = token.split('.')
     if (first === undefined || second === undefined || third === undefined || more.length > 0) return undefined
     const header = issuedHeader.safeParse(decode(first))

@@ -25,6 +25,15 @@ export const remoteCommands = (program: Command, io: Io, finish: (exit: number) 
   json(
     remote(
       program
+        .command('doctor')
+        .description('what is wrong with a daemon and its directories, and what mends it')
+        .option('--adapter <name>', 'this directory alone')
+        .option('--verbose', 'what is right, too'),
+    ),
+  ).action(async (options) => finish(await (await import('./doctor.ts')).doctor(io, options)))
+  json(
+    remote(
+      program
         .command('events')
         .description('follow signals (role runtime) and the audit log (role reader) live')
         .option('--only <source>', 'signals or audit')

@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import type { Doctor } from './doctor.ts'
 import type { BridgeError } from './errors.ts'
 import type { MirrorMode, PrincipalId, Sighting } from './types.ts'
 
@@ -210,7 +211,8 @@ export interface Hooks {
 
 export interface Finding {
   readonly code: string
-  readonly level: 'ok' | 'warning' | 'error'
+  /** `unknown`: it cannot be told, e.g. a right that only a write would prove. */
+  readonly level: 'ok' | 'unknown' | 'warning' | 'error'
   readonly text: string
   /** The command or step that mends it. */
   readonly mend?: string
@@ -249,6 +251,7 @@ export interface Adapter {
   readonly accounts?: Accounts
   readonly hooks?: Hooks
   readonly accessPolicies?: AccessPolicies
+  readonly doctor?: Doctor
   /** Reachable? permitted? Each finding a code, a sentence and the command that mends it. Never throws. */
   check(signal: AbortSignal): Promise<Finding[]>
   close?(): Promise<void>

@@ -8,6 +8,7 @@ import type { AgentInput, AgentView, Caller, Registered, SharedView } from './ag
 import type { Basis } from './basis.ts'
 import type { Blueprints } from './blueprintapi.ts'
 import type { HopView } from './delegationapi.ts'
+import type { Doctors } from './doctorapi.ts'
 import type { Guards } from './guardapi.ts'
 import type { Imports } from './importapi.ts'
 import type { Keep, Kept } from './keeping.ts'
@@ -20,6 +21,7 @@ import type { Replicas } from './replicaapi.ts'
 import type { SelfRegistration } from './selfapi.ts'
 import type { ToolServers } from './toolapi.ts'
 import type { TrustReports } from './trustapi.ts'
+import type { Validated } from './validating.ts'
 
 /**
  * What the daemon does for a caller, free of HTTP. Every function that changes something is durable when it resolves.
@@ -144,6 +146,7 @@ export interface Bridge
     SelfRegistration,
     Pushes,
     Imports,
+    Doctors,
     Replicas,
     Plans {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
@@ -174,10 +177,7 @@ export interface Bridge
   ): Promise<{ items: AgentView[]; nextCursor: string | null }>
   /** The agent behind an account; every one of them when it is shared. */
   principal(adapter: string, id: string, caller: Caller): Promise<AgentView | SharedView>
-  validate(
-    did: string,
-    caller: Caller,
-  ): Promise<{ ok: boolean; issues: { code: string; text: string; mend?: string }[] }>
+  validate(did: string, caller: Caller): Promise<Validated>
 
   place(
     did: string,

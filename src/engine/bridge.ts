@@ -12,6 +12,8 @@ import { chainView } from './chain.ts'
 import { change, bridge as derived } from './change.ts'
 import { createDecider } from './deciding.ts'
 import type { Alert, Deps } from './deps.ts'
+import { createDoctor } from './doctor.ts'
+import type { DoctorHost } from './doctorapi.ts'
 import { approvedGuard, approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
@@ -57,6 +59,8 @@ export interface BridgeParts {
   /** Undefined: nothing is pushed to anybody. */
   readonly pushes?: Pushes | undefined
   readonly self?: (() => SelfSettings | undefined) | undefined
+  /** Undefined: a doctor looks at the store and the directories only. */
+  readonly host?: DoctorHost | undefined
 }
 
 /** The use cases behind one interface: what HTTP serves. */
@@ -135,6 +139,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
       return { adapter, id, agents }
     },
     validate: (did) => seen(did).then((agent) => validateAgent(deps, agent)),
+    ...createDoctor(deps, parts.host),
 
     place: (did, input, caller, keep) => holding.place(deps, parseDid(did), input, caller, spendKill, keep),
     holds: (did, limit) => holding.holds(deps, parseDid(did), limit),

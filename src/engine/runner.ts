@@ -91,7 +91,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
   const examine = async (): Promise<void> => {
     const link = linkFinding(mount)
     for (const { code, level, text, mend } of [...(link ? [link] : []), ...(await mount.adapter.check(signal))]) {
-      if (level === 'ok' || signal.aborted) continue
+      if (level === 'ok' || level === 'unknown' || signal.aborted) continue
       deps.alert('adapter-check', `${name}: ${text} (${code})${mend === undefined ? '' : `; ${mend}`}`)
     }
   }

@@ -2,6 +2,7 @@ import type { AgentView } from './agentapi.ts'
 import { blueprintIssues } from './blueprints.ts'
 import type { Deps } from './deps.ts'
 import { faultsOf } from './limits.ts'
+import { liveIssues } from './validatinglive.ts'
 
 export interface Issue {
   readonly code: string
@@ -9,10 +10,15 @@ export interface Issue {
   readonly mend?: string
 }
 
-const timeoutMs = 20_000
+export interface Validated {
+  readonly ok: boolean
+  readonly issues: readonly Issue[]
+  /** What reading does not tell: no fault, and no proof that there is none. */
+  readonly unproven: readonly Issue[]
+}
 
 /** Is the agent's configuration complete, and does the live directory agree? Changes nothing. */
-export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok: boolean; issues: Issue[] }> => {
+export const validateAgent = async (deps: Deps, agent: AgentView): Promise<Validated> => {
   const issues: Issue[] = []
   if (agent.status !== 'active') {
     issues.push({
@@ -30,7 +36,6 @@ export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok:
   }
   issues.push(...(await sharedKeys(deps, agent)))
   for (const principal of agent.principals) {
-    const name = `${principal.adapter}/${principal.id}`
     const mount = deps.mounts().get(principal.adapter)
     if (mount === undefined) {
       issues.push({
@@ -43,16 +48,10 @@ export const validateAgent = async (deps: Deps, agent: AgentView): Promise<{ ok:
     const refused = mount.adapter.vet(principal)
     if (refused !== undefined)
       issues.push({ code: refused.code, text: refused.message, ...(refused.hint && { mend: refused.hint }) })
-    if (principal.appId === undefined) {
-      issues.push({
-        code: 'V_NO_APP_ID',
-        text: `${name} has no appId; catalogues may not resolve it.`,
-        mend: 'PATCH principals with appId.',
-      })
-    }
-    issues.push(...(await live(deps, principal, name)))
   }
-  return { ok: issues.length === 0, issues }
+  const { issues: seen, unproven } = await liveIssues(deps, agent)
+  issues.push(...seen)
+  return { ok: issues.length === 0, issues, unproven }
 }
 
 const chainIssues = async ({ clock, store }: Deps, { did }: AgentView): Promise<Issue[]> => {
@@ -76,30 +75,4 @@ const sharedKeys = async (deps: Deps, agent: AgentView): Promise<Issue[]> => {
   if (others.length === 0) return []
   const text = `${others.slice(0, 5).join(', ')} ${others.length === 1 ? 'has' : 'have'} a key of this agent.`
   return [{ code: 'V_KEY_SHARED', text, mend: 'Kill both; register an agent once, with aliases.' }]
-}
-
-const live = async (deps: Deps, principal: AgentView['principals'][number], name: string): Promise<Issue[]> => {
-  const mount = deps.mounts().get(principal.adapter)
-  if (mount === undefined) return []
-  try {
-    const sighting = (await mount.adapter.lookup([principal], AbortSignal.timeout(timeoutMs))).get(principal.id)
-    if (sighting === undefined || sighting.state === 'unknown') {
-      return [{ code: 'V_UNREADABLE', text: `${name} cannot be read.`, mend: 'Check the permissions of the adapter.' }]
-    }
-    if (sighting.state === 'absent')
-      return [{ code: 'V_ABSENT', text: `${name} does not exist.`, mend: 'Unmap it or restore it.' }]
-    const found: Issue[] = []
-    if (sighting.state === 'disabled') found.push({ code: 'V_DISABLED', text: `${name} is disabled.` })
-    if (sighting.appId !== undefined && principal.appId !== undefined && sighting.appId !== principal.appId) {
-      found.push({
-        code: 'V_APP_ID',
-        text: `${name} has appId ${sighting.appId} in its directory.`,
-        mend: 'PATCH principals.',
-      })
-    }
-    return found
-  } catch (error) {
-    deps.log.warn({ adapter: principal.adapter, err: error }, 'validation could not read the directory')
-    return [{ code: 'V_UNREACHABLE', text: `${principal.adapter} does not answer.`, mend: 'See GET /v1/status.' }]
-  }
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { BridgeError } from '../core/errors.ts'
 import type { Registered } from '../engine/agentapi.ts'
 import type { Keep } from '../engine/keeping.ts'
+import type { Issue } from '../engine/validating.ts'
 import { callerOf, readsAll } from './auth.ts'
 import { type App, answers, type Context } from './context.ts'
 import { ifMatch, replacedRevision, revisionOf, tagged } from './etag.ts'
@@ -11,6 +12,9 @@ import { agentPath, page, reason } from './shapes.ts'
 import { agentBody, sharedBody } from './views.ts'
 
 const tags = ['agents']
+
+const issueSchema = z.object({ code: z.string(), text: z.string(), mend: z.string().nullable() })
+const issueBody = ({ code, text, mend }: Issue): z.output<typeof issueSchema> => ({ code, text, mend: mend ?? null })
 
 /** Register, list, read, change and decommission agents (DESIGN §7). */
 export const agentRoutes = (app: App, { bridge, once }: Context): void => {
@@ -217,14 +221,15 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
           'What is wrong, as codes; none when ok',
           z.object({
             ok: z.boolean(),
-            issues: z.array(z.object({ code: z.string(), text: z.string(), mend: z.string().nullable() })),
+            issues: z.array(issueSchema),
+            unproven: z.array(issueSchema).describe('What only a write would tell: no fault, and no proof of none'),
           }),
         ),
       },
     },
     handler: async (request) => {
-      const { ok, issues } = await bridge.validate(request.params.did, callerOf(request))
-      return { ok, issues: issues.map(({ code, text, mend }) => ({ code, text, mend: mend ?? null })) }
+      const { ok, issues, unproven } = await bridge.validate(request.params.did, callerOf(request))
+      return { ok, issues: issues.map(issueBody), unproven: unproven.map(issueBody) }
     },
   })
 }

@@ -15,6 +15,7 @@ import { readCertificates } from './certificates.ts'
 import type { App, Context } from './context.ts'
 import { decisionRoutes } from './decisions.ts'
 import { delegationRoutes } from './delegations.ts'
+import { doctorRoutes } from './doctor.ts'
 import { aliveRoute, errorRoute, stateRoutes } from './health.ts'
 import { holdRoutes } from './holds.ts'
 import { hookRoutes } from './hooks.ts'
@@ -129,6 +130,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     replicaRoutes,
     operateRoutes,
     planRoutes,
+    doctorRoutes,
     auditRoutes,
     auditExportRoutes,
     whoamiRoute,

@@ -39,8 +39,8 @@ test('the help of every command fits 80 columns, says what it is for and describ
   }
 })
 
-test('docs/cli.md has a section for each command on agents, holds, plans and events, with every option', () => {
-  const wanted = commands.filter(([name]) => /^(agents|holds) \w+$|^(plan|events|completion)$/.test(name))
+test('docs/cli.md has a section for each command on agents, holds, plans and events, and for doctor, with every option', () => {
+  const wanted = commands.filter(([name]) => /^(agents|holds) \w+$|^(plan|doctor|events|completion)$/.test(name))
   assert.ok(wanted.length >= 9)
   for (const [name, command] of wanted) {
     const text = section(page, name)

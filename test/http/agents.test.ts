@@ -149,5 +149,9 @@ test('the agent behind an account is found, and validation answers issues', asyn
   assert.deepEqual(agents, [found.json])
   assert.equal(shared.headers.etag, undefined)
   const { json } = await server.ask(`/v1/agents/${agent.did}/validate`, { as: 'reader' })
-  assert.deepEqual(json, { ok: false, issues: [{ code: 'V_SPONSOR', text: 'No sponsor.', mend: null }] })
+  assert.deepEqual(json, {
+    ok: false,
+    issues: [{ code: 'V_SPONSOR', text: 'No sponsor.', mend: null }],
+    unproven: [{ code: 'V_UNPROVEN', text: 'Who knows.', mend: 'Try.' }],
+  })
 })

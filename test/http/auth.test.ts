@@ -94,6 +94,7 @@ const table: readonly Row[] = [
   { path: '/v1/audit/verify', who: readers },
   { path: '/v1/status', who: readers },
   { path: '/v1/plan', who: readers },
+  { path: '/v1/doctor', who: readers },
   { path: '/v1/guard/contoso', who: readers },
   { path: '/v1/guard/contoso/approve', body: { hash: 'f'.repeat(64) }, who: approvers },
   { path: '/v1/whoami', who: roles },

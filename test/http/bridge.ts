@@ -223,7 +223,15 @@ export const createDouble = (): Double => {
     async validate(did, caller) {
       seen(caller)
       view(did)
-      return { ok: false, issues: [{ code: 'V_SPONSOR', text: 'No sponsor.' }] }
+      const unproven = [{ code: 'V_UNPROVEN', text: 'Who knows.', mend: 'Try.' }]
+      return { ok: false, issues: [{ code: 'V_SPONSOR', text: 'No sponsor.' }], unproven }
+    },
+    async doctor(adapter) {
+      if (adapter !== undefined && adapter !== 'contoso') throw new BridgeError('E_ADAPTER_UNKNOWN', 'There is none.')
+      const finding = { code: 'permission', level: 'error' as const, text: 'lacks a right', mend: 'az …' }
+      const fine = { about: 'store', code: 'ok', level: 'ok' as const, text: 'writing' }
+      const own = { about: 'adapter:contoso', ...finding }
+      return { ok: false, at: start, findings: adapter === undefined ? [fine, own] : [own] }
     },
     async place(did, input, caller, keep) {
       seen(caller)
