@@ -16,6 +16,8 @@ const document = z.object({
   Statement: z.union([statement, z.array(statement)]).transform((value) => [value].flat()),
 })
 
+const trusted = z.object({ Service: strings })
+
 const MARKER = 'AgentMeshSuspended'
 
 /** Unconditional: an explicit deny beats every allow, of resource policies too, for sessions that exist and for new ones. */
@@ -74,6 +76,14 @@ export function revokedBefore(encoded: string | undefined): number | undefined {
     if (!Number.isNaN(at)) return at
   }
   return undefined
+}
+
+/** The services of AWS that a trust policy lets assume the role. */
+export function servicesOf(encoded: string | undefined): string[] {
+  return (parsed(encoded) ?? []).flatMap(({ Effect, Principal }) => {
+    const named = trusted.safeParse(Principal)
+    return Effect === 'Allow' && named.success ? named.data.Service : []
+  })
 }
 
 /** Whether a document revokes sessions and says nothing else. */

@@ -9,6 +9,7 @@ import { BATCH, openSwitcher, unswitched } from './accounts.ts'
 import { check } from './check.ts'
 import type { AwsConfig } from './config.ts'
 import { openDoctor } from './doctor.ts'
+import { openDiscovery } from './discover.ts'
 import { openFeed } from './feed.ts'
 import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
@@ -106,6 +107,9 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
     log,
   })
 
+  const listedStore = managesUsers ? center : undefined
+  const discovery = openDiscovery({ sessions, accounts, center: listedStore, users, suspensionOf, manage, clock })
+
   const { attribution } = config
   const trail =
     attribution === 'none'
@@ -138,6 +142,7 @@ export function open(name: string, config: AwsConfig, deps: AdapterDeps): Adapte
     vet,
     ...learning(users, { changes: feed.changes, lookup }, log),
     ...(center ? { groups: openGroups(center.session, center.store, 'sync') } : {}),
+    discovery,
     accounts: {
       disable: switcher.disable,
       enable: switcher.enable,

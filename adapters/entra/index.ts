@@ -12,6 +12,7 @@ import { cloudOf } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
 import { openCredential } from './credential.ts'
 import { openDoctor } from './doctor.ts'
+import { openDiscovery } from './discover.ts'
 import { openFeed } from './feed.ts'
 import { openGraph } from './graph.ts'
 import { openGroups } from './groups.ts'
@@ -107,6 +108,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     ...(hooks ? { hooks } : {}),
     accessPolicies: openPolicies({ graph, clock, random }),
     doctor: openDoctor({ config, graph, credential }),
+    discovery: openDiscovery({ graph, clock, manage: config.manage, managed }),
     check: (signal) => check({ config, graph, credential }, signal),
     async close() {
       closed.abort()

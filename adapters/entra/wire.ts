@@ -23,6 +23,8 @@ export const row = z.object({
   servicePrincipalType: z.string().nullish(),
   agentIdentityBlueprintId: objectId.nullish(),
   identityParentId: objectId.nullish(),
+  tags: z.array(z.string()).nullish(),
+  appOwnerOrganizationId: z.string().nullish(),
   ...removed,
 })
 export type Row = z.output<typeof row>

@@ -9,9 +9,11 @@ import type {
   SwitchLog,
   WriteResult,
 } from '../../src/core/adapter.ts'
+import type { Discovery } from '../../src/core/discovery.ts'
 import { BridgeError, type ErrorCode } from '../../src/core/errors.ts'
 import type { PrincipalId, Sighting } from '../../src/core/types.ts'
 import type { AdapterDeps } from '../deps.ts'
+import { discoveredOf, some } from '../discovering.ts'
 import { offByOurSwitch, stateOf } from '../switches.ts'
 import type { MemoryConfig } from './config.ts'
 import { MemoryDirectory } from './directory.ts'
@@ -227,6 +229,19 @@ export function open(
     } while (at < ids.length)
   }
 
+  const discovery: Discovery = {
+    async page(from, _everything, signal) {
+      live(signal)
+      const fault = directory.feed.take(undefined)
+      if (fault) throw failure(fault)
+      const at = Number(from ?? 0)
+      const rows = directory.ids.slice(at, at + directory.pageSize).filter((id) => !directory.isFleet(id))
+      const accounts = rows.map((id) => discoveredOf(sighting(id, false), true))
+      const next = at + directory.pageSize
+      return { accounts: some(accounts), next: next < directory.ids.length ? `${next}` : undefined }
+    },
+  }
+
   const hooks = directory.hookKey === undefined ? undefined : openHooks(directory.hookKey)
 
   return {
@@ -248,6 +263,7 @@ export function open(
     groups,
     accounts,
     accessPolicies,
+    discovery,
     ...(hooks ? { hooks } : {}),
     async check() {
       return [{ code: 'memory', level: 'ok', text: `${directory.ids.length} accounts in memory` }]

@@ -12,6 +12,7 @@ import { check } from './check.ts'
 import type { OktaConfig } from './config.ts'
 import { openCredential } from './credential.ts'
 import { openDoctor, scopesOf } from './doctor.ts'
+import { openDiscovery } from './discover.ts'
 import { openFeed } from './feed.ts'
 import { openGroups } from './groups.ts'
 import { openHooks } from './hooks.ts'
@@ -111,6 +112,7 @@ export function open(name: string, config: OktaConfig, deps: AdapterDeps): Adapt
     },
     ...(eventHook || logout ? { hooks: openHooks({ config: eventHook, origins, logout }) } : {}),
     doctor: openDoctor({ config, api, credential }),
+    discovery: openDiscovery({ api, manage: config.manage, managed, self: self.learn }),
     check: (signal) => check({ config, api, credential, self }, signal),
     async close() {
       closed.abort()

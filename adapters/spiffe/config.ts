@@ -4,6 +4,7 @@ import { duration, httpsUrl, says, text } from '../../src/lib/fields.ts'
 import { asSocket, socketShape, spiffeId, workloadApi } from '../spiffefields.ts'
 import { parseId, trustDomainShape } from '../spiffeid.ts'
 import { kinds } from './ids.ts'
+import { naming } from './naming.ts'
 
 const trustDomain = z
   .string()
@@ -137,8 +138,9 @@ export const spiffeConfig = adapterBase
       })
       .prefault({})
       .describe('How long SVIDs live whose entry does not say: they verify elsewhere until then'),
+    discovery: z.strictObject({ naming }).prefault({}),
   })
-  .superRefine(({ trustDomain, tokens, manage, never }, context) => {
+  .superRefine(({ trustDomain, tokens, manage, never, discovery }, context) => {
     const fault = (path: (string | number)[], message: string) => context.addIssue({ code: 'custom', path, message })
     const federated = Object.keys(tokens?.federated ?? {})
     if (federated.includes(trustDomain)) {
@@ -148,6 +150,11 @@ export const spiffeConfig = adapterBase
     if (federated.length === 0 && manage.kinds.includes('federatedWorkload')) {
       const at = manage.kinds.indexOf('federatedWorkload')
       fault(['manage', 'kinds', at], says('names no account', 'list the other trust domains under tokens.federated'))
+    }
+    for (const [at, { spiffeId }] of discovery.naming.entries()) {
+      if (spiffeId.startsWith(`spiffe://${trustDomain}/`)) continue
+      const path = ['discovery', 'naming', at, 'spiffeId']
+      fault(path, says('is of another trust domain', `write spiffe://${trustDomain}/…: entries of others are not here`))
     }
     for (const [at, id] of never.entries()) {
       const domain = parseId(id)?.trust_domain

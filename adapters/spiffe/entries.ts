@@ -50,6 +50,17 @@ const MAX_PAGES = 10_000
 
 export type ReadOptions = Pick<CallOptions, 'signal'>
 
+/** One page of all entries: from the place that the page before names as `next_page_token`, '' for the first. */
+export async function entriesPage(
+  server: Server,
+  page_token: string,
+  { signal }: ReadOptions,
+): Promise<z.output<typeof page>> {
+  const purpose = purposes.listEntries
+  const request = { output_mask: mask, page_size: PAGE, page_token }
+  return parse(page, await server.call(methods.listEntries, request, { purpose, signal }), purpose)
+}
+
 async function* pages<T extends { readonly next_page_token: string }>(
   read: (page: { readonly page_size: number; readonly page_token: string }) => Promise<T>,
   purpose: CallOptions['purpose'],

@@ -9,6 +9,7 @@ import { openBundle } from './bundles.ts'
 import { check } from './check.ts'
 import type { SpiffeConfig } from './config.ts'
 import { openDoctor } from './doctor.ts'
+import { openDiscovery } from './discover.ts'
 import { openFeed } from './feed.ts'
 import { idFault } from './ids.ts'
 import { openLookup } from './lookup.ts'
@@ -84,6 +85,7 @@ export function open(name: string, config: SpiffeConfig, deps: AdapterDeps): Ada
       reverts: REVERTS,
     },
     doctor: openDoctor({ config, server }),
+    ...(manage.kinds.includes('workload') ? { discovery: openDiscovery(server, config) } : {}),
     check: (signal) => check({ config, server, bundles }, signal),
     async close() {
       closed.abort()

@@ -142,6 +142,9 @@ function createWorld(options: EntraTenantOptions, origin: string, workloadIssuer
 }
 
 /** Graph's own service principal, where its app roles can be looked up by name. */
+/** The tenant that owns most first-party applications. */
+const microsoftTenantId = 'f8cdef31-a31e-4b4a-93e4-5f571e91255a'
+
 function addMicrosoftApps(tenant: EntraTenant, world: World): void {
   const appRoles = graphAppRoles.map((value) => ({
     id: randomUUID(),
@@ -152,7 +155,8 @@ function addMicrosoftApps(tenant: EntraTenant, world: World): void {
     isEnabled: true,
     origin: 'Application',
   }))
-  tenant.addServicePrincipal({ displayName: 'Microsoft Graph', appId: graphAppId, properties: { appRoles } })
-  tenant.addServicePrincipal({ displayName: 'Microsoft.EventGrid', appId: eventGridAppId })
+  const owned = { appOwnerOrganizationId: microsoftTenantId }
+  tenant.addServicePrincipal({ displayName: 'Microsoft Graph', appId: graphAppId, properties: { appRoles, ...owned } })
+  tenant.addServicePrincipal({ displayName: 'Microsoft.EventGrid', appId: eventGridAppId, properties: owned })
   world.audit.settle()
 }

@@ -11,6 +11,10 @@ const standardInput = 0
 
 export const usage = (text: string, hint: string, cause?: unknown) => new BridgeError('E_USAGE', text, { cause, hint })
 
+/** ENOENT and its kind; undefined for what no call of the system said. */
+export const codeOfSystem = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined
+
 /** @throws BridgeError E_USAGE */
 export const contents = (file: string | number, named: string): string => {
   let bytes: Buffer

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { BridgeError, type ErrorCode, errorTable } from '../core/errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type Answer, bodyOf, type Daemon, refused, type Where, withDaemon } from './client.ts'
+import { uneditedRow } from './discovered.ts'
 import { type Io, paint } from './io.ts'
 import { list } from './paging.ts'
 import { progressOf } from './progress.ts'
@@ -122,6 +123,12 @@ const stage = async (io: Io, daemon: Daemon, path: string, rows: AsyncIterable<R
     read += 1
     if ('broken' in row) {
       broken.push({ line: row.line, did: null, code: 'E_VALIDATION', detail: row.broken, hint: null, errors: [] })
+      continue
+    }
+    const unedited = uneditedRow(row.agent)
+    if (unedited !== undefined) {
+      const errors = [{ pointer: '/did', code: 'missing' }]
+      broken.push({ line: row.line, did: null, code: 'E_VALIDATION', ...unedited, errors })
       continue
     }
     part.push({ line: row.line, agent: row.agent })

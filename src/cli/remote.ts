@@ -34,6 +34,17 @@ export const remoteCommands = (program: Command, io: Io, finish: (exit: number) 
   json(
     remote(
       program
+        .command('discover <adapter>')
+        .description('accounts of a directory that no DID maps, and DIDs whose account is gone')
+        .option('--out <file>', 'write the first as a file for agents import: .csv, .json or .jsonl')
+        .option('--force', 'replace the file if it is there')
+        .option('--only <finding>', 'unmapped or gone')
+        .option('--all', "also accounts that nothing says to be an agent's"),
+    ),
+  ).action(async (adapter, options) => finish(await (await import('./discover.ts')).discover(io, adapter, options)))
+  json(
+    remote(
+      program
         .command('events')
         .description('follow signals (role runtime) and the audit log (role reader) live')
         .option('--only <source>', 'signals or audit')

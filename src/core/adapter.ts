@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { Doctor } from './doctor.ts'
+import type { Discovery } from './discovery.ts'
 import type { BridgeError } from './errors.ts'
 import type { MirrorMode, PrincipalId, Sighting } from './types.ts'
 
@@ -252,6 +253,7 @@ export interface Adapter {
   readonly hooks?: Hooks
   readonly accessPolicies?: AccessPolicies
   readonly doctor?: Doctor
+  readonly discovery?: Discovery
   /** Reachable? permitted? Each finding a code, a sentence and the command that mends it. Never throws. */
   check(signal: AbortSignal): Promise<Finding[]>
   close?(): Promise<void>

@@ -3,6 +3,7 @@ import type { AuditCheckpoint, AuditEntry, AuditEvent, AuditPruning } from './au
 import type { BlueprintReads, BlueprintWrites } from './blueprints.ts'
 import type { Changes } from './changes.ts'
 import type { DelegationReads, DelegationWrites } from './delegation.ts'
+import type { DiscoveryReads } from './discovery.ts'
 import type { EndReads, EndWrites } from './ending.ts'
 import type { AgentFilter, AuditFilter } from './filters.ts'
 import type { ImportReads, ImportWrites } from './imports.ts'
@@ -85,7 +86,8 @@ export interface StoreReads
     OutletReads,
     ReplicaReads,
     ImportReads,
-    PlanReads {
+    PlanReads,
+    DiscoveryReads {
   agent(did: Did): Promise<Agent | undefined>
   agents(filter: AgentFilter): Promise<Agent[]>
   children(did: Did): Promise<Did[]>

@@ -9,6 +9,7 @@ import type { Basis } from './basis.ts'
 import type { Blueprints } from './blueprintapi.ts'
 import type { HopView } from './delegationapi.ts'
 import type { Doctors } from './doctorapi.ts'
+import type { Discoveries } from './discoverapi.ts'
 import type { Guards } from './guardapi.ts'
 import type { Imports } from './importapi.ts'
 import type { Keep, Kept } from './keeping.ts'
@@ -148,7 +149,8 @@ export interface Bridge
     Imports,
     Doctors,
     Replicas,
-    Plans {
+    Plans,
+    Discoveries {
   register(input: AgentInput, caller: Caller, keep?: Keep<Registered>): Promise<Registered>
   replace(did: string, input: AgentInput, caller: Caller, ifRevision: number | undefined): Promise<Registered>
   /** RFC 7396 merge patch over name, sponsor, blueprint, parentDid, delegation, labels, capabilities, principals. */

@@ -14,6 +14,7 @@ import { createDecider } from './deciding.ts'
 import type { Alert, Deps } from './deps.ts'
 import { createDoctor } from './doctor.ts'
 import type { DoctorHost } from './doctorapi.ts'
+import { createDiscoveries } from './discover.ts'
 import { approvedGuard, approveGuard, guardView } from './guardcases.ts'
 import * as holding from './holding.ts'
 import { receive } from './hooks.ts'
@@ -229,6 +230,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
     ...createReplicas(deps),
     ...createPlans(deps, runner),
     ...createImports(deps),
+    ...createDiscoveries(deps),
     ...createSelfRegistration({
       deps,
       verifier: parts.verifier,

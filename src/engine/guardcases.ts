@@ -10,7 +10,7 @@ import { currentPlan, directions, trippedSince } from './guarding.ts'
 import type { Keep } from './keeping.ts'
 import type { Recall } from './recall.ts'
 
-const requireMount = (deps: Deps, adapter: string): Mount => {
+export const requireMount = (deps: Deps, adapter: string): Mount => {
   const mount = deps.mounts().get(adapter)
   if (mount !== undefined) return mount
   throw new BridgeError('E_NOT_FOUND', 'There is no such adapter.', {

@@ -16,6 +16,7 @@ import type { App, Context } from './context.ts'
 import { decisionRoutes } from './decisions.ts'
 import { delegationRoutes } from './delegations.ts'
 import { doctorRoutes } from './doctor.ts'
+import { discoverRoutes } from './discover.ts'
 import { aliveRoute, errorRoute, stateRoutes } from './health.ts'
 import { holdRoutes } from './holds.ts'
 import { hookRoutes } from './hooks.ts'
@@ -116,6 +117,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
   const families = [
     agentRoutes,
     importRoutes,
+    discoverRoutes,
     blueprintRoutes,
     toolServerRoutes,
     delegationRoutes,

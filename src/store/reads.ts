@@ -6,6 +6,7 @@ import { blueprintReads } from './blueprints.ts'
 import { bulkReads } from './bulk.ts'
 import { checkpointReads } from './checkpoint.ts'
 import { delegationReads } from './delegations.ts'
+import { discoveryReads } from './discovery.ts'
 import { endReads } from './endings.ts'
 import { guardReads } from './guard.ts'
 import { holdReads } from './holds.ts'
@@ -49,4 +50,5 @@ export const reads = (run: Run): StoreReads => ({
   ...outletReads(run),
   ...importReads(run),
   ...planReads(run),
+  ...discoveryReads(run),
 })

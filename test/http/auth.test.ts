@@ -96,6 +96,7 @@ const table: readonly Row[] = [
   { path: '/v1/plan', who: readers },
   { path: '/v1/doctor', who: readers },
   { path: '/v1/guard/contoso', who: readers },
+  { path: '/v1/discover/contoso', who: readers },
   { path: '/v1/guard/contoso/approve', body: { hash: 'f'.repeat(64) }, who: approvers },
   { path: '/v1/whoami', who: roles },
   { path: '/v1/pause', body: { paused: true, reason: 'r' }, who: ['operator'] },

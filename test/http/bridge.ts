@@ -6,6 +6,7 @@ import type { SignalFrame } from '../../src/engine/api.ts'
 import type { Keep } from '../../src/engine/keeping.ts'
 import type { Calls, Double } from './double.ts'
 import { createBlueprintDouble } from './doubleblueprints.ts'
+import { discoveryDouble } from './doublediscover.ts'
 import { createImportDouble } from './doubleimports.ts'
 import { createKills } from './doublekills.ts'
 import { createPlanDouble } from './doubleplans.ts'
@@ -146,6 +147,7 @@ export const createDouble = (): Double => {
     ...createTrust(calls.scores, keeping),
     ...createBlueprintDouble(start, seen),
     ...createImportDouble(start, seen),
+    ...discoveryDouble,
     ...createToolServerDouble(start, seen),
     ...createPublishingDouble(start, seen),
     ...createPlanDouble(),
