@@ -5,6 +5,7 @@ import { auditContract } from './audit.ts'
 import { blueprintContract } from './blueprints.ts'
 import { bulkContract } from './bulk.ts'
 import { delegationContract } from './delegations.ts'
+import { discoveryContract } from './discovery.ts'
 import { endingContract } from './endings.ts'
 import { guardContract } from './guard.ts'
 import { holdContract } from './holds.ts'
@@ -46,6 +47,7 @@ export const storeContract = (name: string, open: () => Promise<Opened>): void =
   }
   describe(`${name} store: agents`, () => agentContract(storeTest))
   describe(`${name} store: principals`, () => principalContract(storeTest))
+  describe(`${name} store: discovery`, () => discoveryContract(storeTest))
   describe(`${name} store: shared principals`, () => sharerContract(storeTest))
   describe(`${name} store: holds`, () => holdContract(storeTest))
   describe(`${name} store: keys and aliases`, () => nameContract(storeTest))

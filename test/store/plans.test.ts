@@ -105,6 +105,8 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   principalsNamed: (s) => s.principalsNamed('contoso', ['a', 'b']),
   principalsAfter: (s) => s.principalsAfter('contoso', 'a', 5),
   dependentsOf: (s) => s.dependentsOf('contoso', 'a'),
+  mappedAfter: (s) => s.mappedAfter('contoso', 'a', 5),
+  missingLike: (s) => s.missingLike('contoso', { appIds: ['a'], names: ['b'], stems: ['c'] }, 5),
   countPrincipals: (s) => s.countPrincipals('contoso'),
   countUnseen: (s) => s.countUnseen('contoso'),
   due: (s) => s.due('contoso', 0, 5, 10),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { configs } from '../../adapters/index.ts'
+import { suggesting } from '../../adapters/spiffe/naming.ts'
 
 const good = { kind: 'spiffe', trustDomain: 'example.org', server: { address: 'unix:///run/spire/api.sock' } }
 const faults = (more: object): string[] => {
@@ -85,4 +86,57 @@ test('the credential of Entra by SPIFFE needs a Workload API and the client id',
   })
   assert.deepEqual(entra({ ...given, socket: 'https://agent.example' }), ['credential.socket'])
   assert.deepEqual(entra({ ...given, spiffeId: 'did:agentmesh:a' }), ['credential.spiffeId'])
+})
+
+test('a naming is a fault unless each ID suggests one DID, and each DID comes of one ID', () => {
+  const spiffeId = 'spiffe://example.org/ns/{team}/agents/{name}-v1'
+  const did = 'did:agentmesh:{team}:{name}'
+  const at = (rule: object) =>
+    faults({ discovery: { naming: [rule] } }).map((path) => path.replace(/^discovery\.naming\.0\./, ''))
+  assert.deepEqual(at({ spiffeId, did }), [])
+  for (const wrong of [
+    'spiffe://example.org/agents/a',
+    'spiffe://{domain}/agents/{name}',
+    'spiffe://example.org/{a}{b}',
+    'spiffe://example.org/{a}/{a}',
+    'spiffe://example.org/{Name}',
+    'spiffe://example.org/{name',
+    'spiffe://example.org/a:b/{name}',
+    'spiffe://example.org/{name}/',
+    'https://example.org/{name}',
+  ])
+    assert.ok(at({ spiffeId: wrong, did: 'did:mesh:{name}' }).includes('spiffeId'), wrong)
+  assert.deepEqual(at({ spiffeId: 'spiffe://other.org/{name}', did: 'did:mesh:{name}' }), ['spiffeId'])
+  for (const wrong of [
+    'did:web:{team}:{name}',
+    '{team}:{name}',
+    'did:mesh:{team}{name}',
+    'did:mesh:{team}-{name}',
+    'did:mesh:{team}:{name}:{more}',
+    'did:mesh:{name}',
+    'did:mesh:{team}:{name} x',
+    'did:mesh:{team}:{na me}',
+  ])
+    assert.deepEqual(at({ spiffeId, did: wrong }), ['did'], wrong)
+  assert.deepEqual(at({ spiffeId, did, more: 1 }), ['discovery.naming.0'])
+})
+
+test('the first naming that fits an ID suggests its DID; one that fits none suggests nothing', () => {
+  const suggested = suggesting([
+    { spiffeId: 'spiffe://example.org/ns/{team}/agents/{name}-v1', did: 'did:agentmesh:{team}:{name}' },
+    { spiffeId: 'spiffe://example.org/agents/{name}', did: 'did:mesh:{name}' },
+    { spiffeId: 'spiffe://example.org/{top}/{name}', did: 'did:mesh:{top}:{name}:{name}' },
+  ])
+  for (const [path, did] of [
+    ['ns/a.b/agents/c-v1-v1', 'did:agentmesh:a.b:c-v1'],
+    ['ns/a/agents/-v1', undefined],
+    ['ns/a/b/agents/c-v1', undefined],
+    ['agents/x', 'did:mesh:x'],
+    ['agents/x/y', undefined],
+    ['other/x', 'did:mesh:other:x:x'],
+    ['nsXa', undefined],
+  ] as const)
+    assert.equal(suggested(`spiffe://example.org/${path}`), did, path)
+  assert.equal(suggested('spiffe://exampleXorg/agents/x'), undefined)
+  assert.equal(suggesting([])('spiffe://example.org/agents/x'), undefined)
 })

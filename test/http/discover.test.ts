@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { listen } from './listen.ts'
+
+test('findings are told page by page, each as its kind', async () => {
+  await using server = await listen()
+  const first = await server.ask('/v1/discover/contoso', { as: 'reader' })
+  assert.equal(first.status, 200, first.text)
+  const item = { finding: 'unmapped', id: 'shadow', appId: null, suggested: null, replaces: [] }
+  assert.partialDeepStrictEqual(first.json, { items: [item], nextCursor: 'second', passedOver: 2 })
+  const rest = await server.ask('/v1/discover/contoso?cursor=second', { as: 'reader' })
+  assert.partialDeepStrictEqual(rest.json, { items: [{ finding: 'gone', did: 'did:mesh:a' }], nextCursor: null })
+  const all = await server.ask('/v1/discover/contoso?all=true&only=gone', { as: 'reader' })
+  assert.partialDeepStrictEqual(all.json, { items: [{ finding: 'gone' }], passedOver: 0 })
+  assert.equal((await server.ask('/v1/discover/nowhere', { as: 'reader' })).status, 404)
+  for (const wrong of ['only=both', 'all=perhaps', 'cursor=', 'limit=1'])
+    assert.equal((await server.ask(`/v1/discover/contoso?${wrong}`, { as: 'reader' })).status, 400, wrong)
+})
