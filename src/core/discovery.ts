@@ -65,7 +65,7 @@ export interface DiscoveryReads {
 
 /** What an id has before its `#`: a name that can be given again. Undefined: the whole id is for ever. */
 export const stemOf = (id: PrincipalId): string | undefined => {
-  const at = id.lastIndexOf('#')
+  const at = id.indexOf('#')
   return at < 1 ? undefined : id.slice(0, at)
 }
 

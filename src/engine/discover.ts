@@ -30,8 +30,8 @@ const placeForm = z.strictObject({
   /** Accounts first, so that those which the listing has need not be read by id. */
   part: z.enum(['accounts', 'mapped']),
   at: z.string().optional(),
-  /** When the first page was asked for, by the clock that nobody sets: a place is of one process only. */
-  since: z.number(),
+  /** The turn in which the first page was asked for. */
+  since: z.int(),
   page: z.int(),
 })
 type Stage = z.output<typeof placeForm>
@@ -44,15 +44,17 @@ const noCursor = () =>
 
 /** What discovery reads with: nothing of it is kept between two pages but when a listing last had each mapped account. */
 export const createDiscoveries = (deps: Deps): Discoveries => {
-  const { store, clock } = deps
+  const { store } = deps
   const seal = createSeal(`${deps.newId()}${deps.newId()}`)
   const inFlight = new Map<string, number>()
+  /** Counts pages, of whatever run: what was listed in a later turn was there later. */
+  let turn = 0
   const listed = new Map<string, number>()
   const keyOf = (adapter: string, id: PrincipalId) => `${adapter}/${id}`
 
   const opened = (adapter: string, { only, all = false, cursor }: DiscoverFilter): Stage => {
     if (cursor === undefined)
-      return { adapter, only, all, part: only === 'gone' ? 'mapped' : 'accounts', since: clock.mono(), page: 0 }
+      return { adapter, only, all, part: only === 'gone' ? 'mapped' : 'accounts', since: ++turn, page: 0 }
     const text = seal.open(cursor)
     const stage = text === undefined ? undefined : placeForm.parse(JSON.parse(text))
     if (stage === undefined || stage.adapter !== adapter || stage.only !== only || stage.all !== all) throw noCursor()
@@ -106,7 +108,7 @@ export const createDiscoveries = (deps: Deps): Discoveries => {
         hint: 'Mapped accounts that are gone can be told all the same: only=gone.',
       })
     }
-    const begunAt = clock.mono()
+    const now = ++turn
     const { accounts, next } = await discovery.page(stage.at, stage.all, signal)
     if (next !== undefined && next === stage.at)
       throw new BridgeError('E_DIRECTORY_ANSWER', `the listing of ${name} comes back to the same page`)
@@ -116,7 +118,7 @@ export const createDiscoveries = (deps: Deps): Discoveries => {
       unique.map(({ id }) => id),
     )
     if (listed.size + mapped.length > listedMost) listed.clear()
-    for (const { id } of mapped) listed.set(keyOf(name, id), begunAt)
+    for (const { id } of mapped) listed.set(keyOf(name, id), now)
     const taken = new Set(mapped.map(({ id }) => id))
     const free = unique.filter((one) => !taken.has(one.id) && adapter.vet(one) === undefined)
     const told = free.filter(({ isAgent }) => isAgent || stage.all)
@@ -136,7 +138,7 @@ export const createDiscoveries = (deps: Deps): Discoveries => {
       for (const one of some) {
         at = one.id
         looked += 1
-        const wasListed = (listed.get(keyOf(adapter, one.id)) ?? Number.NEGATIVE_INFINITY) >= stage.since
+        const wasListed = (listed.get(keyOf(adapter, one.id)) ?? -1) >= stage.since
         if (!one.decommissioned && !wasListed) due.push(one)
         if (due.length >= readAtOnce) return { due, at, looked }
       }

@@ -19,7 +19,7 @@ const missing = statement(
       eb.or([
         eb('p.app_id', 'in', list('appIds')),
         eb('a.name', 'in', list('names')),
-        eb(sql<string>`substr(p.id, 1, instr(p.id, '#') - 1)`, 'in', list('stems')),
+        eb(sql<string>`nullif(substr(p.id, 1, instr(p.id, '#') - 1), '')`, 'in', list('stems')),
       ]),
     )
     .orderBy('p.id')
