@@ -139,16 +139,17 @@ export const createDiscoveries = (deps: Deps): Discoveries => {
         at = one.id
         looked += 1
         const wasListed = (listed.get(keyOf(adapter, one.id)) ?? -1) >= stage.since
-        if (!one.decommissioned && !wasListed) due.push(one)
-        if (due.length >= readAtOnce) return { due, at, looked }
+        // Of a shared account any one DID is named, and others may be in use.
+        if ((one.shared || !one.decommissioned) && !wasListed) due.push(one)
+        if (due.length >= readAtOnce) return { due, at }
       }
-      if (some.length < chunk) return { due, at: undefined, looked }
+      if (some.length < chunk) return { due, at: undefined }
     }
-    return { due, at, looked: lookedAtOnce }
+    return { due, at }
   }
 
   const mappedPage = async (adapter: Adapter, stage: Stage, signal: AbortSignal): Promise<DiscoverPage> => {
-    const { due, at, looked } = await dueAfter(adapter.name, stage)
+    const { due, at } = await dueAfter(adapter.name, stage)
     const now = await readById(adapter, due, signal)
     const items: Gone[] = []
     let unread = 0
@@ -164,7 +165,7 @@ export const createDiscoveries = (deps: Deps): Discoveries => {
       }
     }
     const next = at === undefined ? undefined : ({ part: 'mapped', at } as const)
-    return pageOf(stage, next, { items, looked, passedOver: 0, unread })
+    return pageOf(stage, next, { items, looked: due.length, passedOver: 0, unread })
   }
 
   return {

@@ -37,9 +37,9 @@ export interface DiscoverFilter {
 export interface DiscoverPage {
   readonly items: readonly (Unmapped | Gone)[]
   readonly nextCursor: string | null
-  /** Accounts looked at for this page. */
+  /** Accounts that were listed, or read by id, for this page. */
   readonly looked: number
-  /** Of those, accounts that no DID maps and that are left out, for nothing says that they are an agent's. */
+  /** Of those, accounts that no DID maps and that are left out, for nothing says that they are an agent's: `all` has them. */
   readonly passedOver: number
   /** Mapped accounts that could not be read: whether they are there is not known. */
   readonly unread: number

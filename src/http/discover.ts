@@ -41,7 +41,7 @@ const gone = z
 
 const result = page(z.discriminatedUnion('finding', [unmapped, gone]))
   .extend({
-    looked: count.describe('Accounts looked at for this page'),
+    looked: count.describe('Accounts listed, or read by id, for this page'),
     passedOver: count.describe('Of those, unmapped ones that nothing says to be an agent’s: all=true lists them'),
     unread: count.describe('Mapped accounts that could not be read: whether they are there is not known'),
   })
