@@ -51,6 +51,8 @@ export const naming = z
         did: didTemplate.describe('DID with the same variables'),
       })
       .superRefine(({ spiffeId, did }, context) => {
+        // Already told; what its variables are cannot be known.
+        if (hasBraces(spiffeId) || hasBraces(did)) return
         const given = variablesOf(spiffeId)
         const used = variablesOf(did)
         const unknown = used.find((name) => !given.includes(name))
