@@ -16,6 +16,20 @@ export async function attempt(
   }
 }
 
+/** Waits, or until it is closed. */
+export function pause(ms: number, closed: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done(): void {
+      clearTimeout(timer)
+      closed.removeEventListener('abort', done)
+      resolve()
+    }
+    closed.addEventListener('abort', done)
+    if (closed.aborted) done()
+  })
+}
+
 /** What happens to events on their way: at least once, in no order, and sometimes not at all. */
 export type EventDisturbance = 'duplicated' | 'reordered' | 'dropped'
 

@@ -37,6 +37,15 @@ export function runBatch(world: World, body: unknown, caller: Caller, seq: numbe
   return ok({ responses: [...responses.values()].reverse() })
 }
 
+/** The bodies of its items with that method and address, as they are. */
+export function batched(body: unknown, method: string, url: string): unknown[] {
+  const parsed = batch.safeParse(body)
+  if (!parsed.success) return []
+  return parsed.data.requests
+    .filter((each) => each.method.toUpperCase() === method && each.url === url)
+    .map((each) => each.body)
+}
+
 function check(items: readonly Item[]): void {
   if (items.length > 20) throw badRequest(`Number of batch request steps exceeds the maximum value of 20.`)
   const ids = items.map((each) => each.id.toLowerCase())

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
-import { Attempts, attempt, Disturbances, type EventDisturbance } from '../webhook.ts'
+import { Attempts, attempt, Disturbances, type EventDisturbance, pause } from '../webhook.ts'
 import { endpoint, type Outcome, verdict } from './delivery.ts'
 import { directoryEvent, type GridEvent, type Message, message, ticks, topic, validationMessage } from './envelope.ts'
 
@@ -167,22 +167,8 @@ export class EventGrid {
       this.#attempts.changed()
       if (judged.outcome !== 'retrying') return
       elapsedSeconds += judged.waitSeconds
-      await this.#pause(judged.waitSeconds * 1000 * this.#options.retryScale)
+      await pause(judged.waitSeconds * 1000 * this.#options.retryScale, this.#closed.signal)
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#closed
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, ms)
-      function done(): void {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      signal.addEventListener('abort', done)
-      if (signal.aborted) done()
-    })
   }
 
   #post(subscription: Subscription, sent: Message, type: 'Notification' | 'SubscriptionValidation', count: number) {

@@ -58,6 +58,7 @@ function route(world: World, call: Call): Answer {
   if (head === 'auditLogs' && rest.length === 1 && rest[0] === 'directoryAudits') {
     return get(call, () => readAudit(world, call))
   }
+  if (head === 'subscriptions') return world.subscriptions.answer(call, rest)
   if (head === 'identity') return get(call, () => readPolicies(world, call))
   if (head === 'directoryObjects' && rest.length === 2)
     return memberAction(world, call, rest[0] ?? '', undefined, rest[1])

@@ -15,6 +15,8 @@ import { EventGrid } from './eventgrid.ts'
 import { Keys } from './keys.ts'
 import { graphAppRoles } from './permissions.ts'
 import { serve } from './server.ts'
+import type { Resource } from './subscribing.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { EntraTenant } from './tenant.ts'
 import { Throttle, type ThrottleLimits } from './throttle.ts'
 import { graphAppId, Tokens } from './tokens.ts'
@@ -27,6 +29,7 @@ export type { RegisterApp } from './apps.ts'
 export type { Actor } from './audit.ts'
 export type { CustomEvent, Delivery, EventGridAuth, SubscribeEventGrid } from './eventgrid.ts'
 export type { ObjectState } from './population.ts'
+export type { GraphSubscription, LifecycleEvent, Notified } from './subscriptions.ts'
 export { EntraTenant } from './tenant.ts'
 export type { ThrottleLimits } from './throttle.ts'
 export type { TokenRequest } from './tokens.ts'
@@ -47,8 +50,10 @@ export interface EntraTenantOptions {
   readonly deltaHidesAgents?: boolean
   /** Milliseconds since the epoch. Delays other than Event Grid's retries follow it. */
   readonly now?: () => number
-  /** Event Grid's waiting times are multiplied by it. */
+  /** The waiting times of Event Grid and of Graph's own notifications are multiplied by it. */
   readonly eventGridRetryScale?: number
+  /** What change notifications can be asked for; users and groups when absent: Graph lists no others. */
+  readonly subscribable?: readonly Resource[]
   /** Graph's published limits when absent; `false` switches them off. */
   readonly throttle?: ThrottleLimits | false
   /** The second of several pages comes empty, with a next link; on unless `false`. */
@@ -136,6 +141,12 @@ function createWorld(options: EntraTenantOptions, origin: string, workloadIssuer
           roles: [eventGridRole],
           isGraph: false,
         }),
+    }),
+    subscriptions: new Subscriptions({
+      tenantId,
+      now,
+      retryScale: options.eventGridRetryScale ?? 1,
+      resources: options.subscribable ?? ['users', 'groups'],
     }),
     switches,
   }

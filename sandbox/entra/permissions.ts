@@ -27,6 +27,7 @@ export const permissions = {
   revokeSessions: ['User.RevokeSessions.All'],
   auditLogs: ['AuditLog.Read.All'],
   conditionalAccess: ['Policy.Read.All'],
+  watchGroups: ['Group.Read.All', 'Directory.Read.All'],
 } as const satisfies Record<string, readonly string[]>
 
 /** Graph's app roles, as its own service principal lists them. */

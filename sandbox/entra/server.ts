@@ -4,7 +4,7 @@ import { type Answer, deliver, type Fault, type StatusFault, staged } from '../f
 import { type Incoming, parseJson, receive } from '../incoming.ts'
 import type { SeenRequest } from '../requests.ts'
 import { alter } from './alter.ts'
-import { runBatch, split } from './batch.ts'
+import { batched, runBatch, split } from './batch.ts'
 import { authenticate } from './bearer.ts'
 import { faultAnswer, runCall } from './graph.ts'
 import { serveImds } from './imds.ts'
@@ -40,12 +40,24 @@ async function answered(world: World, incoming: Incoming, response: ServerRespon
   const target = { method, path, header }
   const fault = world.faults.take(target)
   if (fault !== undefined && 'mode' in fault && fault.mode === 'wait') await fault.until
+  if (surface === 'graph') await shakeHands(world, incoming, path, body)
   const answer = await answerUnder(world, incoming, { surface, path, body, entry }, fault)
   if (world.switches.clockOffsetMs !== 0) response.setHeader('Date', new Date(world.now()).toUTCString())
   const slow = fault !== undefined && 'mode' in fault && fault.mode === 'drip'
   if (slow && answer !== undefined) world.requests.close(entry, answer.status)
   const whole = await deliver(response, answer, fault)
   if (whole && !slow && answer !== undefined) world.requests.close(entry, answer.status)
+}
+
+/** Endpoints are asked before the request is answered; one without a right to a subscription has none of them asked. */
+async function shakeHands(world: World, { method, header }: Incoming, path: string, body: unknown): Promise<void> {
+  const bodies = path.startsWith('/$batch') ? batched(body, 'POST', '/subscriptions') : [body]
+  if (method !== 'POST' || !/^\/(\$batch|subscriptions)$/.test(path) || bodies.length === 0) return
+  try {
+    await world.subscriptions.shakeHands(bodies, authenticate(world, header('authorization')))
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+  }
 }
 
 interface Parsed {

@@ -5,6 +5,7 @@ import type { FederatedCredential } from './apps.ts'
 import type { NewPolicy, PolicyState } from './conditionalaccess.ts'
 import type { CustomEvent, Delivery, SubscribeEventGrid } from './eventgrid.ts'
 import { Population } from './population.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import type { TokenRequest } from './tokens.ts'
 import type { World } from './world.ts'
 
@@ -149,7 +150,13 @@ export class EntraTenant extends Population implements AsyncDisposable {
     return this.#world.eventGrid.wait(matches, timeoutMs)
   }
 
+  /** Graph's own change notifications: what became of them, and what is done to them. */
+  get subscriptions(): Pick<Subscriptions, 'list' | 'deliveries' | 'wait' | 'put' | 'lose' | 'drop' | 'tell'> {
+    return this.#world.subscriptions
+  }
+
   async close(): Promise<void> {
+    await this.#world.subscriptions.close()
     await this.#world.eventGrid.close()
     await this.#listener.down()
   }

@@ -8,6 +8,7 @@ import type { Policies } from './conditionalaccess.ts'
 import type { Directory } from './directory.ts'
 import type { EventGrid } from './eventgrid.ts'
 import type { Keys } from './keys.ts'
+import type { Subscriptions } from './subscriptions.ts'
 import type { Throttle } from './throttle.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -34,6 +35,7 @@ export interface World {
   readonly faults: Faults
   readonly requests: RequestLog
   readonly eventGrid: EventGrid
+  readonly subscriptions: Subscriptions
   /** What a test switches at run time. */
   readonly switches: Switches
 }

@@ -6,7 +6,7 @@ import type { World } from './world.ts'
 
 /** Every change of the tenant passes here: state, audit record and notification are written together. */
 
-type Writing = Pick<World, 'directory' | 'audit' | 'eventGrid'>
+type Writing = Pick<World, 'directory' | 'audit' | 'eventGrid' | 'subscriptions'>
 
 /** Property write, by Graph or by an administrator. A write that changes nothing is logged without modified properties. */
 export function writeProperties(world: Writing, row: Row, patch: Properties, actor: Actor): string[] {
@@ -83,8 +83,9 @@ export function writeMember(world: Writing, group: Row, member: Row, present: bo
 }
 
 function notify(world: Writing, row: Row, change: 'updated' | 'deleted'): void {
-  // Service principals have no change notifications: their state can only be polled.
   const { collection } = models[row.kind]
+  world.subscriptions.directoryChanged(collection, row.id, change)
+  // Service principals have no change notifications: their state can only be polled.
   if (collection !== 'servicePrincipals') world.eventGrid.directoryChanged(collection, row.id, change)
 }
 

@@ -155,6 +155,21 @@ export interface Delivered {
 export async function startReceiver(
   answer: (request: Delivered) => { status: number; headers?: Record<string, string>; body?: unknown },
 ) {
+  return startHook((request) => {
+    const { status, headers, body } = answer(request)
+    return { status, headers, text: body === undefined ? undefined : JSON.stringify(body), type: 'application/json' }
+  })
+}
+
+/** The same, with answers of text. */
+export async function startHook(
+  answer: (request: Delivered) => {
+    status: number
+    headers?: Record<string, string> | undefined
+    text?: string | undefined
+    type?: string
+  },
+) {
   const received: Delivered[] = []
   const server = createServer(async (request, response) => {
     let raw = ''
@@ -163,8 +178,8 @@ export async function startReceiver(
     const got = { method: request.method ?? '', path: request.url ?? '', headers: request.headers, body }
     received.push(got)
     const said = answer(got)
-    response.writeHead(said.status, { 'Content-Type': 'application/json', ...said.headers })
-    response.end(said.body === undefined ? undefined : JSON.stringify(said.body))
+    response.writeHead(said.status, { 'Content-Type': said.type ?? 'text/plain', ...said.headers })
+    response.end(said.text)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
