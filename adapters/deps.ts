@@ -15,4 +15,6 @@ export interface AdapterDeps {
   readonly keys: (uri: string, fetch: IssuerFetch) => Pick<KeySource, 'key'>
   /** Where the platform puts addresses of its own, such as `IDENTITY_ENDPOINT`. Read by `open` only. */
   readonly env?: Readonly<Record<string, string | undefined>>
+  /** Where the world reaches the bridge, as configured. */
+  readonly publicUrl?: string | undefined
 }

@@ -147,9 +147,10 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     })
 
     const mounts = new Map<string, Mount>()
+    const { publicUrl } = config.server
+    const shared = { outbound, clock, random, keys, env: options.env ?? {}, publicUrl }
     for (const [name, one] of Object.entries(config.adapters)) {
-      const env = options.env ?? {}
-      const adapter = open(name, one, { outbound, clock, log: log.child({ adapter: name }), random, keys, env })
+      const adapter = open(name, one, { ...shared, log: log.child({ adapter: name }) })
       const fixed = settingsOf(one)
       mounts.set(name, {
         adapter,
@@ -257,6 +258,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     )
     const { origin } = listeners
     log.info({ origin, adapters: [...mounts.keys()] }, 'listening')
+    for (const one of runners.values()) one.listening()
 
     const held = stack.move()
     return {

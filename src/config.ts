@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import type { AdapterBase } from './config/adapter.ts'
 import { blueprintFaults } from './config/blueprints.ts'
+import { calledFaults } from './config/called.ts'
 import { credentialFaults } from './config/clients.ts'
 import { ConfigError, type Fault } from './config/faults.ts'
 import { followFaults } from './config/follows.ts'
@@ -55,6 +56,7 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
     ...followFaults(tree.root),
     ...blueprintFaults(tree.root),
     ...selfFaults(tree.root),
+    ...calledFaults(tree.root),
     ...outletFaults(tree.root),
     ...caFaults(tree.root, files),
     ...credentialFaults(tree.root),

@@ -1,8 +1,9 @@
 import type { Finding } from '../../src/core/adapter.ts'
 import { Findings, MAX_GROUPS } from '../checking.ts'
 import type { Self } from './credential.ts'
-import { type DoctorParts, examine, groupsOf, probe, readGroups } from './doctor.ts'
+import { type DoctorParts, examine, groupsOf, needed, probe, readGroups } from './doctor.ts'
 import { type Kind, readPurpose } from './kinds.ts'
+import { watchPurpose } from './subscriptioncalls.ts'
 
 /** Signs in, looks at what the token may do, and reads one of everything that is configured. */
 export async function check(parts: DoctorParts, signal: AbortSignal): Promise<Finding[]> {
@@ -12,7 +13,8 @@ export async function check(parts: DoctorParts, signal: AbortSignal): Promise<Fi
   if (!(await findings.attempt('sign in to the directory', () => credential.token(signal)))) return findings.list
   const self = credential.self()
   findings.list.push(...ofSelf(self))
-  await examine(parts, kinds, findings, signal)
+  const watched = (config.hooks.graph?.resources ?? []).map((resource) => watchPurpose[resource])
+  await examine(parts, new Set([...needed(config, kinds), ...watched]), findings, signal)
   // What a token says is one thing; without it these were read already.
   const reads = new Set(self === undefined ? [] : kinds.flatMap(readsOf).map((kind) => readPurpose[kind]))
   for (const purpose of reads) await probe(parts, purpose, findings, signal)

@@ -87,6 +87,27 @@ const eventGrid = z.discriminatedUnion('auth', [
     .describe('Deliveries carry a shared key'),
 ])
 
+const watched = z.enum(['users', 'groups', 'servicePrincipals'])
+export type WatchedResource = z.output<typeof watched>
+
+const graph = z
+  .strictObject({
+    clientState: oneOrMany(secret({ min: 16, check: withinGraph })).describe(
+      'Comes back in every notification: the first is given to new subscriptions, each is accepted; several to rotate',
+    ),
+    resources: z
+      .array(watched)
+      .min(1, says('is an empty list', 'name users, groups or both'))
+      .refine((list) => new Set(list).size === list.length, says('names one twice', 'name each once'))
+      .prefault(['users', 'groups'])
+      .describe('What Graph is asked to tell of. It documents users and groups only'),
+  })
+  .describe('Change notifications that Graph delivers itself; needs server.publicUrl')
+
+function withinGraph(state: string): string | undefined {
+  return state.length <= 128 ? undefined : says('is too long', 'use at most 128 characters')
+}
+
 /** One Microsoft Entra tenant. */
 export const entraConfig = adapterBase
   .extend({
@@ -129,7 +150,7 @@ export const entraConfig = adapterBase
       .transform(lowerCaseKeys)
       .prefault({})
       .describe('Group object id → capabilities'),
-    hooks: z.strictObject({ eventGrid: eventGrid.optional() }).prefault({}),
+    hooks: z.strictObject({ eventGrid: eventGrid.optional(), graph: graph.optional() }).prefault({}),
   })
   .superRefine(({ cloud, hooks }, context) => {
     if (hooks.eventGrid?.auth !== 'entra' || clouds[cloud].eventGridAppId !== undefined) return

@@ -6,6 +6,7 @@ import type { Credential, Self } from './credential.ts'
 import type { Purpose } from './errors.ts'
 import type { Graph } from './graph.ts'
 import { agentList, BLUEPRINT_CAST, isKind, type Kind, purposes, readPurpose, writePurpose } from './kinds.ts'
+import { watchPurpose } from './subscriptioncalls.ts'
 import { objectId } from './wire.ts'
 
 export interface DoctorParts {
@@ -62,17 +63,20 @@ export const probe = (
 /** By the `roles` of the bridge's own token; where that cannot be read, by reading one row of each. */
 export async function examine(
   parts: DoctorParts,
-  kinds: readonly Kind[],
+  wanted: Iterable<Purpose>,
   findings: Findings,
   signal: AbortSignal,
 ): Promise<void> {
   const self = parts.credential.self()
-  for (const purpose of needed(parts.config, kinds)) {
+  for (const purpose of wanted) {
     if (self !== undefined) byToken(self, purpose, findings, parts.graph.origin)
     else if (probes.has(purpose)) await probe(parts, purpose, findings, signal)
     else if (purpose !== purposes.readGroups) findings.unproven(`${purpose.what} (${purpose.permissions[0]})`)
   }
 }
+
+/** Without these something comes later, and nothing is wrong. */
+const optional: ReadonlySet<Purpose> = new Set([purposes.revokeSessions, ...Object.values(watchPurpose)])
 
 /** One role of two whose reach the token does not tell. */
 const OWNED_ONLY = 'Application.ReadWrite.OwnedBy'
@@ -90,7 +94,7 @@ function byToken(self: Self, purpose: Purpose, findings: Findings, origin: strin
   else if (delegated !== undefined)
     findings.unproven(`${what} (${delegated}), delegated by a person whose own rights bound it`, grant(self, least))
   else {
-    const level = purpose === purposes.revokeSessions ? 'warning' : 'error'
+    const level = optional.has(purpose) ? 'warning' : 'error'
     const text = `the bridge lacks the application permission ${least} for ${what}`
     findings.list.push({ code: 'permission', level, text, mend: grant(self, least) })
   }
@@ -162,7 +166,7 @@ export function openDoctor(parts: DoctorParts): Doctor {
   return {
     async permissions(kinds, signal) {
       const { findings, isIn } = await signedIn(signal)
-      if (isIn) await examine(parts, kinds.filter(isKind), findings, signal)
+      if (isIn) await examine(parts, needed(parts.config, kinds.filter(isKind)), findings, signal)
       return findings.list
     },
     async groups(ids, signal) {

@@ -19,7 +19,7 @@ export interface CallOptions {
 
 export interface BatchItem {
   readonly id: string
-  readonly method: 'GET' | 'PATCH' | 'POST'
+  readonly method: 'GET' | 'PATCH' | 'POST' | 'DELETE'
   /** Below the version root, starting with a slash. */
   readonly url: string
   readonly body?: unknown

@@ -22,6 +22,7 @@ import { LOGIN_LIMITS, loginFetch } from './login.ts'
 import { openReader } from './lookup.ts'
 import { openPolicies } from './policies.ts'
 import { identify, issuersOf } from './tokens.ts'
+import { eitherHook, openWatch } from './watch.ts'
 import { objectId } from './wire.ts'
 
 export { type EntraConfig, entraConfig } from './config.ts'
@@ -77,7 +78,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
   const keyFetch = asFetch(outbound.origin([cloud.authority], LOGIN_LIMITS), closed.signal)
   const issuers = (audiences: readonly string[]) => issuersOf(cloud, tenantId, audiences, keyFetch)
   const grid = config.hooks.eventGrid
-  const hooks =
+  const gridHooks =
     grid &&
     openHooks({
       config: grid,
@@ -87,6 +88,8 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
       keys: (issuer) => deps.keys(issuer.jwksUri, issuer.fetch),
       clock,
     })
+  const watch = openWatch({ name, config, publicUrl: deps.publicUrl, graph, clock, random })
+  const hooks = eitherHook(gridHooks, watch?.hooks)
 
   return {
     name,
@@ -106,6 +109,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
       log: openLog({ graph, clock, settleMs: config.settle, self }),
     },
     ...(hooks ? { hooks } : {}),
+    ...(watch ? { tending: watch.tending } : {}),
     accessPolicies: openPolicies({ graph, clock, random }),
     doctor: openDoctor({ config, graph, credential }),
     discovery: openDiscovery({ graph, clock, manage: config.manage, managed }),

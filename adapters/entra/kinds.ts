@@ -39,6 +39,19 @@ export const purposes = {
   },
   readLog: { what: 'reading the audit log', permissions: ['AuditLog.Read.All'] },
   readPolicies: { what: 'reading Conditional Access policies', permissions: ['Policy.Read.All'] },
+  watchUsers: {
+    what: 'being told of changed users',
+    permissions: ['User.Read.All', 'Directory.Read.All', 'User.ReadWrite.All'],
+  },
+  watchGroups: {
+    what: 'being told of changed groups',
+    permissions: ['Group.Read.All', 'Directory.Read.All', 'Group.ReadWrite.All'],
+  },
+  watchPrincipals: {
+    what: 'being told of changed service principals',
+    permissions: ['Application.Read.All', 'Directory.Read.All'],
+  },
+  listSubscriptions: { what: 'looking after change notifications', permissions: [] },
   readAny: { what: 'reading accounts', permissions: [] },
   writeAgents: {
     what: 'switching agent identities',

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Doctor } from './doctor.ts'
 import type { Discovery } from './discovery.ts'
 import type { BridgeError } from './errors.ts'
+import type { Tending } from './tending.ts'
 import type { MirrorMode, PrincipalId, Sighting } from './types.ts'
 
 /** A principal as its directory needs to know it: the kind decides which call reads or writes it. */
@@ -200,6 +201,10 @@ export interface HookAnswer {
   readonly hints: readonly Hint[]
   /** Something an operator should see, e.g. the subscription was deleted. */
   readonly alert?: { readonly code: string; readonly text: string }
+  /** Something is due in the adapter's `tending`. */
+  readonly tend?: boolean
+  /** The directory says that it did not tell everything: it is to be read again. */
+  readonly missed?: boolean
 }
 
 export interface Hooks {
@@ -251,6 +256,7 @@ export interface Adapter {
   readonly groups?: Groups
   readonly accounts?: Accounts
   readonly hooks?: Hooks
+  readonly tending?: Tending
   readonly accessPolicies?: AccessPolicies
   readonly doctor?: Doctor
   readonly discovery?: Discovery

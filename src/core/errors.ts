@@ -77,6 +77,7 @@ export const errorTable = {
 
   E_HOOK_UNVERIFIED: { act: 'caller', retry: false, status: 401, exit: 77 },
   E_HOOK_CANNOT_CHECK: { act: 'operator', retry: true, status: 503, exit: 75 },
+  E_HOOK_UNREACHABLE: { act: 'operator', retry: true, status: 502, exit: 75 },
   E_HOOK_BODY: { act: 'caller', retry: false, status: 400, exit: 64 },
 
   E_OUTBOUND_ORIGIN: { act: 'operator', retry: false, status: 502, exit: 70 },

@@ -2,6 +2,7 @@ import type { HookRequest } from '../core/adapter.ts'
 import type { AuditCheckpoint, AuditEntry } from '../core/audit.ts'
 import type { AuditFilter } from '../core/filters.ts'
 import type { Doubt } from '../core/guard.ts'
+import type { Subscription } from '../core/tending.ts'
 import type { Did, Hold, Release, Severity } from '../core/types.ts'
 import type { Soon } from '../lib/soon.ts'
 import type { AgentInput, AgentView, Caller, Registered, SharedView } from './agentapi.ts'
@@ -116,6 +117,8 @@ export interface AdapterStatus {
   readonly guard: { readonly suspend: boolean; readonly resume: boolean }
   /** Why the directory is not believed now, and since when. */
   readonly quarantine: { readonly since: number; readonly why: readonly Doubt[] } | undefined
+  /** What the directory was asked to tell of; left out where it need not be asked. */
+  readonly subscriptions?: readonly Subscription[] | undefined
 }
 
 export interface StatusView {

@@ -40,6 +40,10 @@ export const topics = {
   suspend: (adapter: string) => `suspend:${adapter}`,
   work: (adapter: string) => `work:${adapter}`,
   groups: (adapter: string) => `groups:${adapter}`,
+  /** Something is due that keeps the directory telling of changes. */
+  tending: (adapter: string) => `tending:${adapter}`,
+  /** It may have failed to tell. */
+  missed: (adapter: string) => `missed:${adapter}`,
   signals: 'signals',
   /** Woken when the suspensions of an outlet are further. */
   pushes: (outlet: string) => `pushes:${outlet}`,

@@ -32,6 +32,8 @@ export const receive = async (
     )
     deps.trace?.mark('hook', { adapter: adapter, hints: answer.hints.length }, named)
     if (answer.alert !== undefined) deps.alert(answer.alert.code, answer.alert.text)
+    if (answer.tend) deps.bus.wake(topics.tending(adapter))
+    if (answer.missed) deps.bus.wake(topics.missed(adapter))
     if (answer.hints.length > 0) {
       await change(deps, bridge, async (c) => {
         const again = c.now + mount.settings.settleMs

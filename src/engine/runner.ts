@@ -10,6 +10,7 @@ import { createMirror, type Mirror } from './mirror.ts'
 import { tendQuarantine } from './quarantine.ts'
 import { gauge } from './status.ts'
 import { createSync, type Sync } from './sync.ts'
+import { createTending, type Tender } from './tending.ts'
 
 /** Everything that runs for one adapter. Stopping waits for what is on the wire. */
 export interface Runner {
@@ -17,9 +18,12 @@ export interface Runner {
   readonly mirror: Mirror
   readonly sync: Sync
   readonly groups: GroupSync
+  readonly tender: Tender
   /** One look at what the guard and the quarantine can end by themselves. */
   guard(): Promise<void>
   start(): void
+  /** The hooks can be reached now: a directory that has to be asked to deliver there is asked. */
+  listening(): void
   stop(): Promise<void>
   /** One look at everything, in order: for tests and for a first reading. */
   once(signal: AbortSignal): Promise<void>
@@ -35,6 +39,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
   mirror.recall.doubted = doubted
   const sync = createSync(deps, mount, mirror.recall)
   const groups = createGroups(deps, mount, mirror.recall)
+  const tender = createTending(deps, mount, sync, groups)
   const stopping = new AbortController()
   const { signal } = stopping
   const running: Promise<void>[] = []
@@ -101,6 +106,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
     mirror,
     sync,
     groups,
+    tender,
     guard,
     start: () => {
       const { sync: times } = mount.settings
@@ -111,6 +117,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
       // The first reading does not wait for the clock.
       void accounts.run().then(() => members?.run())
     },
+    listening: () => void running.push(tender.run(signal)),
     stop: async () => {
       stopping.abort()
       await Promise.allSettled([...schedules.map((one) => one.stop()), ...running])

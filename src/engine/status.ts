@@ -58,6 +58,7 @@ const adapterStatus = async (
       resume: (await trippedSince(store, name, 'resume')) !== undefined,
     },
     quarantine: await quarantineOf(store, name),
+    subscriptions: adapter.tending?.subscriptions(),
   }
 }
 

@@ -100,7 +100,10 @@ export const hookRoutes = (app: App, { bridge, metrics }: Pick<Context, 'bridge'
         tags: ['hooks'],
         params: adapterPath,
         ...(method === 'POST' ? { body: z.unknown().describe('As the directory sends it'), consumes } : {}),
-        response: { 200: z.unknown().describe('What the directory expects to hear') },
+        response: {
+          200: z.unknown().describe('What the directory expects to hear'),
+          202: z.unknown().describe('Taken'),
+        },
       },
       handler: async (request, reply) => receive(request.params.adapter, request, queryOf(request.query), reply),
     })

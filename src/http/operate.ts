@@ -8,6 +8,7 @@ import { type App, answers, type Context } from './context.ts'
 import { respond } from './idempotency.ts'
 import { progressBody, progressSchema } from './killmany.ts'
 import { adapterPath, reason } from './shapes.ts'
+import { subscriptionBody, subscriptionSchema } from './subscriptions.ts'
 import { time, timeOrNull } from './views.ts'
 import { outletBody, outletSchema } from './webhooks.ts'
 
@@ -65,6 +66,7 @@ const adapterStatus = z.object({
     .object({ since: z.string().meta({ format: 'date-time' }), why: z.array(z.enum(doubts)) })
     .nullable()
     .describe('Why the directory is not believed now'),
+  subscriptions: z.array(subscriptionSchema).describe('What the directory was asked to tell of by itself'),
 })
 
 const statusSchema = z
@@ -160,6 +162,7 @@ const adapterBody = (view: AdapterStatus) => ({
   guard: { suspend: view.guard.suspend, resume: view.guard.resume },
   quarantine:
     view.quarantine === undefined ? null : { since: time(view.quarantine.since), why: [...view.quarantine.why] },
+  subscriptions: (view.subscriptions ?? []).map(subscriptionBody),
 })
 
 /** Status, the guard and the pause switch (DESIGN §3 rule 8, §7). */

@@ -71,6 +71,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_SHUTTING_DOWN: 'The bridge is stopping',
   E_HOOK_UNVERIFIED: 'The delivery is not from the directory',
   E_HOOK_CANNOT_CHECK: 'The delivery cannot be checked now',
+  E_HOOK_UNREACHABLE: 'The directory does not reach the hook',
   E_HOOK_BODY: 'The delivery cannot be read',
   E_OUTBOUND_ORIGIN: 'A directory pointed at another origin',
   E_OUTBOUND_TIMEOUT: 'A directory did not answer in time',

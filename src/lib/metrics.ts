@@ -35,6 +35,16 @@ export const metricTable = {
   holds_open: { type: 'gauge', help: 'Open holds', labels: ['severity'] },
   trust_reports_total: { type: 'counter', help: 'Trust scores reported, by what became of them', labels: ['status'] },
   hook_deliveries_total: { type: 'counter', help: 'Webhook deliveries', labels: ['adapter', 'outcome'] },
+  subscription_expires_seconds: {
+    type: 'gauge',
+    help: 'When a subscription to changes ends, in seconds since 1970; 0 while there is none',
+    labels: ['adapter', 'resource'],
+  },
+  subscription_changes_total: {
+    type: 'counter',
+    help: 'What became of subscriptions to changes',
+    labels: ['adapter', 'resource', 'outcome'],
+  },
   outbound_requests_total: {
     type: 'counter',
     help: 'Requests to directories by status class or error code',

@@ -7,7 +7,7 @@ import { createLogger } from '../../src/lib/log.ts'
 import { createOutbound } from '../../src/lib/outbound.ts'
 
 export interface Opening extends AsyncDisposable {
-  open(config: AdapterBase, env?: Record<string, string>): Adapter
+  open(config: AdapterBase, env?: Record<string, string>, publicUrl?: string): Adapter
   /** All that the adapters logged, as it is written. */
   logged(): string
 }
@@ -21,8 +21,8 @@ export function opening(clock: Clock): Opening {
   const keys = (uri: string, fetch: Parameters<typeof createKeySource>[0]['fetch']) =>
     createKeySource({ uri, fetch, clock: systemClock })
   return {
-    open(config, env = {}) {
-      const adapter = openAdapter('contoso', config, { outbound, clock, log, random: () => 0.5, keys, env })
+    open(config, env = {}, publicUrl) {
+      const adapter = openAdapter('contoso', config, { outbound, clock, log, random: () => 0.5, keys, env, publicUrl })
       opened.push(adapter)
       return adapter
     },

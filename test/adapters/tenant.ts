@@ -36,26 +36,28 @@ export interface Bench extends AsyncDisposable {
   readonly blueprint: { readonly id: string; readonly appId: string }
   logged(): string
   /** Another adapter on the same tenant. */
-  open(settings: Record<string, unknown>, env?: Record<string, string>): Adapter
+  open(settings: Record<string, unknown>, env?: Record<string, string>, publicUrl?: string): Adapter
 }
 
 export interface BenchOptions extends EntraTenantOptions {
   readonly roles?: readonly string[]
   readonly settings?: Record<string, unknown>
   readonly clock?: Clock
+  /** Where the first adapter is told that the world reaches it. */
+  readonly publicUrl?: string
 }
 
 export const allKinds = ['agentIdentity', 'agentUser', 'servicePrincipal', 'user']
 
 /** A tenant, a registered bridge and the adapter on it, over sockets. */
 export async function bench(options: BenchOptions = {}): Promise<Bench> {
-  const { roles = bridgeRoles, settings = {}, clock = hasty, ...tenantOptions } = options
+  const { roles = bridgeRoles, settings = {}, clock = hasty, publicUrl: told, ...tenantOptions } = options
   const tenant = await startEntraTenant({ throttle: false, ...tenantOptions })
   const bridge = tenant.registerApp({ name: 'bridge', roles: [...roles], secret: SECRET })
   const blueprint = tenant.addBlueprintPrincipal({ displayName: 'blueprint' })
   const adapters = opening(clock)
 
-  const open: Bench['open'] = (more, env = {}) => {
+  const open: Bench['open'] = (more, env = {}, publicUrl) => {
     const config: EntraConfig = configs.entra.parse({
       kind: 'entra',
       tenantId: tenant.tenantId,
@@ -67,14 +69,14 @@ export async function bench(options: BenchOptions = {}): Promise<Bench> {
       ...settings,
       ...more,
     })
-    return adapters.open(config, env)
+    return adapters.open(config, env, publicUrl)
   }
 
   return {
     tenant,
     bridge,
     blueprint,
-    adapter: open({}),
+    adapter: open({}, {}, told),
     open,
     logged: adapters.logged,
     async [Symbol.asyncDispose]() {

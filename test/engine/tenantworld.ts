@@ -42,12 +42,20 @@ export interface TenantWorld extends AsyncDisposable {
 
 const stepMs = 100
 
-export const tenantWorld = async (options: BenchOptions = {}): Promise<TenantWorld> => {
+export interface TenantWorldOptions extends BenchOptions {
+  /** One that the tenant may go by too. */
+  readonly clock?: ManualClock
+  readonly alert?: Deps['alert']
+}
+
+export const tenantWorld = async (options: TenantWorldOptions = {}): Promise<TenantWorld> => {
   await using stack = new AsyncDisposableStack()
   const dir = mkdtempSync(join(tmpdir(), 'idp-storm-'))
   stack.defer(() => rmSync(dir, { recursive: true, force: true }))
-  const clock = manualClock(Date.now())
-  const { adapter, tenant, blueprint } = stack.use(await bench({ ...options, clock, settings: { settle: '5m' } }))
+  const clock = options.clock ?? manualClock(Date.now())
+  const { adapter, tenant, blueprint } = stack.use(
+    await bench({ ...options, clock, settings: { settle: '5m', ...options.settings } }),
+  )
   const store = await openStore({ url: `sqlite:${join(dir, 'bridge.db')}`, now: () => clock.now() })
   stack.defer(() => store.close())
   const groupId = tenant.addGroup({ displayName: 'mapped', members: [] })
@@ -74,7 +82,7 @@ export const tenantWorld = async (options: BenchOptions = {}): Promise<TenantWor
     bus: createBus(),
     newId: () => `id-${String(++ids).padStart(6, '0')}`,
     random: () => 0.5,
-    alert: () => undefined,
+    alert: options.alert ?? (() => undefined),
     runtimes: () => [],
     isFatal: () => false,
     fatal: () => undefined,

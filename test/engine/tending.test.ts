@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { topics } from '../../src/engine/bus.ts'
+import { until } from '../e2e/until.ts'
+import { watchWorld } from './watchworld.ts'
+
+const day = 24 * 3_600_000
+
+test('a notification alone brings the hold, and one that is lost is noticed, made again and made up for', async () => {
+  await using it = await watchWorld()
+  const { world, alerts } = it
+  const { deps, runner, tenant } = world
+  const first = await it.user('first')
+  const second = await it.user('second')
+  const third = await it.user('third')
+  await runner.sync.changes(world.signal)
+  const running = runner.tender.run(world.signal)
+  await until('both are made', () => tenant.subscriptions.list.length === 2)
+  it.disable(first)
+  await until('the notification rang', async () => {
+    await it.work()
+    return it.isHeld(first)
+  })
+  assert.equal(await it.isHeld(second), false)
+
+  for (const { id } of tenant.subscriptions.list) tenant.subscriptions.lose(id)
+  it.disable(second)
+  await it.clock.advance(day)
+  assert.equal(await it.isHeld(second), false)
+  deps.bus.wake(topics.tending('contoso'))
+  await until('everything was read again', () => it.isHeld(second))
+  assert.equal(tenant.subscriptions.list.length, 2)
+  assert.deepEqual(
+    alerts.map(({ code }) => code),
+    ['subscription-lost', 'subscription-lost'],
+  )
+
+  // What Graph itself says that it left out is made up for too.
+  const dropped = tenant.subscriptions.list.find(({ resource }) => resource === 'users')?.id ?? ''
+  await it.clock.advance(day)
+  tenant.subscriptions.drop(() => it.disable(third))
+  tenant.subscriptions.tell(dropped, 'missed')
+  await until('and again', async () => {
+    await it.clock.advance(1000)
+    return it.isHeld(third)
+  })
+
+  const { adapters } = await world.bridge.status()
+  assert.deepEqual(
+    adapters[0]?.subscriptions?.map(({ resource, error }) => [resource, error]),
+    [
+      ['users', undefined],
+      ['groups', undefined],
+    ],
+  )
+  const told = await deps.metrics.text()
+  assert.match(told, /subscription_changes_total\{adapter="contoso",resource="users",outcome="lost"\} 1/)
+  assert.match(told, /subscription_changes_total\{adapter="contoso",resource="users",outcome="created"\} 2/)
+  const [, ends] = /subscription_expires_seconds\{adapter="contoso",resource="users"\} (\d+)/.exec(told) ?? []
+  assert.ok(Number(ends) * 1000 > it.clock.now())
+  void running
+})
+
+test('a refusal is told once with its mend, and again when it is over and comes back', async () => {
+  await using it = await watchWorld()
+  const { tenant, runner, signal, deps } = it.world
+  const fault = { status: 403, times: Number.POSITIVE_INFINITY }
+  tenant.fail(/^POST \/subscriptions/, fault)
+  await runner.tender.once(signal)
+  await runner.tender.once(signal)
+  const failing = () => it.alerts.filter(({ code }) => code === 'subscription-failing')
+  assert.equal(failing().length, 2)
+  assert.match(failing()[0]?.text ?? '', /users.*E_DIRECTORY_FORBIDDEN.*grant the bridge .* User\.Read\.All/)
+  assert.match(await deps.metrics.text(), /subscription_expires_seconds\{adapter="contoso",resource="users"\} 0/)
+  tenant.clearFaults()
+  await runner.tender.once(signal)
+  assert.equal(deps.bus.count(topics.missed('contoso')), 1)
+  for (const { id } of tenant.subscriptions.list) tenant.subscriptions.lose(id)
+  await it.clock.advance(day)
+  tenant.fail(/^POST \/subscriptions/, fault)
+  await runner.tender.once(signal)
+  assert.equal(failing().length, 4)
+})
