@@ -3,11 +3,17 @@ import { Findings, MAX_GROUPS } from '../checking.ts'
 import type { Self } from './credential.ts'
 import { type DoctorParts, examine, groupsOf, needed, probe, readGroups } from './doctor.ts'
 import { type Kind, readPurpose } from './kinds.ts'
+import { peeking, type StorageQueue } from './queue.ts'
 import { watchPurpose } from './subscriptioncalls.ts'
 
+export interface CheckParts extends DoctorParts {
+  /** Undefined: none rings. */
+  readonly queue?: Pick<StorageQueue, 'check'> | undefined
+}
+
 /** Signs in, looks at what the token may do, and reads one of everything that is configured. */
-export async function check(parts: DoctorParts, signal: AbortSignal): Promise<Finding[]> {
-  const { config, graph, credential } = parts
+export async function check(parts: CheckParts, signal: AbortSignal): Promise<Finding[]> {
+  const { config, graph, credential, queue } = parts
   const { kinds } = config.manage
   const findings = new Findings()
   if (!(await findings.attempt('sign in to the directory', () => credential.token(signal)))) return findings.list
@@ -19,6 +25,7 @@ export async function check(parts: DoctorParts, signal: AbortSignal): Promise<Fi
   const reads = new Set(self === undefined ? [] : kinds.flatMap(readsOf).map((kind) => readPurpose[kind]))
   for (const purpose of reads) await probe(parts, purpose, findings, signal)
   await readGroups(parts, groupsOf(config).slice(0, MAX_GROUPS), findings, signal)
+  if (queue) await findings.attempt(peeking.what, () => queue.check(signal))
   findings.clock(graph.skewMs())
   return findings.list
 }

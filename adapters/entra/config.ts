@@ -3,6 +3,7 @@ import { adapterBase, groupCapabilities, tokens } from '../../src/config/adapter
 import { guid, httpsOrigin, oneOrMany, says, secret, text } from '../../src/lib/fields.ts'
 import { spiffeId, workloadApi } from '../spiffefields.ts'
 import { clouds } from './clouds.ts'
+import { queueHook } from './queueconfig.ts'
 
 /** Tokens for Microsoft Graph cannot be validated by anyone else (Entra access-tokens.md) and would name any caller. */
 const GRAPH_AUDIENCE = /^(00000003-0000-0000-c000-000000000000|https:\/\/(dod-)?(graph\.microsoft\.|microsoftgraph\.))/i
@@ -150,7 +151,13 @@ export const entraConfig = adapterBase
       .transform(lowerCaseKeys)
       .prefault({})
       .describe('Group object id → capabilities'),
-    hooks: z.strictObject({ eventGrid: eventGrid.optional(), graph: graph.optional() }).prefault({}),
+    hooks: z
+      .strictObject({
+        eventGrid: eventGrid.optional(),
+        graph: graph.optional(),
+        queue: queueHook(credential).optional(),
+      })
+      .prefault({}),
   })
   .superRefine(({ cloud, hooks }, context) => {
     if (hooks.eventGrid?.auth !== 'entra' || clouds[cloud].eventGridAppId !== undefined) return
@@ -161,6 +168,12 @@ export const entraConfig = adapterBase
       message,
       params: { code: 'conflict' },
     })
+  })
+  .superRefine(({ credential, hooks: { queue } }, context) => {
+    if (queue?.access.auth !== 'entra' || queue.access.credential || credential.type !== 'tokenFile') return
+    const message = says('has no credential', "the adapter's token is for the directory alone: add access.credential")
+    const path = ['hooks', 'queue', 'access', 'credential']
+    context.addIssue({ code: 'custom', path, message, params: { code: 'conflict' } })
   })
   .describe('Microsoft Entra')
 

@@ -50,7 +50,7 @@ export function openHooks(parts: HooksParts): Hooks {
     if (request.method !== 'POST') throw new BridgeError('E_HOOK_BODY', 'deliveries come by POST')
     if (config.auth === 'key') checkKey(request, config)
     else await checkToken(request, parts)
-    const elements = readBody(request.body)
+    const elements = elementsOf(jsonOf(request.body))
     const events = await Promise.all(elements.map(readEvent))
     const handshake = events.find((event) => event?.type === 'Microsoft.EventGrid.SubscriptionValidationEvent')
     if (handshake) return validate(handshake, request, allowed)
@@ -82,7 +82,8 @@ function validate(event: GridEvent, request: HookRequest, allowed: (name: string
   return { status: 200, headers: {}, body: { validationResponse: parsed.data.validationCode }, hints: [] }
 }
 
-function judge(
+/** What events say, whichever way they came. */
+export function judge(
   events: readonly (GridEvent | undefined)[],
   tenantId: string,
   allowed: (name: string | undefined) => boolean,
@@ -110,8 +111,8 @@ function judge(
   return { status: 200, headers: {}, body: undefined, hints, ...(alert ? { alert } : {}) }
 }
 
-function readBody(bytes: Uint8Array): readonly unknown[] {
-  const json = jsonOf(bytes)
+/** @throws BridgeError E_HOOK_BODY */
+export function elementsOf(json: unknown): readonly unknown[] {
   const list: unknown[] = Array.isArray(json) ? json : [json]
   if (list.length === 0 || list.length > MAX_EVENTS)
     throw new BridgeError('E_HOOK_BODY', `a delivery carries 1 to ${MAX_EVENTS} events`)

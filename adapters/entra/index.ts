@@ -11,8 +11,8 @@ import { check } from './check.ts'
 import { cloudOf } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
 import { openCredential } from './credential.ts'
-import { openDoctor } from './doctor.ts'
 import { openDiscovery } from './discover.ts'
+import { openDoctor } from './doctor.ts'
 import { openFeed } from './feed.ts'
 import { openGraph } from './graph.ts'
 import { openGroups } from './groups.ts'
@@ -21,6 +21,7 @@ import { notAnId, Spelling } from './kinds.ts'
 import { LOGIN_LIMITS, loginFetch } from './login.ts'
 import { openReader } from './lookup.ts'
 import { openPolicies } from './policies.ts'
+import { openQueue } from './queue.ts'
 import { identify, issuersOf } from './tokens.ts'
 import { eitherHook, openWatch } from './watch.ts'
 import { objectId } from './wire.ts'
@@ -90,6 +91,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     })
   const watch = openWatch({ name, config, publicUrl: deps.publicUrl, graph, clock, random })
   const hooks = eitherHook(gridHooks, watch?.hooks)
+  const queue = config.hooks.queue && openQueue(config, config.hooks.queue, deps)
 
   return {
     name,
@@ -110,13 +112,15 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     },
     ...(hooks ? { hooks } : {}),
     ...(watch ? { tending: watch.tending } : {}),
+    ...(queue ? { queue } : {}),
     accessPolicies: openPolicies({ graph, clock, random }),
     doctor: openDoctor({ config, graph, credential }),
     discovery: openDiscovery({ graph, clock, manage: config.manage, managed }),
-    check: (signal) => check({ config, graph, credential }, signal),
+    check: (signal) => check({ config, graph, credential, queue }, signal),
     async close() {
       closed.abort()
       credential.close()
+      queue?.close()
     },
   }
 }

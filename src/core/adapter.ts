@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto'
-import type { Doctor } from './doctor.ts'
 import type { Discovery } from './discovery.ts'
+import type { Doctor } from './doctor.ts'
 import type { BridgeError } from './errors.ts'
+import type { HookQueue } from './hookqueue.ts'
 import type { Tending } from './tending.ts'
 import type { MirrorMode, PrincipalId, Sighting } from './types.ts'
 
@@ -257,6 +258,7 @@ export interface Adapter {
   readonly accounts?: Accounts
   readonly hooks?: Hooks
   readonly tending?: Tending
+  readonly queue?: HookQueue
   readonly accessPolicies?: AccessPolicies
   readonly doctor?: Doctor
   readonly discovery?: Discovery

@@ -9,9 +9,10 @@ import type { AgentInput, AgentView, Caller, Registered, SharedView } from './ag
 import type { Basis } from './basis.ts'
 import type { Blueprints } from './blueprintapi.ts'
 import type { HopView } from './delegationapi.ts'
-import type { Doctors } from './doctorapi.ts'
 import type { Discoveries } from './discoverapi.ts'
+import type { Doctors } from './doctorapi.ts'
 import type { Guards } from './guardapi.ts'
+import type { HookQueueState } from './hookqueue.ts'
 import type { Imports } from './importapi.ts'
 import type { Keep, Kept } from './keeping.ts'
 import type { KillProgress, MassKills } from './killapi.ts'
@@ -108,6 +109,8 @@ export interface AdapterStatus {
     readonly fullAt: number | undefined
   }
   readonly groups: { readonly lastOkAt: number | undefined; readonly lastError: string | undefined }
+  /** Where its deliveries wait. Undefined: it rings through no queue. */
+  readonly queue: HookQueueState | undefined
   /** The directory's log of who changed what: last read then, complete up to there. Undefined: it keeps none. */
   readonly log: { readonly readAt: number | undefined; readonly completeUntil: number | undefined } | undefined
   readonly stale: { readonly warn: number; readonly deny: number }

@@ -1,10 +1,45 @@
 import type { HookRequest } from '../core/adapter.ts'
 import { BridgeError } from '../core/errors.ts'
+import type { HookNews } from '../core/hookqueue.ts'
 import type { HookOutcome } from './api.ts'
 import { topics } from './bus.ts'
 import { bridge, change } from './change.ts'
-import type { Deps } from './deps.ts'
+import type { Deps, Mount } from './deps.ts'
 import { trailOf } from './tracing.ts'
+
+/** Hints in one transaction: a kill waits for no more than these. */
+const atATime = 500
+
+/**
+ * What deliveries say, turned into reads with our own credentials, now and again after settle. Resolves once all of that is
+ * durable; news that came before is passed over.
+ */
+export const takeNews = async (
+  deps: Deps,
+  mount: Mount,
+  news: readonly HookNews[],
+  askGroup: (adapter: string, groupId: string) => void,
+): Promise<void> => {
+  const adapter = mount.adapter.name
+  const hints = news.flatMap((one) => one.hints)
+  const named = hints.flatMap(({ principal }) => (principal === undefined ? [] : [trailOf(adapter, principal)]))
+  deps.trace?.mark('hook', { adapter, hints: hints.length }, named)
+  for (const { alert } of news) if (alert !== undefined) deps.alert(alert.code, alert.text)
+  if (hints.length === 0) return
+  for (let from = 0; from < hints.length; from += atATime) {
+    await change(deps, bridge, async (c) => {
+      const again = c.now + mount.settings.settleMs
+      for (const hint of hints.slice(from, from + atATime)) {
+        if (!(await c.tx.claimDelivery(adapter, hint.delivery, c.now))) continue
+        if (hint.principal !== undefined) await c.tx.askReadDependents(adapter, hint.principal, c.now, again)
+        const { group } = hint
+        if (group !== undefined) c.after(() => askGroup(adapter, group))
+      }
+      c.wakeWork(adapter)
+    })
+  }
+  deps.bus.wake(topics.groups(adapter))
+}
 
 /**
  * One delivery (rule 6): authenticated and parsed by the adapter, remembered so that a repeat is harmless, turned into
@@ -27,26 +62,9 @@ export const receive = async (
   }
   try {
     const answer = await hooks.receive(request, signal)
-    const named = answer.hints.flatMap(({ principal }) =>
-      principal === undefined ? [] : [trailOf(adapter, principal)],
-    )
-    deps.trace?.mark('hook', { adapter: adapter, hints: answer.hints.length }, named)
-    if (answer.alert !== undefined) deps.alert(answer.alert.code, answer.alert.text)
     if (answer.tend) deps.bus.wake(topics.tending(adapter))
     if (answer.missed) deps.bus.wake(topics.missed(adapter))
-    if (answer.hints.length > 0) {
-      await change(deps, bridge, async (c) => {
-        const again = c.now + mount.settings.settleMs
-        for (const hint of answer.hints) {
-          if (!(await c.tx.claimDelivery(adapter, hint.delivery, c.now))) continue
-          if (hint.principal !== undefined) await c.tx.askReadDependents(adapter, hint.principal, c.now, again)
-          const { group } = hint
-          if (group !== undefined) c.after(() => askGroup(adapter, group))
-        }
-        c.wakeWork(adapter)
-      })
-      deps.bus.wake(topics.groups(adapter))
-    }
+    await takeNews(deps, mount, [answer], askGroup)
     return { status: answer.status, headers: answer.headers, body: answer.body }
   } catch (error) {
     if (error instanceof BridgeError) throw error

@@ -6,6 +6,7 @@ import type { Deps, Mount } from './deps.ts'
 import { linkFinding } from './following.ts'
 import { createGroups, type GroupSync } from './groups.ts'
 import { tendGuard } from './guarding.ts'
+import { createHookQueue, type HookQueueDrain } from './hookqueue.ts'
 import { createMirror, type Mirror } from './mirror.ts'
 import { tendQuarantine } from './quarantine.ts'
 import { gauge } from './status.ts'
@@ -19,6 +20,8 @@ export interface Runner {
   readonly sync: Sync
   readonly groups: GroupSync
   readonly tender: Tender
+  /** Undefined: the directory rings through no queue. */
+  readonly queue: HookQueueDrain | undefined
   /** One look at what the guard and the quarantine can end by themselves. */
   guard(): Promise<void>
   start(): void
@@ -40,6 +43,8 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
   const sync = createSync(deps, mount, mirror.recall)
   const groups = createGroups(deps, mount, mirror.recall)
   const tender = createTending(deps, mount, sync, groups)
+  const bells = mount.adapter.queue
+  const queue = bells && createHookQueue(deps, mount, bells, (_adapter, group) => groups.ask(group))
   const stopping = new AbortController()
   const { signal } = stopping
   const running: Promise<void>[] = []
@@ -107,6 +112,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
     sync,
     groups,
     tender,
+    queue,
     guard,
     start: () => {
       const { sync: times } = mount.settings
@@ -114,6 +120,7 @@ export const createRunner = (deps: Deps, mount: Mount, timeZone: string, doubted
       cron(times.full, 'full', async (aborted) => void (await sync.full(aborted)))
       const members = mount.adapter.groups && cron(times.groups, 'groups', (aborted) => groups.sync(aborted))
       running.push(mirror.run(signal), tend(), guards(), examine().catch(report('check')))
+      if (queue) running.push(queue.run(signal))
       // The first reading does not wait for the clock.
       void accounts.run().then(() => members?.run())
     },

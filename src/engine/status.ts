@@ -45,6 +45,7 @@ const adapterStatus = async (
       fullAt: runner?.sync.state.fullAt,
     },
     groups: { lastOkAt: runner?.groups.state.lastOkAt, lastError: runner?.groups.state.lastError },
+    queue: runner?.queue?.state(),
     log: runner?.mirror.log && { ...runner.mirror.log },
     stale: {
       warn: await store.countStale(name, now - warnMs, now),
@@ -138,6 +139,13 @@ export const readiness = async (deps: Deps, runner: (adapter: string) => Runner 
       ok: true,
       text: read ? 'read' : `not read yet (${state?.lastError ?? 'first pass'})`,
     })
+    const queue = runner(name)?.queue?.state()
+    if (queue !== undefined) {
+      const { failing, lastOkAt } = queue
+      const text =
+        failing === undefined ? (lastOkAt === undefined ? 'not read yet' : 'read') : `failing (${failing.code})`
+      checks.push({ name: `queue:${name}`, ok: true, text })
+    }
   }
   return { ready: checks.every(({ ok }) => ok), checks }
 }

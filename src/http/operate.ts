@@ -53,6 +53,16 @@ const adapterStatus = z.object({
     fullAt: nullableTime,
   }),
   groups: z.object({ lastOkAt: nullableTime, lastError: z.string().nullable() }),
+  queue: z
+    .object({
+      place: z.string(),
+      lastOkAt: nullableTime,
+      failing: z
+        .object({ since: z.string().meta({ format: 'date-time' }), code: z.string(), mend: z.string().nullable() })
+        .nullable(),
+    })
+    .nullable()
+    .describe('The queue that rings for it, and why it cannot be read now; null where there is none'),
   log: z
     .object({ readAt: nullableTime, completeUntil: nullableTime })
     .nullable()
@@ -139,6 +149,13 @@ const directionBody = ({ approval: given, tripped, since, count, plan }: GuardDi
   approval: given === undefined ? null : approvalBody(given),
 })
 
+const queueBody = ({ place, lastOkAt, failing }: NonNullable<AdapterStatus['queue']>) => ({
+  place,
+  lastOkAt: timeOrNull(lastOkAt),
+  failing:
+    failing === undefined ? null : { since: time(failing.since), code: failing.code, mend: failing.mend ?? null },
+})
+
 const adapterBody = (view: AdapterStatus) => ({
   adapter: view.adapter,
   kind: view.kind,
@@ -151,6 +168,7 @@ const adapterBody = (view: AdapterStatus) => ({
     fullAt: timeOrNull(view.accounts.fullAt),
   },
   groups: { lastOkAt: timeOrNull(view.groups.lastOkAt), lastError: view.groups.lastError ?? null },
+  queue: view.queue === undefined ? null : queueBody(view.queue),
   log:
     view.log === undefined
       ? null

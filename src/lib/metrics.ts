@@ -45,6 +45,17 @@ export const metricTable = {
     help: 'What became of subscriptions to changes',
     labels: ['adapter', 'resource', 'outcome'],
   },
+  hook_queue_reads_total: {
+    type: 'counter',
+    help: 'Looks into the queue of a directory',
+    labels: ['adapter', 'outcome'],
+  },
+  hook_queue_messages_total: {
+    type: 'counter',
+    help: 'Messages of the queue of a directory, by what became of them',
+    labels: ['adapter', 'outcome'],
+  },
+  hook_queue_failing: { type: 'gauge', help: '1 while the queue of a directory cannot be read', labels: ['adapter'] },
   outbound_requests_total: {
     type: 'counter',
     help: 'Requests to directories by status class or error code',

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { MemoryDirectory } from '../../adapters/memory/directory.ts'
 import { memoryConfig, open } from '../../adapters/memory/index.ts'
 import type { Accounts, Adapter, AdapterSettings } from '../../src/core/adapter.ts'
+import type { HookQueue } from '../../src/core/hookqueue.ts'
 import type { Lane, Store } from '../../src/core/store.ts'
 import type { Hold } from '../../src/core/types.ts'
 import { type Activity, createActivity } from '../../src/engine/activity.ts'
@@ -73,6 +74,8 @@ export interface AdapterOptions {
   /** Without the directory's log of changes. */
   readonly logless?: boolean
   readonly never?: readonly string[]
+  /** Rings beside the hook address. */
+  readonly queue?: HookQueue
 }
 
 export interface WorldOptions {
@@ -268,7 +271,7 @@ export class World implements AsyncDisposable {
   }
 
   #mount(name: Name): Mount {
-    const { adapter: given, logless, never } = this.#options.adapters?.[name] ?? {}
+    const { adapter: given, logless, never, queue } = this.#options.adapters?.[name] ?? {}
     const config = memoryConfig.parse({ kind: 'memory', never: never ?? [], tokens: { audiences: [audience] } })
     const adapter = given?.(this.#ticking) ?? open(name, config, { clock: this.#ticking }, this.directories[name])
     const { settings } = this
@@ -285,7 +288,7 @@ export class World implements AsyncDisposable {
         }),
     }
     return {
-      adapter: { ...adapter, accounts: checked },
+      adapter: { ...adapter, accounts: checked, ...(queue && { queue }) },
       get settings() {
         return settings[name]
       },

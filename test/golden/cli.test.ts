@@ -40,7 +40,9 @@ test('the help of every command fits 80 columns, says what it is for and describ
 })
 
 test('docs/cli.md has a section for each command that talks to a daemon, with every option', () => {
-  const wanted = commands.filter(([name]) => /^(agents|holds) \w+$|^(plan|doctor|discover|events|completion)$/.test(name))
+  const wanted = commands.filter(([name]) =>
+    /^(agents|holds) \w+$|^(plan|doctor|discover|events|completion)$/.test(name),
+  )
   assert.ok(wanted.length >= 12)
   for (const [name, command] of wanted) {
     const text = section(page, name)

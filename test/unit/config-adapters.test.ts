@@ -3,6 +3,8 @@ import { describe, it } from 'node:test'
 import { settingsOf } from '../../src/settings.ts'
 import { credential, entra, faultsOf, operator, parse, type Row, refuses, TENANT } from './config-fixture.ts'
 
+const QUEUE = 'https://bells.queue.core.windows.net/bells'
+
 const table: Row[] = [
   [
     'an adapter that follows none of the file',
@@ -130,6 +132,44 @@ const table: Row[] = [
     entra('hooks: { eventGrid: { auth: key, key: short } }'),
     'adapters.contoso.hooks.eventGrid.key bad_value',
     /16 characters/,
+  ],
+  [
+    'a queue with its signature in the address',
+    entra('hooks: { queue: { url: "https://bells.queue.core.windows.net/bells?sv=1&sig=abcdefghijkl" } }'),
+    'adapters.contoso.hooks.queue.url bad_value',
+    /access.sas/,
+  ],
+  [
+    'a queue by the address of its account',
+    entra('hooks: { queue: { url: "https://bells.queue.core.windows.net" } }'),
+    'adapters.contoso.hooks.queue.url bad_value',
+    /\{queue\}/,
+  ],
+  [
+    'a signature that is none',
+    entra(`hooks: { queue: { url: "${QUEUE}", access: { auth: sas, sas: "sv=2026-04-06&sp=rp&nothing" } } }`),
+    'adapters.contoso.hooks.queue.access.sas bad_value',
+    /sig=/,
+  ],
+  [
+    'a connection string without key',
+    entra(
+      `hooks: { queue: { url: "${QUEUE}", access: { auth: connectionString, connectionString: "AccountName=bells;X=" } } }`,
+    ),
+    'adapters.contoso.hooks.queue.access.connectionString bad_value',
+    /AccountKey/,
+  ],
+  [
+    'a queue that is asked too often',
+    entra(`hooks: { queue: { url: "${QUEUE}", poll: 500ms } }`),
+    'adapters.contoso.hooks.queue.poll bad_value',
+    /at least 1s/,
+  ],
+  [
+    'a queue with the token file of the directory',
+    `version: 1\n${operator}\nadapters: { contoso: { kind: entra, tenantId: ${TENANT}, credential: { type: tokenFile, path: /t }, hooks: { queue: { url: "${QUEUE}" } } } }`,
+    'adapters.contoso.hooks.queue.access.credential conflict',
+    /access.credential/,
   ],
   [
     'a hook without audience',
