@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { BridgeError } from '../../src/core/errors.ts'
 import type { HookNews, HookQueue, QueuedNews } from '../../src/core/hookqueue.ts'
 import { manualClock } from '../../src/lib/clock.ts'
-import { minute, registrar, World } from './harness.ts'
+import { minute, soc, World } from './harness.ts'
 
 /** What waits, as a server keeps it: some at once, again until it is removed. */
 class Waiting implements HookQueue {
@@ -75,7 +75,7 @@ test('a bell for a group reads the members of that group', async () => {
   queue.put('1', { hints: [{ delivery: 'd', group: 'g' }] })
   await drain().step(signal)
   await world.runner('north').groups.syncAsked(signal)
-  const { capabilities } = await world.bridge.agent(did, registrar)
+  const { capabilities } = await world.bridge.agent(did, soc)
   assert.deepEqual(
     capabilities.map(({ name }) => name),
     ['read:x'],
