@@ -60,6 +60,16 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--json', 'machine-readable output')
     .action(async (options) => finish(await (await import('./audit.ts')).auditVerify(io, options)))
 
+  remote(audit.command('export'))
+    .description('the audit log of a running daemon, a line an entry; role reader')
+    .option('--format <format>', 'jsonl or cloudevents', 'jsonl')
+    .option('--from <time>', 'RFC 3339, or a day (UTC)')
+    .option('--to <time>', 'RFC 3339, or a day (UTC), that day included')
+    .option('--after <seq>', 'only entries after this one')
+    .option('--out <file>', 'the file to make, whole or not at all')
+    .option('--force', 'replace the file if it is there')
+    .action(async (options) => finish(await (await import('./auditexport.ts')).auditExport(io, options)))
+
   const receipt = program.command('receipt').description('receipts of holds')
   receipt
     .command('verify <file>')

@@ -14,6 +14,8 @@ const exportsMost = 4
 /** How long a consumer may take nothing before it is cut. */
 const stallMs = 60_000
 
+const instant = z.iso.datetime({ offset: true })
+
 export const exportFormats = ['jsonl', 'cloudevents'] as const
 
 /** A type of entry as that of a CloudEvent. */
@@ -35,23 +37,49 @@ const lineOf = (format: (typeof exportFormats)[number], source: string) => (entr
   return `${JSON.stringify(event)}\n`
 }
 
+interface Span {
+  readonly after: number
+  readonly from: number
+  readonly to: number
+}
+
+/** Entries follow the clock, which may be set back: that far around a span of time it is looked for entries of it. */
+const slackMs = 3_600_000
+
+/** A place before every entry of the span: found by halving, for reading all that came before would take long. */
+const beginOf = async (bridge: Bridge, { after, from }: Span, head: number): Promise<number> => {
+  let low = after
+  let high = from === Number.NEGATIVE_INFINITY ? low : head
+  while (high - low > pageSize) {
+    const middle = Math.floor((low + high) / 2)
+    const { items } = await bridge.audit({ after: middle, limit: 1 })
+    if ((items[0]?.time ?? Number.POSITIVE_INFINITY) >= from - slackMs) high = middle
+    else low = middle
+  }
+  return low
+}
+
 /** Pages of lines up to the head of the chain as it was at the start, read as fast as they are taken. */
 async function* pages(
   bridge: Bridge,
-  after: number,
+  span: Span,
   entitled: () => Soon<boolean>,
   line: (entry: AuditEntry) => string,
 ): AsyncGenerator<string> {
   const { seq: head } = await bridge.auditHead()
-  let position = after
+  const begin = await beginOf(bridge, span, head)
+  let position = begin
   while (position < head) {
     if (!(await entitled())) throw new BridgeError('E_FORBIDDEN', 'The token stands for this client no more.')
     const { items } = await bridge.audit({ after: position, limit: Math.min(pageSize, head - position) })
     const last = items.at(-1)
-    // What is missing before the head must not look like the end.
-    if (last === undefined) throw new BridgeError('E_CHAIN_BROKEN', 'Entries of the audit log are missing.')
+    // What was pruned before the first page is left out; what is missing behind it must not look like the end, nor like nothing.
+    const isWhole = position === begin || items[0]?.seq === position + 1
+    if (last === undefined || !isWhole) throw new BridgeError('E_CHAIN_BROKEN', 'Entries of the audit log are missing.')
     position = last.seq
-    yield items.map(line).join('')
+    const text = items.flatMap((one) => (one.time >= span.from && one.time <= span.to ? [line(one)] : [])).join('')
+    if (text !== '') yield text
+    if (items.every(({ time }) => time > span.to + slackMs)) return
   }
 }
 
@@ -68,11 +96,14 @@ export const auditExportRoutes = (app: App, { bridge, door, publicUrl }: Context
       summary: 'The audit log as lines of JSON, from an entry on to its present end',
       description:
         'One entry a line, or one CloudEvent in the JSON format. To go on, or after an export that broke off, ask again ' +
-        'with `after` the sequence of the last whole line.',
+        'with `after` the sequence of the last whole line. An answer that is cut is not the end: entries were lost on the ' +
+        'way, the token was taken back, or what was not read yet was pruned.',
       tags: ['audit'],
       querystring: z.strictObject({
         format: z.enum(exportFormats).default('jsonl'),
         after: z.coerce.number().int().min(0).default(0).describe('Only entries past this sequence'),
+        from: instant.optional().describe('RFC 3339, included'),
+        to: instant.optional().describe('RFC 3339, included'),
       }),
       response: {
         200: {
@@ -86,9 +117,14 @@ export const auditExportRoutes = (app: App, { bridge, door, publicUrl }: Context
         const hint = 'Wait until one has ended.'
         throw new BridgeError('E_BUDGET', 'Too many exports are running.', { hint, retryAfterMs: 30_000 })
       }
-      const { format, after } = request.query
+      const { format, after, from, to } = request.query
+      const span: Span = {
+        after,
+        from: from === undefined ? Number.NEGATIVE_INFINITY : Date.parse(from),
+        to: to === undefined ? Number.POSITIVE_INFINITY : Date.parse(to),
+      }
       const line = lineOf(format, publicUrl ?? 'urn:agentmesh:idp-bridge')
-      const lines = Readable.from(pages(bridge, after, entitlement(request, door), line), {
+      const lines = Readable.from(pages(bridge, span, entitlement(request, door), line), {
         objectMode: false,
         highWaterMark: 1,
       })
