@@ -78,7 +78,8 @@ const follow = async (
         return 0
       }
       const body = await bodyOf(answer)
-      if (!passing.has(answer.status) || failures + 1 >= tries) return refused(io, { status: answer.status, body })
+      if (!passing.has(answer.status) || failures + 1 >= tries)
+        return refused(io, { status: answer.status, body }, place.entries === 0 ? undefined : goOn(place))
     } catch (error) {
       if (io.stop.aborted || !isPassing(error)) throw error
       failures = place.entries > before ? 0 : failures
@@ -99,10 +100,12 @@ const isPassing = (error: unknown): boolean => {
   return code === 'E_UNREACHABLE' || (code.startsWith('E_OUTBOUND') && code !== 'E_OUTBOUND_ORIGIN')
 }
 
-const cut = (cause: unknown, { seq, entries }: Place): BridgeError =>
+const goOn = ({ seq }: Place): string => `The last whole entry is ${seq}: go on with --after ${seq}.`
+
+const cut = (cause: unknown, place: Place): BridgeError =>
   new BridgeError('E_UNREACHABLE', 'The export broke off, and the daemon does not take it up again.', {
     cause,
-    hint: entries === 0 ? 'Does it run there?' : `The last whole entry is ${seq}: go on with --after ${seq}.`,
+    hint: place.entries === 0 ? 'Does it run there?' : goOn(place),
   })
 
 const bodyOf = async ({ body }: StreamAnswer): Promise<unknown> => {

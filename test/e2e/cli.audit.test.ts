@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { type AuditEntry, chain, genesis } from '../../src/core/audit.ts'
+import { BridgeError } from '../../src/core/errors.ts'
 import type { Bridge } from '../../src/engine/api.ts'
 import { type Listening, listen } from '../http/listen.ts'
 import { at, parsed } from './json.ts'
@@ -16,11 +17,7 @@ const entriesOf = (count: number): AuditEntry[] => {
   const entries: AuditEntry[] = []
   let head = { seq: 0, hash: genesis }
   for (let n = 1; n <= count; n++) {
-    const entry = chain(
-      head,
-      { time: begun + n * hour, type: 'told', actor: 'x', text: { reason: 'über alles' } },
-      {},
-    )
+    const entry = chain(head, { time: begun + n * hour, type: 'told', actor: 'x', text: { reason: 'über alles' } }, {})
     head = { seq: entry.seq, hash: entry.hash }
     entries.push(entry)
   }
@@ -122,11 +119,11 @@ test('audit export that does not come to its end says where to go on, and makes 
       if ((filter.after ?? 0) < 1_000) return audit(filter)
       // What was read so far is on the wire by then.
       for (let n = 0; n < 5; n++) await daemon.ask('/healthz')
-      throw new Error('the store is away for good')
+      throw new BridgeError('E_STORE', 'the store is away for good')
     },
   })
   const broken = await exported(daemon, ['--out', place.file])
-  assert.equal(broken.code, 69, broken.err)
+  assert.equal(broken.code, 75, broken.err)
   const [, seq] = /--after (\d+)/.exec(broken.err) ?? []
   assert.equal(seq, '1000', broken.err)
   assert.deepEqual(readdirSync(place.path), [])
