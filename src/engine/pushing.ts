@@ -1,9 +1,18 @@
 import { canonical } from '../core/canonical.ts'
-import { askSnapshot, freshOutlet, type Outlet, type OutletState, type Push, type PushLane } from '../core/outlet.ts'
+import {
+  askSnapshot,
+  freshOutlet,
+  type Outlet,
+  type OutletState,
+  type Push,
+  type PushLane,
+  type SetAside,
+} from '../core/outlet.ts'
 import type { HeldDid, StoreReads } from '../core/store.ts'
 import type { Did, Hold, Labels, Signal } from '../core/types.ts'
 import { bridge, change } from './change.ts'
 import type { Deps } from './deps.ts'
+import { effectiveOf } from './granting.ts'
 import { dataOf, generationKey, heldData, idOf, isFor, toldHolds } from './signals.ts'
 
 /** What an outlet is to be told next; the lanes that tell it are in `pushlane.ts`. */
@@ -92,6 +101,28 @@ export const isOutdated = async (
   if (type === 'capabilities') return store.capabilitiesSince(did, seq)
   const hold = holdId === undefined ? undefined : await store.hold(holdId)
   return hold === undefined ? !(await isHeld(store, did)) : hold.releasedAt !== undefined
+}
+
+/**
+ * The same for what was set aside, which may have waited for long: not for what a snapshot of a restored store has told, nor
+ * for what is not the receiver's any more.
+ */
+export const isPast = async (
+  { store, clock }: Deps,
+  outlet: Outlet,
+  { generation }: OutletState,
+  { labels }: Bounds,
+  item: SetAside,
+): Promise<boolean> => {
+  const { body, did, seq, type } = item
+  const { data, id }: Push = JSON.parse(body)
+  if (!id.startsWith(`${generation}-`) || !outlet.types.some((one) => one === type)) return true
+  if (did !== undefined && !(await isFor(store, did, labels))) return true
+  if (await isOutdated(store, item, true)) return true
+  const { oldest } = await store.signalRange()
+  if (type !== 'capabilities' || did === undefined || seq + 1 >= oldest) return false
+  // Retention took what may have followed it.
+  return canonical(data.capabilities ?? []) !== canonical(await effectiveOf(store, did, clock.now()))
 }
 
 export interface Batch {

@@ -16,6 +16,7 @@ import {
   begun,
   boundsOf,
   isOutdated,
+  isPast,
   lookAt,
   nextBatch,
   nextPage,
@@ -74,8 +75,15 @@ export const createLane = (deps: Deps, target: Target, lane: PushLane): Lane => 
   let pageRefusals = 0
   let pageFrom = 0
 
-  /** Undefined: it was aborted, by the other lane or because the bridge stops. */
-  const send = async (pushes: readonly Push[], cut: AbortSignal): Promise<PushOutcome | undefined> => {
+  /**
+   * Undefined: it was aborted, by the other lane or because the bridge stops, or is not so any more. That is looked at once
+   * the other lane can see what is about to be sent: a hold placed later finds it there, and cuts it off.
+   */
+  const send = async (
+    pushes: readonly Push[],
+    cut: AbortSignal,
+    past: () => Promise<boolean>,
+  ): Promise<PushOutcome | undefined> => {
     const dids = new Set(pushes.map(({ did }) => did).filter((did) => did !== undefined))
     if (lane === 'urgent') {
       const { sending } = target
@@ -85,19 +93,21 @@ export const createLane = (deps: Deps, target: Target, lane: PushLane): Lane => 
       }
     }
     const own = new AbortController()
+    const done = Promise.withResolvers<void>()
     const signal = AbortSignal.any([cut, own.signal])
-    const answer = outlet.push(pushes, signal).catch((error: unknown) => {
-      if (signal.aborted) return undefined
-      throw error
-    })
-    if (lane === 'rest') target.sending = { dids, abort: () => own.abort(), done: answer.catch(() => undefined) }
+    if (lane === 'rest') target.sending = { dids, abort: () => own.abort(), done: done.promise }
     try {
-      const outcome = await answer
+      if (lane === 'rest' && (await past())) return undefined
+      const outcome = signal.aborted ? undefined : await outlet.push(pushes, signal)
       if (outcome === undefined) return undefined
       deps.metrics.inc('pushes_total', { outlet: outlet.name, outcome: outcome.kind }, pushes.length)
       return outcome
+    } catch (error) {
+      if (signal.aborted) return undefined
+      throw error
     } finally {
       if (lane === 'rest') target.sending = undefined
+      done.resolve()
     }
   }
 
@@ -148,6 +158,10 @@ export const createLane = (deps: Deps, target: Target, lane: PushLane): Lane => 
     const outcome = await send(
       jobs.map(({ push }) => push),
       cut,
+      async () => {
+        for (const { signal } of jobs) if (await isOutdated(deps.store, signal, false)) return true
+        return false
+      },
     )
     if (outcome === undefined) return now
     deps.probe?.('push.answered')
@@ -187,7 +201,7 @@ export const createLane = (deps: Deps, target: Target, lane: PushLane): Lane => 
   }
 
   const tellPage = async (page: Page, state: OutletState, cut: AbortSignal) => {
-    const outcome = await send([page.push], cut)
+    const outcome = await send([page.push], cut, async () => false)
     if (outcome === undefined) return now
     deps.probe?.('push.answered')
     switch (outcome.kind) {
@@ -213,16 +227,17 @@ export const createLane = (deps: Deps, target: Target, lane: PushLane): Lane => 
   }
 
   /** What was set aside and is due. Undefined: nothing is. */
-  const again = async (cut: AbortSignal) => {
+  const again = async (state: OutletState, bounds: Bounds, cut: AbortSignal) => {
     const [item] = await deps.store.setAsideDue(outlet.name, lane, deps.clock.now(), 1)
     if (item === undefined) return undefined
-    if (await isOutdated(deps.store, item, true)) {
+    const past = () => isPast(deps, outlet, state, bounds, item)
+    if (await past()) {
       deps.metrics.inc('pushes_total', { outlet: outlet.name, outcome: 'outdated' })
       await takeSetAside(deps, outlet, item, false)
       return now
     }
     const push: Push = JSON.parse(item.body)
-    const outcome = await send([push], cut)
+    const outcome = await send([push], cut, past)
     if (outcome === undefined) return now
     deps.probe?.('push.answered')
     if (outcome.kind === 'taken') {
@@ -266,7 +281,7 @@ export const createLane = (deps: Deps, target: Target, lane: PushLane): Lane => 
       const page = await nextPage(deps, state, labels)
       if (page !== undefined) return tellPage(page, state, cut)
     }
-    return (await again(cut)) ?? idle()
+    return (await again(state, bounds, cut)) ?? idle()
   }
 
   return {

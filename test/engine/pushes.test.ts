@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { BridgeError } from '../../src/core/errors.ts'
+import { laneOf, type Push } from '../../src/core/outlet.ts'
+import { lanesOf } from '../../src/engine/pushes.ts'
+import { generationKey } from '../../src/engine/signals.ts'
 import { until } from '../e2e/until.ts'
-import { alice, minute, runtime, second, soc } from './harness.ts'
+import { alice, minute, registrar, runtime, second, soc } from './harness.ts'
 import { PushRig } from './pushrig.ts'
 import { secretOf } from './receiver.ts'
 
@@ -303,5 +306,88 @@ test('killed between the answer and its record, it is told once more and no more
     assert.equal(told.length, times, point)
     assert.equal(new Set(told.map(({ id }) => id)).size, 1)
     assert.equal(receiver.taken.filter(({ did }) => did === 'did:mesh:b').length, 1)
+  }
+})
+
+test('a hold that is placed between the look at its agent and the sending is not followed by the end of an earlier one', async () => {
+  await using rig = await PushRig.open()
+  const { world, receiver } = rig
+  await rig.now()
+  const a = await world.agent('a')
+  const hold = await world.bridge.place(a, { severity: 'suspend', reason: 'r' }, soc)
+  await rig.now()
+  await world.bridge.release(a, hold.id, 'r', soc)
+  let held = false
+  const { store } = world
+  const openHolds: typeof store.openHolds = async (did) => {
+    const found = await store.openHolds(did)
+    if (held) return found
+    held = true
+    await world.kill(a)
+    await lanes.urgent.step(world.signal)
+    return found
+  }
+  const lanes = lanesOf({ ...world.deps, store: { ...store, openHolds } }, rig.outlet)
+  await lanes.urgent.step(world.signal)
+  await lanes.rest.step(world.signal)
+  assert.equal(held, true)
+  assert.deepEqual(receiver.told.slice(1), ['suspended did:mesh:a', 'suspended did:mesh:a'])
+})
+
+/** A dead letter of this type and an agent of the unit y, and a receiver that takes everything again. */
+const dead = async (rig: PushRig, type: Push['type']): Promise<string> => {
+  const { world, receiver } = rig
+  await rig.now()
+  const a = await world.agent('a', { labels: { unit: 'y' } })
+  await rig.now()
+  receiver.reply = (event) => (event.type === type ? 400 : 204)
+  if (type === 'suspended') await world.kill(a)
+  else await world.bridge.patch(a, { capabilities: ['read:x', 'write:x'] }, registrar, undefined)
+  await rig.now()
+  const [item] = await world.store.setAsideDue('payments', laneOf(type), Number.MAX_SAFE_INTEGER, 1)
+  assert.ok(item)
+  await world.store.write((tx) => tx.saveSetAside({ ...item, nextAt: undefined, deadAt: world.clock.now() }))
+  receiver.reply = () => 204
+  assert.partialDeepStrictEqual(await rig.view(), { waiting: 0, dead: 1 })
+  return a
+}
+
+/** What is told of it when an operator has it tried again. */
+const redelivered = async (rig: PushRig): Promise<string[]> => {
+  await rig.now()
+  const before = rig.receiver.told.length
+  assert.equal(await rig.pushes.redeliver('payments', undefined, alice), 1)
+  await rig.now()
+  assert.partialDeepStrictEqual(await rig.view(), { waiting: 0, dead: 0 })
+  return rig.receiver.told.slice(before)
+}
+
+test('a dead letter of an agent that its receiver may not be told of any more is dropped', async () => {
+  await using rig = await PushRig.open()
+  rig.world.runtimes = [{ name: runtime.name, labels: { unit: 'y' } }]
+  await dead(rig, 'suspended')
+  rig.world.runtimes = [{ name: runtime.name, labels: { unit: 'x' } }]
+  assert.deepEqual(await redelivered(rig), [])
+})
+
+test('a dead letter of before a restore is dropped: its number may be that of another signal', async () => {
+  await using rig = await PushRig.open()
+  await dead(rig, 'suspended')
+  await rig.world.store.write((tx) => tx.putMeta(generationKey, 'restored'))
+  assert.deepEqual(await redelivered(rig), [])
+})
+
+test('capabilities that were told anew since are not told, though retention took the later signal; those that stand are', async () => {
+  for (const isChanged of [true, false]) {
+    await using rig = await PushRig.open()
+    const { world } = rig
+    const a = await dead(rig, 'capabilities')
+    if (isChanged) await world.bridge.patch(a, { capabilities: ['read:x'] }, registrar, undefined)
+    else await world.kill('did:mesh:b')
+    await rig.now()
+    await world.clock.advance(minute)
+    const signals = world.clock.now()
+    await world.store.write((tx) => tx.prune({ signals, inbox: 0, idempotency: 0, guard: 0, receipts: 0 }))
+    assert.deepEqual(await redelivered(rig), isChanged ? [] : ['capabilities did:mesh:a'])
   }
 })
