@@ -86,3 +86,15 @@ test('what a crash left behind a checkpoint is dropped at the next run, and was 
   await prune(world, [])
   assert.deepEqual((await entries(world))[0]?.seq, older.seq + 1)
 })
+
+test('while the clock is doubted nothing is dropped', async () => {
+  await using world = await aged()
+  const before = await entries(world)
+  const { recall } = world.runner('north').mirror
+  recall.doubted = true
+  await prune(world)
+  assert.deepEqual(await entries(world), before)
+  recall.doubted = false
+  await prune(world)
+  assert.ok((await entries(world)).length < before.length)
+})
