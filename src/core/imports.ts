@@ -56,6 +56,8 @@ export interface ImportReads {
   importJob(id: string): Promise<ImportJob | undefined>
   /** Newest first. */
   importJobs(limit: number): Promise<ImportJob[]>
+  /** Of one state, unchanged since `until`, the longest first. */
+  importJobsIn(state: ImportState, until: number, limit: number): Promise<ImportJob[]>
   countImportRows(id: string): Promise<{ state: RowState; n: number }[]>
   /** In the order of lines. */
   importRows(id: string, afterLine: number, limit: number): Promise<ImportRow[]>

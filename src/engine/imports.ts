@@ -11,14 +11,16 @@ import { callerOf, checkRows, enrol, faultOf, inputOfRow, oneDepth, type RecallO
 
 const dayMs = 86_400_000
 /** What nobody goes on with, and how long it is told what became of one. */
-const keptMs: Readonly<Partial<Record<ImportState, number>>> = {
-  staging: dayMs,
-  checked: dayMs,
-  done: 7 * dayMs,
-  discarded: 0,
-}
+const keptMs: readonly (readonly [ImportState, number])[] = [
+  ['staging', dayMs],
+  ['checked', dayMs],
+  ['done', 7 * dayMs],
+  ['discarded', 0],
+]
 const retryMs = 10_000
-const listed = 1_000
+const open = ['staging', 'checking', 'checked', 'applying'] as const
+const ever = Number.MAX_SAFE_INTEGER
+const droppedAtATime = 100
 const droppedAtOnce = 2_000
 
 const viewOf = async (reads: StoreReads, job: ImportJob): Promise<ImportView> => {
@@ -68,8 +70,9 @@ export const createImports = (deps: Deps): Imports => {
         deps,
         as(caller),
         async (c) => {
-          const open = (await c.tx.importJobs(listed)).filter(({ state }) => state !== 'done' && state !== 'discarded')
-          if (open.length >= openMost) {
+          let waiting = 0
+          for (const state of open) waiting += (await c.tx.importJobsIn(state, ever, openMost)).length
+          if (waiting >= openMost) {
             throw new BridgeError('E_BUDGET', `${openMost} imports wait already.`, {
               hint: 'Apply or discard one of them: GET /v1/imports.',
               retryAfterMs: 60_000,
@@ -186,15 +189,26 @@ export const tendImports = async (parts: ImportParts, signal: AbortSignal): Prom
 /** One look at everything that was asked for. */
 export const workOffImports = async (parts: ImportParts, signal: AbortSignal): Promise<void> => {
   const { clock, store } = parts.deps
-  for (const job of (await store.importJobs(listed)).reverse()) {
-    if (signal.aborted) return
-    if (job.state === 'checking') await check(parts, job, signal)
-    else if (job.state === 'applying') await apply(parts, job, signal)
-    else if (clock.now() - job.changedAt >= (keptMs[job.state] ?? Number.POSITIVE_INFINITY)) await drop(parts, job)
+  for (const job of await store.importJobsIn('applying', ever, openMost)) await apply(parts, job, signal)
+  for (const job of await store.importJobsIn('checking', ever, openMost)) await check(parts, job, signal)
+  for (const [state, ms] of keptMs) {
+    for (const job of await store.importJobsIn(state, clock.now() - ms, droppedAtATime)) {
+      if (signal.aborted) return
+      await drop(parts, job)
+    }
   }
 }
 
-const drop = async ({ deps: { store } }: ImportParts, { id }: ImportJob): Promise<void> => {
+const drop = async ({ deps: { store } }: ImportParts, job: ImportJob): Promise<void> => {
+  const { changedAt, id, state } = job
+  // Somebody may have gone on with it just now; and nobody may go on with what is left of it later.
+  const isLeft = await store.write(async (tx) => {
+    const now = await tx.importJob(id)
+    if (now?.state !== state || now.changedAt !== changedAt) return true
+    await tx.putImport({ ...now, state: 'discarded' })
+    return false
+  })
+  if (isLeft) return
   while (!(await store.write((tx) => tx.dropImport(id, droppedAtOnce)))) await breathe()
 }
 

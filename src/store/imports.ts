@@ -32,6 +32,14 @@ const lineWriter = rowWriter('import_rows', ['import_id', 'line'])
 const jobs = build.selectFrom('imports').selectAll()
 const jobById = statement(jobs.where('id', '=', text('id')))
 const newest = statement(jobs.orderBy('at', 'desc').orderBy('id', 'desc').limit(number('limit')))
+const inState = statement(
+  jobs
+    .where('state', '=', text<ImportJob['state']>('state'))
+    .where('changed_at', '<=', number('until'))
+    .orderBy('changed_at')
+    .orderBy('id')
+    .limit(number('limit')),
+)
 const rows = build.selectFrom('import_rows').selectAll().where('import_id', '=', text('id'))
 const counts = statement(
   build
@@ -116,6 +124,7 @@ export const importReads = (run: Run): ImportReads => ({
     return row === undefined ? undefined : toJob(row)
   },
   importJobs: async (limit) => (await run.all(newest, { limit })).map(toJob),
+  importJobsIn: async (state, until, limit) => (await run.all(inState, { state, until, limit })).map(toJob),
   countImportRows: (id) => run.all(counts, { id }),
   importRows: async (id, after, limit) => (await run.all(byLine, { id, after, limit })).map(toRow),
   importRowsIn: async (id, state, { depth, line }, limit) =>

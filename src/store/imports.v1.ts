@@ -5,6 +5,7 @@ create table imports (
   state text not null check (state in ('staging', 'checking', 'checked', 'applying', 'done', 'discarded')),
   actor text not null, roles text not null, request_id text, changed_at integer not null, failure text
 ) strict, without rowid;
+create index imports_state on imports (state, changed_at, id);
 
 -- A body goes once it is registered.
 create table import_rows (

@@ -248,3 +248,59 @@ test('what nobody goes on with is dropped after a day, and what is discarded at 
   for (let n = 0; n < 20; n++) await world.bridge.openImport(undefined, registrar)
   await assert.rejects(world.bridge.openImport(undefined, registrar), isCode('E_BUDGET'))
 })
+
+test('an import is worked off and dropped however many were done since', async () => {
+  await using world = await World.open()
+  const waits = await staged(world, [row(1, agent('b'))])
+  const old = await checked(world, [row(1, agent('a'))])
+  await world.bridge.applyImport(old.id, registrar)
+  await world.clock.advance(1)
+  await world.store.write(async (tx) => {
+    const job = await tx.importJob(old.id)
+    assert.ok(job)
+    const at = world.clock.now()
+    for (let n = 0; n < 1_000; n++) {
+      await tx.putImport({ ...job, id: `later-${n}`, at, state: 'done', changedAt: at + 8 * 86_400_000 })
+    }
+  })
+  await work(world)
+  assert.equal((await world.bridge.importOf(old.id)).state, 'done')
+  for (let n = 1; n < 20; n++) await world.bridge.openImport(undefined, registrar)
+  await assert.rejects(world.bridge.openImport(undefined, registrar), isCode('E_BUDGET'))
+  await world.clock.advance(86_400_000)
+  await work(world)
+  await assert.rejects(world.bridge.importOf(waits), isCode('E_NOT_FOUND'))
+  await world.clock.advance(6 * 86_400_000)
+  await work(world)
+  await assert.rejects(world.bridge.importOf(old.id), isCode('E_NOT_FOUND'))
+})
+
+test('an import that somebody goes on with while it is dropped is whole, or gone', async () => {
+  await using world = await World.open()
+  const rows = Array.from({ length: 2_500 }, (_, n) => row(n, agent(`n${n}`)))
+  const { id } = await world.bridge.openImport(undefined, registrar)
+  await world.bridge.stageRows(id, rows, registrar)
+  await world.store.write((tx) =>
+    tx.judgeImportRows(
+      id,
+      rows.map(({ line }) => ({ line, depth: 0, state: 'good', fault: undefined })),
+    ),
+  )
+  const job = await world.store.importJob(id)
+  assert.ok(job)
+  await world.store.write((tx) => tx.putImport({ ...job, state: 'checked' }))
+  await world.clock.advance(86_400_000)
+  const { store } = world
+  const applied: unknown[] = []
+  const write: typeof store.write = async (task) => {
+    const done = await store.write(task)
+    if ((await store.importRows(id, -1, 1))[0]?.line !== 0 && applied.length === 0) {
+      applied.push(await world.bridge.applyImport(id, registrar).catch((error: unknown) => error))
+    }
+    return done
+  }
+  const deps = { ...world.deps, store: { ...store, write } }
+  await workOffImports({ deps, recallOf: () => createRecall(), full: async () => undefined }, world.signal)
+  assert.equal(applied.length, 1)
+  assert.ok(isCode('E_NOT_FOUND')(applied[0]))
+})
