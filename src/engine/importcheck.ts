@@ -1,12 +1,13 @@
 import { mostHops } from '../core/delegation.ts'
 import { BridgeError, errorTable } from '../core/errors.ts'
 import type { ImportJob, ImportRow, RowFault, RowVerdict } from '../core/imports.ts'
+import type { StoreReads } from '../core/store.ts'
 import { breathe } from '../lib/breathe.ts'
 import type { AgentInput, Caller } from './agentapi.ts'
 import { vetBlueprint } from './blueprints.ts'
 import { type Change, change } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import { checked, enter, repeated, unaliased } from './enrolling.ts'
+import { type Checked, checked, enter, repeated, unaliased } from './enrolling.ts'
 import { type Accounts, createPlan, type Plan } from './importplan.ts'
 import { absentFrom, vetAll } from './mapping.ts'
 import type { Recall } from './recall.ts'
@@ -43,6 +44,13 @@ export const faultOf = (error: unknown): RowFault => {
   return { code, detail: message, ...(hint !== undefined && { hint }), ...(errors !== undefined && { errors }) }
 }
 
+/** Whether the same registration is there already. @throws BridgeError when another one is */
+const isThere = async (deps: Deps, reads: StoreReads, input: Checked): Promise<boolean> => {
+  const rival = await unaliased(reads, input.did)
+  if (rival !== undefined) repeated(await agentView(deps, reads, rival), input)
+  return rival !== undefined
+}
+
 /** Registers a row, or finds its registration there; what it answers is true in this transaction. */
 export const enrol = async (
   c: Change,
@@ -51,11 +59,9 @@ export const enrol = async (
   caller: Caller,
 ): Promise<'registered' | 'unchanged'> => {
   const input = await checked(c.tx, given)
-  const rival = await unaliased(c.tx, input.did)
-  if (rival !== undefined) {
-    repeated(await agentView(c.deps, c.tx, rival), input)
-    return 'unchanged'
-  }
+  if (await isThere(c.deps, c.tx, input)) return 'unchanged'
+  // The configuration may be another one than at the check.
+  vetAll(c.deps, input.principals ?? [])
   await enter(c, recallOf, input, 'later', caller)
   return 'registered'
 }
@@ -231,7 +237,7 @@ const createLook = (deps: Deps, recallOf: RecallOf, job: ImportJob, absent: Abse
   }
 
   const tried = async (row: ImportRow, input: AgentInput): Promise<void> => {
-    vetAll(deps, input.principals ?? [])
+    if (await isThere(deps, deps.store, await checked(deps.store, input))) return
     for (const one of input.principals ?? []) if (absent.get(one.adapter)?.has(one.id)) throw absentFrom(one)
     await heed(input)
     const ancestors = await ancestorsOf(row)

@@ -304,3 +304,34 @@ test('an import that somebody goes on with while it is dropped is whole, or gone
   assert.equal(applied.length, 1)
   assert.ok(isCode('E_NOT_FOUND')(applied[0]))
 })
+
+test('a file that is imported again is as it was, though an account of it is gone by now', async () => {
+  await using world = await World.open()
+  world.north.add({ id: 'a-1' })
+  const rows = [row(1, agent('a', { principals: [account('a-1')] })), row(2, agent('b'))]
+  const { id } = await checked(world, rows.slice(0, 1))
+  await world.bridge.applyImport(id, registrar)
+  await work(world)
+  world.north.remove('a-1')
+  const again = await checked(world, rows)
+  assert.deepEqual(await faults(world, again.id), [])
+  await world.bridge.applyImport(again.id, registrar)
+  await work(world)
+  assert.partialDeepStrictEqual(await world.bridge.importOf(again.id), {
+    state: 'done',
+    rows: { registered: 1, unchanged: 1, failed: 0 },
+  })
+})
+
+test('an account that is never to be mapped since the check is not', async () => {
+  const never: string[] = []
+  await using world = await World.open({ adapters: { north: { never } } })
+  world.north.add({ id: 'a-1' })
+  const { id } = await checked(world, [row(1, agent('a', { principals: [account('a-1')] }))])
+  await world.bridge.applyImport(id, registrar)
+  never.push('a-1')
+  await world.restart()
+  await work(world)
+  assert.deepEqual(await faults(world, id), ['1 E_NEVER'])
+  assert.equal(await world.store.principal({ adapter: 'north', id: 'a-1' }), undefined)
+})
