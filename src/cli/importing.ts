@@ -45,6 +45,7 @@ type Fault = z.output<typeof faultForm>
 /** What one request carries: within what the daemon takes. */
 const rowsAtOnce = 500
 const charactersAtOnce = 300_000
+const forgetMs = 5_000
 const everything = 1_000_000
 const pollMs = { first: 100, most: 1_000 }
 
@@ -93,8 +94,11 @@ const importFile = async (io: Io, daemon: Daemon, file: string, options: ImportO
     if (view.rows.total === 0) {
       throw new BridgeError('E_USAGE', 'The file has no row.', { hint: 'Its first line names the columns, for CSV.' })
     }
+    // Whatever becomes of the answer: but for a refusal it may have begun.
     begun = true
-    expected(await daemon.post(`${path}/apply`))
+    const answer = await daemon.post(`${path}/apply`)
+    begun = answer.ok
+    expected(answer)
     const done = await watch(io, daemon, path, 'registering', 'applying', ({ good, total }) => total - good)
     return report(io, done, done.rows.failed > 0 ? await faultsOf(daemon, path) : [], options)
   } catch (error) {
@@ -102,9 +106,15 @@ const importFile = async (io: Io, daemon: Daemon, file: string, options: ImportO
     throw error
   } finally {
     // Best effort: it would be dropped after a day.
-    if (!begun) await daemon.delete(path).catch(() => undefined)
+    if (!begun) await forget(io, options, path)
   }
 }
+
+/** Though the command was told to stop: what is left behind counts among those that wait. */
+const forget = (io: Io, where: Where, path: string): Promise<unknown> =>
+  withDaemon({ ...io, stop: AbortSignal.timeout(forgetMs) }, where, (daemon) => daemon.delete(path)).catch(
+    () => undefined,
+  )
 
 /** Sends rows as they are read. Returns those that were none. */
 const stage = async (io: Io, daemon: Daemon, path: string, rows: AsyncIterable<Row>): Promise<Fault[]> => {

@@ -120,8 +120,15 @@ const eachPage = async (
   }
 }
 
+/** Ends a check that nobody waits for. */
+export const isDiscarded = Symbol('discarded')
+
 const judge = async ({ store }: Deps, { id }: ImportJob, verdicts: readonly RowVerdict[]): Promise<void> => {
-  if (verdicts.length > 0) await store.write((tx) => tx.judgeImportRows(id, verdicts))
+  if (verdicts.length === 0) return
+  await store.write(async (tx) => {
+    if ((await tx.importJob(id))?.state !== 'checking') throw isDiscarded
+    await tx.judgeImportRows(id, verdicts)
+  })
 }
 
 const circle: RowFault = {

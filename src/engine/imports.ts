@@ -7,7 +7,17 @@ import { topics } from './bus.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { type Imports, type ImportView, openMost, rowsMost } from './importapi.ts'
-import { callerOf, checkRows, enrol, faultOf, inputOfRow, oneDepth, type RecallOf, rowsAtOnce } from './importcheck.ts'
+import {
+  callerOf,
+  checkRows,
+  enrol,
+  faultOf,
+  inputOfRow,
+  isDiscarded,
+  oneDepth,
+  type RecallOf,
+  rowsAtOnce,
+} from './importcheck.ts'
 
 const dayMs = 86_400_000
 /** What nobody goes on with, and how long it is told what became of one. */
@@ -138,7 +148,7 @@ export const createImports = (deps: Deps): Imports => {
     discardImport: (id, caller) =>
       change(deps, as(caller), async (c) => {
         const job = await requireJob(c.tx, id)
-        if (job.state === 'checking' || job.state === 'applying') {
+        if (job.state === 'applying') {
           throw refuse(job, 'it cannot be discarded now', 'Wait until it is over.')
         }
         await move(c, { ...job, state: 'discarded' })
@@ -214,12 +224,16 @@ const drop = async ({ deps: { store } }: ImportParts, job: ImportJob): Promise<v
 
 const check = async ({ deps, recallOf }: ImportParts, job: ImportJob, signal: AbortSignal): Promise<void> => {
   const end = async (next: Pick<ImportJob, 'state' | 'failure'>): Promise<void> => {
-    await deps.store.write((tx) => tx.putImport({ ...job, ...next, changedAt: deps.clock.now() }))
+    await deps.store.write(async (tx) => {
+      const present = await tx.importJob(job.id)
+      if (present?.state === 'checking') await tx.putImport({ ...job, ...next, changedAt: deps.clock.now() })
+    })
   }
   try {
     await checkRows(deps, recallOf, job, signal)
   } catch (error) {
     if (signal.aborted || deps.isFatal(error)) throw error
+    if (error === isDiscarded) return
     deps.log.warn({ importId: job.id, err: error }, 'an import could not be checked')
     const told = error instanceof BridgeError ? error.message : 'The bridge failed.'
     return end({ state: 'staging', failure: { code: codeOf(error), detail: told } })

@@ -335,3 +335,18 @@ test('an account that is never to be mapped since the check is not', async () =>
   assert.deepEqual(await faults(world, id), ['1 E_NEVER'])
   assert.equal(await world.store.principal({ adapter: 'north', id: 'a-1' }), undefined)
 })
+
+test('an import is discarded in the middle of its check, and stays so', async () => {
+  await using world = await World.open()
+  const id = await staged(world, [row(1, agent('a')), row(2, agent('b', { parentDid: did('a') }))])
+  await world.bridge.checkImport(id, registrar)
+  const { store } = world
+  const importRowsIn: typeof store.importRowsIn = async (...given) => {
+    await world.bridge.discardImport(id, registrar).catch(() => undefined)
+    return store.importRowsIn(...given)
+  }
+  const deps = { ...world.deps, store: { ...store, importRowsIn } }
+  await workOffImports({ deps, recallOf: () => createRecall(), full: async () => undefined }, world.signal)
+  await assert.rejects(world.bridge.importOf(id), isCode('E_NOT_FOUND'))
+  assert.deepEqual(await store.importRows(id, -1, 9), [])
+})
