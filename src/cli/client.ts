@@ -122,6 +122,10 @@ export const withDaemon = async <T>(io: Io, where: Where, work: (daemon: Daemon)
         }
       },
     })
+  } catch (error) {
+    // What waited says so by the signal's own reason, which is no failure of anything.
+    if (io.stop.aborted && error === io.stop.reason) throw new BridgeError('E_ABORTED', 'Interrupted.')
+    throw error
   } finally {
     await outbound.close()
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { agentsImport } from '../../src/cli/importing.ts'
+import { codeOf } from '../../src/core/errors.ts'
 
 const rows = { total: 1, staged: 0, good: 1, bad: 0, registered: 0, unchanged: 0, failed: 0 }
 
@@ -46,7 +47,7 @@ const imported = async (
     die: () => undefined,
   }
   try {
-    const exit = await agentsImport(io, file, {}).catch(() => undefined)
+    const exit = await agentsImport(io, file, {}).catch(codeOf)
     return { exit, said, err: err.join('\n') }
   } finally {
     server.closeAllConnections()
@@ -74,10 +75,12 @@ test('an import that the daemon refuses to apply is not said to go on, and not l
 })
 
 test('an import that is interrupted while it is checked is not left behind', async () => {
-  const { said } = await imported((one, stop) => {
+  const { exit, said } = await imported((one, stop) => {
     if (one.method !== 'GET') return usual(one)
-    stop()
+    // Between two questions.
+    setTimeout(stop, 30)
     return { status: 200, body: view('checking') }
   })
+  assert.equal(exit, 'E_ABORTED', 'an interruption is no bug')
   assert.equal(said.at(-1), 'DELETE /v1/imports/i')
 })
