@@ -8,9 +8,9 @@ const storeHelp = 'store to read instead of the configured one: sqlite:<file>'
 const configHelp = 'configuration file (default: IDP_BRIDGE_CONFIG)'
 
 const exitCodes = `
-Exit codes: 0 as asked · 2 differences (plan) · 64 usage · 69 not reachable
-            70 bug or broken chain · 75 try later · 77 not permitted
-            78 configuration`
+Exit codes: 0 as asked · 2 there are differences · 64 usage
+            69 not reachable · 70 bug or broken chain · 75 try later
+            77 not permitted · 78 configuration`
 
 const collect = (value: string, before: readonly string[]): readonly string[] => [...before, value]
 
@@ -131,6 +131,15 @@ export const createProgram = (io: Io, finish: (exit: number) => void): Command =
     .option('--store <url>', 'store to replace instead of the configured one')
     .option('--json', 'machine-readable output')
     .action(async (file, options) => (await import('./restore.ts')).restore(io, file, options))
+
+  program
+    .command('migrate')
+    .description('bring the store to the version of this program, with the daemon stopped; a copy is kept')
+    .option('-c, --config <file>', configHelp)
+    .option('--store <url>', 'store to migrate instead of the configured one')
+    .option('--dry-run', 'only say whether there is something to do: 2 when there is')
+    .option('--json', 'machine-readable output')
+    .action(async (options) => finish(await (await import('./migrate.ts')).migrate(io, options)))
 
   remoteCommands(program, io, finish)
   sandboxCommands(program, io)

@@ -27,7 +27,7 @@ export const identify = (raw: Raw, everOpened: boolean): Found => {
   throw foreign()
 }
 
-const foreign = (cause?: unknown): BridgeError =>
+export const foreign = (cause?: unknown): BridgeError =>
   new BridgeError('E_STORE_URL', 'The file is not a store of the bridge.', {
     ...(cause === undefined ? {} : { cause }),
     hint: 'Point store.url at a new file, or at a store made by the bridge.',
