@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { need } from './tools.ts'
+import { pythonWith } from './virtualenv.ts'
 
 const run = promisify(execFile)
 const root = resolve(import.meta.dirname, '../..')
@@ -53,4 +54,54 @@ test('deploy/kubernetes is built by the real Kustomize, and every object is one 
     'v1 ServiceAccount',
   ])
   assert.notEqual(read(objects.replace('readOnlyRootFilesystem', 'readOnlyRootFileSystem')).status, 0)
+})
+
+const template = resolve(root, 'deploy/bicep/main.bicep')
+/** The parser that scanners of templates use, and the models by which Microsoft's own client of that API writes what it sends. */
+const readers = ['pycep-parser==0.7.1', 'azure-mgmt-eventgrid==10.2.0', 'six==1.17.0']
+
+test('deploy/bicep is read by a parser of Bicep, and every property is one that the API of Event Grid has', {
+  timeout: 600_000,
+}, async (t: TestContext) => {
+  const python = await pythonWith(t, ...readers)
+  if (python === undefined) return
+  const text = readFileSync(template, 'utf8')
+  const read = (input: string) =>
+    spawnSync(python.path, [resolve(import.meta.dirname, 'bicep/check.py')], { input, encoding: 'utf8' })
+  const { status, stdout, stderr } = read(text)
+  assert.equal(status, 0, stderr)
+  assert.deepEqual(stdout.trim().split('\n'), [
+    'Microsoft.EventGrid/partnerTopics@2022-06-15 existing',
+    'Microsoft.EventGrid/partnerTopics/eventSubscriptions@2022-06-15',
+  ])
+  const wrong: readonly (readonly [string, string, RegExp])[] = [
+    ['endpointUrl', 'endpointUri', /no such property/],
+    ['CloudEventSchemaV1_0', 'CloudEvents', /is none of/],
+    ["'WebHook'", "'Webhooks'", /endpointType: .* is none of/],
+    ['maxEventsPerBatch: 10', 'maxEventsPerBatch: true', /is no int/],
+    ['parent: partnerTopic', 'parent: other', /is no resource/],
+    ['azureActiveDirectoryTenantId: tenantId', 'azureActiveDirectoryTenantId: nobody', /not declared/],
+    ['eventSubscriptions@2022', 'eventSubscriptions@2021', /its API/],
+    ['includedEventTypes: [', 'includedEventTypes: [ {', /Unexpected token/],
+  ]
+  for (const [from, to, told] of wrong) {
+    assert.ok(text.includes(from), from)
+    const faulty = read(text.replace(from, to))
+    assert.notEqual(faulty.status, 0, to)
+    assert.match(faulty.stderr, told, to)
+  }
+})
+
+/** BICEP names it; otherwise the one on the path. */
+const bicepPath = (): string | undefined =>
+  [process.env.BICEP, 'bicep'].find((path) => path !== undefined && spawnSync(path, ['--version']).status === 0)
+
+test("deploy/bicep is compiled by Bicep's own compiler, without a warning", { timeout: 300_000 }, (t) => {
+  // It is in no package registry, so CI cannot install it.
+  const bicep = bicepPath()
+  if (bicep === undefined) return t.skip("Bicep's own compiler is not installed; the test above reads the template")
+  const { status, stdout, stderr } = spawnSync(bicep, ['build', '--stdout', template], { encoding: 'utf8' })
+  assert.equal(status, 0, stderr)
+  assert.equal(stderr.trim(), '')
+  assert.match(stdout, /Microsoft\.EventGrid\/partnerTopics\/eventSubscriptions/)
 })

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
-import { copyFile, cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
+import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from './cache.ts'
 import { installGo } from './goinstall.ts'
+import { isWhole, keep } from './kept.ts'
 import { copySource, plugins } from './spiresource.ts'
 
 /** Go module that pins the version of SPIRE and of everything it is built from. */
@@ -34,20 +35,6 @@ const keptFolder = (): string => {
     .update(JSON.stringify(plugins))
   const { arch, platform } = process
   return cacheFolder('spire', `${spireVersion()}-${platform}-${arch}-${made.digest('hex').slice(0, 12)}`)
-}
-
-const sumsOf = async (folder: string): Promise<string> => {
-  const lines = names.map(async (name) => {
-    const sum = createHash('sha256').update(await readFile(join(folder, name)))
-    return `${sum.digest('hex')}  ${name}\n`
-  })
-  return (await Promise.all(lines)).join('')
-}
-
-/** Whether the programs there are those that were built. */
-const isWhole = async (folder: string): Promise<boolean> => {
-  const sums = join(folder, 'SHA256SUMS')
-  return existsSync(sums) && (await sumsOf(folder).catch(() => undefined)) === (await readFile(sums, 'utf8'))
 }
 
 const moduleAt = async (go: string, name: string): Promise<string> => {
@@ -85,12 +72,7 @@ const build = async ({ cc, go }: { readonly cc: string; readonly go: string }, k
     const flags = ['-trimpath', '-buildvcs=false', `-ldflags=-s -w -X ${version}`, '-o', `${built}/`]
     const env = { ...process.env, CC: cc, CGO_ENABLED: '1' }
     await execute(go, ['build', ...flags, ...mains], { cwd: module, env })
-    await writeFile(join(built, 'SHA256SUMS'), await sumsOf(built))
-    await mkdir(dirname(kept), { recursive: true })
-    const beside = await mkdtemp(`${kept}.`)
-    await cp(built, beside, { recursive: true })
-    await rm(kept, { recursive: true, force: true })
-    await rename(beside, kept)
+    await keep(built, kept, names)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -103,7 +85,7 @@ const build = async ({ cc, go }: { readonly cc: string; readonly go: string }, k
 export const installSpire = async (): Promise<SpirePrograms | { readonly skip: string }> => {
   const kept = keptFolder()
   const folder = process.env.SPIRE_BIN ?? kept
-  if (folder === kept && !(await isWhole(kept))) {
+  if (folder === kept && !(await isWhole(kept, names))) {
     const found = await installGo(project)
     if ('skip' in found) return found
     console.log(`real SPIRE ${spireVersion()}: building it once, which takes minutes`)
@@ -111,7 +93,7 @@ export const installSpire = async (): Promise<SpirePrograms | { readonly skip: s
       await build(found, kept)
     } catch (error) {
       // Somebody else may have been quicker.
-      if (!(await isWhole(kept))) {
+      if (!(await isWhole(kept, names))) {
         if (process.env.CI === 'true') throw error
         return { skip: `SPIRE could not be built: ${String(error).trim().split('\n').at(-1)}` }
       }
