@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
+import { read } from '../golden/markdown.ts'
 import { kill, registerAll, scoutDid } from './agents.ts'
 import { at, listAt, parsed, textAt } from './json.ts'
 import { run } from './process.ts'
@@ -136,4 +137,24 @@ test('entries cut off the end with their head are found by the signed head alone
   const ended = await verify(world, '--head', head, '--key', world.keyFile)
   assert.equal(ended.code, 70, `${ended.out}${ended.err}`)
   assert.match(ended.out, /tail broken/)
+})
+
+test('what stands beside the chain about an agent is erased as docs/security.md says; the chain holds', async () => {
+  await using world = await startWorld()
+  await recorded(world)
+  const [, documented = ''] = /sqlite3 bridge\.db "([^"]+)"/.exec(read('docs/security.md')) ?? []
+  const sql = documented.replace('did:agentmesh:a7f3b2c1', scoutDid)
+  assert.ok(sql.includes(scoutDid), documented)
+  const raw = new Database(world.databaseFile)
+  const texts = raw.prepare<[string, string], { own: number; others: number }>(
+    'select count(*) filter (where did = ?) as own, count(*) filter (where did <> ?) as others from audit_text join audit using (seq)',
+  )
+  const before = texts.get(scoutDid, scoutDid)
+  assert.ok(before !== undefined && before.own > 0 && before.others > 0)
+  raw.exec(sql)
+  assert.deepEqual(texts.get(scoutDid, scoutDid), { own: 0, others: before.others })
+  raw.close()
+  const verified = await verify(world)
+  assert.equal(verified.code, 0, verified.err)
+  assert.match(verified.out, /^chain holds/)
 })
