@@ -22,6 +22,9 @@ export const configs = {
   spiffe: spiffeConfig,
 }
 
+/** Those whose adapter has `callers`. */
+export const callerKinds: readonly (keyof typeof configs)[] = ['entra']
+
 // `kind` is a literal in each schema, so a parsed configuration is of the shape that its kind names.
 const isAws = (config: AdapterBase): config is AwsConfig => config.kind === 'aws'
 const isEntra = (config: AdapterBase): config is EntraConfig => config.kind === 'entra'

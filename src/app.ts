@@ -30,6 +30,7 @@ import { watchStore } from './engine/storewatch.ts'
 import { createVerifier } from './engine/verify.ts'
 import { createLimits } from './http/limits.ts'
 import { listenAll } from './http/listening.ts'
+import { createVisitors } from './http/oidc.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
@@ -39,6 +40,7 @@ import { every, within } from './lib/periodic.ts'
 import {
   clientsOf,
   definedBy,
+  directoriesOf,
   inForce,
   listenersOf,
   policyOf,
@@ -187,6 +189,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       keys: (issuer: Issuer) => issuer.keys ?? keys(issuer.jwksUri, issuer.fetch),
       clock,
       store: known,
+      callers: directoriesOf(config, mounts),
     })
     const doubted = await begin(deps, () => randomBytes(6).toString('hex'), store.lost)
     await putInForce(deps, definedBy(config))
@@ -247,6 +250,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
         bridge,
         clients: () => clients,
         standings,
+        visitors: createVisitors({ verifier, clients: () => clients }),
         limits,
         log,
         metrics,
@@ -267,12 +271,13 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       runners,
       reload: async (next) => {
         const diff = diffReload(config, next)
-        config = inForce(config, next)
+        const following = inForce(config, next)
+        verifier.reload(directoriesOf(following, mounts))
+        config = following
         policy = policyOf(config)
         clients = clientsOf(config)
         for (const [name, one] of Object.entries(config.adapters)) settings.set(name, settingsOf(one))
         log.level = next.log.level
-        verifier.reload()
         for (const runner of runners.values()) void runner.groups.sync(stopping.signal).catch(() => undefined)
         metrics.inc('config_reload_total', { outcome: 'ok' })
         await putInForce(deps, definedBy(config))

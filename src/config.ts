@@ -7,6 +7,7 @@ import { credentialFaults } from './config/clients.ts'
 import { ConfigError, type Fault } from './config/faults.ts'
 import { followFaults } from './config/follows.ts'
 import { issueFaults, plainWords } from './config/issues.ts'
+import { oidcFaults } from './config/oidc.ts'
 import type { OutletKinds } from './config/outlet.ts'
 import { outletFaults } from './config/outlets.ts'
 import { type AdapterKinds, type Config, configSchema } from './config/schema.ts'
@@ -26,6 +27,8 @@ export interface ParseOptions<K extends AdapterKinds> {
   readonly adapterKinds: K
   /** None when left out: `signals` then has no key. */
   readonly outletKinds?: OutletKinds
+  /** Those of `adapterKinds` that can tell who calls our own API; left out, that is seen at the start. */
+  readonly callerKinds?: readonly string[]
   /** Where `{ file: … }` and `outbound.caFile` are read; relative paths count from the working directory. */
   readonly files?: Files
   /** How messages name the file. */
@@ -40,7 +43,7 @@ export type AdapterConfig<K extends AdapterKinds> = AdapterBase & z.output<K[key
  * neither the error nor the result prints a secret.
  */
 export function parseConfig<K extends AdapterKinds>(text: string, options: ParseOptions<K>): Config<AdapterConfig<K>> {
-  const { env, adapterKinds, outletKinds = {}, files = diskFiles, source = 'file' } = options
+  const { env, adapterKinds, outletKinds = {}, callerKinds, files = diskFiles, source = 'file' } = options
   const tree = readTree(text, env, files)
   if (tree.root === undefined) throw new ConfigError(source, tree.faults)
   if (tree.root === null || typeof tree.root !== 'object' || Array.isArray(tree.root)) {
@@ -60,6 +63,7 @@ export function parseConfig<K extends AdapterKinds>(text: string, options: Parse
     ...outletFaults(tree.root),
     ...caFaults(tree.root, files),
     ...credentialFaults(tree.root),
+    ...oidcFaults(tree.root, callerKinds),
   ]
   if (!result.success || faults.length > 0) throw new ConfigError(source, placed(faults, tree))
   // The adapter's part is what its own schema gave; the union's type is lost in the record of kinds.

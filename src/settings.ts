@@ -1,9 +1,11 @@
 import type { Config } from './config.ts'
 import type { AdapterSettings } from './core/adapter.ts'
 import { type Definition, definitionOf } from './core/blueprints.ts'
+import { BridgeError } from './core/errors.ts'
 import { type ToolServerDefinition, writtenServer } from './core/tools.ts'
 import type { Defined } from './engine/configured.ts'
-import type { Policy } from './engine/deps.ts'
+import type { Mount, Policy } from './engine/deps.ts'
+import type { CallerDirectory } from './engine/issuertable.ts'
 import type { PublishingSettings } from './engine/publishing.ts'
 import type { ReceiptSettings } from './engine/receipts.ts'
 import type { SelfSettings } from './engine/selfapi.ts'
@@ -31,14 +33,31 @@ export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
 })
 
 export const clientsOf = ({ auth }: Config): Client[] =>
-  auth.clients.map(({ name, role, tokenSha256, certificateSha256, spiffeId, agents }) => ({
+  auth.clients.map(({ name, role, tokenSha256, certificateSha256, spiffeId, principals, agents }) => ({
     name,
     roles: role,
     tokenSha256,
     certificateSha256,
     ids: spiffeId,
+    accounts: principals,
     labels: agents?.labels,
   }))
+
+/**
+ * Who vouches for callers besides. A directory that only a restart brings is left out until then.
+ * @throws BridgeError E_CONFIG for one that cannot
+ */
+export const directoriesOf = ({ auth }: Config, mounts: ReadonlyMap<string, Mount>): CallerDirectory[] =>
+  auth.oidc.flatMap(({ adapter: name, audience, roles, applications }) => {
+    const adapter = mounts.get(name)?.adapter
+    if (adapter === undefined) return []
+    const { callers, kind } = adapter
+    if (callers === undefined) {
+      const hint = 'Name a directory of another kind under auth.oidc.'
+      throw new BridgeError('E_CONFIG', `The adapter ${name} of kind ${kind} cannot tell who calls the API.`, { hint })
+    }
+    return [{ name, callers, audiences: audience, roles, applications }]
+  })
 
 const showsCertificates = ({ certificateSha256, spiffeId }: Config['auth']['clients'][number]): boolean =>
   certificateSha256.length > 0 || spiffeId.length > 0

@@ -7,6 +7,7 @@ import { Slots } from '../slots.ts'
 import { BATCH, openSwitcher } from './accounts.ts'
 import { openLog } from './audit.ts'
 import { ceilings, WriteBudget } from './budget.ts'
+import { callerOf } from './callers.ts'
 import { check } from './check.ts'
 import { cloudOf } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
@@ -113,6 +114,7 @@ export function open(name: string, config: EntraConfig, deps: AdapterDeps): Adap
     ...(hooks ? { hooks } : {}),
     ...(watch ? { tending: watch.tending } : {}),
     ...(queue ? { queue } : {}),
+    callers: { issuers, identify: (claims) => callerOf(claims, tenantId) },
     accessPolicies: openPolicies({ graph, clock, random }),
     doctor: openDoctor({ config, graph, credential }),
     discovery: openDiscovery({ graph, clock, manage: config.manage, managed }),

@@ -47,6 +47,14 @@ const shape = z.object({
 
 const facets = (value: string | undefined): readonly string[] => value?.split(' ') ?? []
 
+/** Facets come in any order and number. */
+export const hasAgentFacet = (value: string | undefined): boolean =>
+  facets(value).some((facet) => facet === AGENT_IDENTITY || facet === AGENT_USER)
+
+/** Whether one of the audiences is Graph. */
+export const forGraph = (aud: unknown): boolean =>
+  [aud].flat().some((audience) => typeof audience === 'string' && GRAPH.test(audience))
+
 /**
  * Who a verified token of this tenant speaks for: the table in Microsoft's agent-token-claims.md (read 2026-11). The
  * agent is never named by the `oid` of an on-behalf-of token, which is a human's. Facets come in any order and number.
@@ -54,7 +62,7 @@ const facets = (value: string | undefined): readonly string[] => value?.split(' 
 export function identify(claims: Claims, tenantId: string): TokenSubject | TokenRefusal | undefined {
   const { tid, oid, appid, azp, idtyp, scp, roles, aud, ...facts } = shape.parse(claims)
   if (tid !== tenantId) return { refused: 'R_TENANT' }
-  if ([aud].flat().some((audience) => audience !== undefined && GRAPH.test(audience))) return { refused: 'R_AUDIENCE' }
+  if (forGraph(aud)) return { refused: 'R_AUDIENCE' }
   const client = azp ?? appid
   const delegated = (scp?.split(' ') ?? []).filter((each) => each !== '' && each !== '/')
   const scopes = [...new Set([...delegated, ...roles])]

@@ -1,4 +1,4 @@
-import { configs } from '../../adapters/index.ts'
+import { callerKinds, configs } from '../../adapters/index.ts'
 import { outletConfigs } from '../../outlets/index.ts'
 import { type Config, loadConfig } from '../config.ts'
 import { BridgeError } from '../core/errors.ts'
@@ -12,5 +12,6 @@ export const readConfig = (io: Io, path: string | undefined): { config: Config; 
       hint: 'Use --config bridge.yaml or set IDP_BRIDGE_CONFIG; see config/bridge.example.yaml.',
     })
   }
-  return { config: loadConfig(file, { env: io.env, adapterKinds: configs, outletKinds: outletConfigs }), path: file }
+  const kinds = { adapterKinds: configs, outletKinds: outletConfigs, callerKinds }
+  return { config: loadConfig(file, { env: io.env, ...kinds }), path: file }
 }

@@ -1,10 +1,9 @@
 import { z } from 'zod'
+import { roles } from '../core/roles.ts'
 import { duration, int, oneOrMany, says, textMap } from '../lib/fields.ts'
 import { parseId } from '../lib/svid.ts'
 import type { Fault } from './faults.ts'
-
-export const roles = ['reader', 'gateway', 'runtime', 'registrar', 'responder', 'approver', 'operator'] as const
-export type Role = (typeof roles)[number]
+import { accountName, oidc } from './oidc.ts'
 
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
@@ -44,8 +43,9 @@ const credentials = {
   tokenSha256: 'a token',
   certificateSha256: 'a certificate',
   spiffeId: 'the SPIFFE ID',
+  principals: 'an account',
 } as const
-const kinds = ['tokenSha256', 'certificateSha256', 'spiffeId'] as const
+const kinds = ['tokenSha256', 'certificateSha256', 'spiffeId', 'principals'] as const
 
 const client = z
   .strictObject({
@@ -70,6 +70,9 @@ const client = z
     certificateSha256: oneOrMany(certificateSha256)
       .default([])
       .describe('SHA-256 fingerprint of its certificate, whoever issued it; several to rotate'),
+    principals: oneOrMany(accountName)
+      .default([])
+      .describe('<adapter>/<id> of its account in a directory of auth.oidc, whose tokens then prove it'),
     agents: z
       .strictObject({ labels: textMap.describe('Every label must match') })
       .optional()
@@ -77,7 +80,7 @@ const client = z
   })
   .superRefine((client, context) => {
     if (kinds.every((kind) => client[kind].length === 0)) {
-      const hint = 'give it tokenSha256, spiffeId or certificateSha256'
+      const hint = 'give it tokenSha256, spiffeId, certificateSha256 or principals'
       context.addIssue({ code: 'custom', message: says('has nothing to prove itself by', hint) })
     }
     const { role, agents } = client
@@ -128,6 +131,7 @@ const rateLimit = z.strictObject({
 
 export const auth = z.strictObject({
   clients: clients.describe('Who may call the API, by static bearer token or by certificate'),
+  oidc: oidc.prefault([]).describe('Who else may, by tokens of a directory made for this API'),
   killBudget: z
     .strictObject({ max: int(1, 1_000_000).prefault(100), per: duration({ minMs: 1000 }).prefault('10m') })
     .prefault({})

@@ -4,7 +4,6 @@ export type FaultCode =
   | 'syntax'
   | 'too_large'
   | 'unknown_key'
-  | 'reserved_key'
   | 'missing'
   | 'wrong_type'
   | 'bad_value'

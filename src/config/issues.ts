@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { didYouMean, type Fault, type FaultCode } from './faults.ts'
-import { reservedKeys } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -118,17 +117,8 @@ function codeOf(issue: Issue, message: string): FaultCode {
 function unknownKey(path: readonly PropertyKey[], known: string): Fault {
   const where = path.join('.')
   const key = String(path.at(-1))
-  if (reservedKeys.some((pattern) => matches(pattern, path))) {
-    const hint = 'remove it: this release would not act on it'
-    return { path: where, code: 'reserved_key', message: 'is reserved for a later release', hint }
-  }
   const keys = known === '' ? [] : known.split(' ')
   const near = didYouMean(key, keys)
   const hint = near === undefined ? `known here: ${keys.join(', ')}` : `did you mean ${near}?`
   return { path: where, code: 'unknown_key', message: 'is not a known key', hint }
-}
-
-function matches(pattern: string, path: readonly PropertyKey[]): boolean {
-  const parts = pattern.split('.')
-  return parts.length === path.length && parts.every((part, index) => part === '*' || part === path[index])
 }

@@ -9,13 +9,10 @@ import { server } from './server.ts'
 import { telemetry } from './telemetry.ts'
 import { tools } from './tools.ts'
 
-export { type Role, roles } from './clients.ts'
+export { type Role, roles } from '../core/roles.ts'
 
 /** Every kind of adapter there is, by the word that `kind` has in the file. Each extends `adapterBase`. */
 export type AdapterKinds = Readonly<Record<string, z.ZodObject>>
-
-/** Parts of the contract that this release does not have yet: refused by name, never accepted and ignored. */
-export const reservedKeys: readonly string[] = ['auth.oidc']
 
 const limit = (max: number, percent: number) =>
   z.strictObject({ max: int(1, 1_000_000).prefault(max), percent: int(1, 100).prefault(percent) }).prefault({})

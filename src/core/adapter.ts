@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Discovery } from './discovery.ts'
 import type { Doctor } from './doctor.ts'
+import type { Callers } from './caller.ts'
 import type { BridgeError } from './errors.ts'
 import type { HookQueue } from './hookqueue.ts'
 import type { Tending } from './tending.ts'
@@ -262,6 +263,7 @@ export interface Adapter {
   readonly accessPolicies?: AccessPolicies
   readonly doctor?: Doctor
   readonly discovery?: Discovery
+  readonly callers?: Callers
   /** Reachable? permitted? Each finding a code, a sentence and the command that mends it. Never throws. */
   check(signal: AbortSignal): Promise<Finding[]>
   close?(): Promise<void>

@@ -1,5 +1,6 @@
 import { chainLength } from '../core/actors.ts'
-import type { Adapter, Claims, Issuer, TokenSubject } from '../core/adapter.ts'
+import type { Claims, Issuer, TokenSubject } from '../core/adapter.ts'
+import type { TokenCaller } from '../core/caller.ts'
 import { isRefusalCode, type RefusalCode } from '../core/decide.ts'
 import { BridgeError } from '../core/errors.ts'
 import type { AgentReads, JudgedPrincipal } from '../core/judging.ts'
@@ -7,7 +8,8 @@ import type { Did, PrincipalKey } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { digestOf } from '../lib/digest.ts'
 import type { KeySource } from '../lib/jwks.ts'
-import { audiencesOf, authorityOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
+import { audiencesOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
+import { type CallerDirectory, issuerTable, select, type TokenAdapter } from './issuertable.ts'
 import { mappingsOf } from './sharing.ts'
 import type { InForce } from './standing.ts'
 
@@ -51,6 +53,23 @@ export interface Subject {
   readonly expiresAt: number
 }
 
+/** A token that says who calls our own API, before anything is known of the caller. */
+export interface VerifiedCaller {
+  readonly valid: true
+  readonly directory: CallerDirectory
+  /** The same object for the same token, as long as it is remembered. */
+  readonly caller: TokenCaller
+  readonly issuedAt: number
+  readonly expiresAt: number
+}
+
+export interface CallerVerifier {
+  /**
+   * As far as the directory goes: signature, claims and whom it names. A token for agents is none. Throws as `verify` does.
+   */
+  caller(token: string): Promise<VerifiedCaller | Rejected>
+}
+
 export interface Verifier {
   /**
    * Token → the agent it speaks for. Mappings are read anew at each call, also for a token seen before.
@@ -61,17 +80,16 @@ export interface Verifier {
   /** As far as the directory goes: signature, claims and whom it names; no mapping is looked up. Throws as `verify` does. */
   subject(token: string): Promise<Subject | Rejected>
   /**
-   * Takes the present adapters and forgets every token seen. Throws E_CONFIG, and leaves all as it was, when two issuers
-   * share an (issuer, audience) pair.
+   * Takes the present adapters, and who vouches for callers unless that is as before, and forgets every token seen. Throws
+   * E_CONFIG, and leaves all as it was, when two issuers share an (issuer, audience) pair.
    */
-  reload(): void
+  reload(callers?: readonly CallerDirectory[]): void
 }
-
-/** The part of an adapter that tokens are judged by. */
-export type TokenAdapter = Pick<Adapter, 'name' | 'issuers' | 'identify'>
 
 export interface VerifierOptions {
   readonly adapters: () => readonly TokenAdapter[]
+  /** Left out: nobody calls our own API by a directory's token. */
+  readonly callers?: readonly CallerDirectory[]
   /** The key source of an issuer; the same one each time. */
   readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'version'>>
   readonly clock: Pick<Clock, 'now'>
@@ -80,20 +98,29 @@ export interface VerifierOptions {
   readonly cacheSize?: number
 }
 
-interface Selected {
-  readonly adapter: TokenAdapter
+interface Remembered {
   readonly issuer: Issuer
-}
-
-interface Seen extends Selected {
   readonly signedBy: VerifiedJwt['signedBy']
-  readonly subject: TokenSubject
   readonly issuedAt: number
   readonly expiresAt: number
   readonly audiences: readonly string[]
   /** A clock that was set back may be before what was checked against it. */
   readonly checkedAt: number
 }
+
+interface SeenAgent extends Remembered {
+  readonly use: 'agent'
+  readonly adapter: TokenAdapter
+  readonly subject: TokenSubject
+}
+
+interface SeenCaller extends Remembered {
+  readonly use: 'caller'
+  readonly adapter: CallerDirectory
+  readonly caller: TokenCaller
+}
+
+type Seen = SeenAgent | SeenCaller
 
 interface Checked {
   readonly seen: Seen
@@ -106,8 +133,10 @@ const rejected = (code: string): Rejected => {
 }
 
 /** @throws BridgeError E_CONFIG when two issuers share an (issuer, audience) pair */
-export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_000 }: VerifierOptions): Verifier {
-  let table = issuerTable(adapters())
+export function createVerifier(options: VerifierOptions): Verifier & CallerVerifier {
+  const { adapters, keys, clock, store, cacheSize = 10_000 } = options
+  let { callers = [] } = options
+  let table = issuerTable(adapters(), callers)
   /** By SHA-256 of the token, oldest first; replaced, never cleared, so that a verification begun before fills the old one. */
   let seen = new Map<string, Seen>()
 
@@ -147,7 +176,7 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
   async function checkAnew(parsed: ParsedJwt): Promise<Checked | Rejected> {
     const selected = select(table, parsed.claims)
     if (typeof selected === 'string') return rejected(selected)
-    const { adapter, issuer } = selected
+    const { issuer } = selected
     if (issuer.opaque) return rejected('R_OPAQUE')
     const stands = standing(issuer)
     const checkedAt = clock.now()
@@ -155,22 +184,21 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     if ('refused' in jwt) return rejected(jwt.refused)
     // RFC 7800: bound to a key whose proof nobody has checked here.
     if (Object.hasOwn(jwt.claims, 'cnf')) return rejected('R_CNF')
-    const subject = adapter.identify(jwt.claims)
-    if (!subject) return rejected('R_NOT_AGENT')
-    if ('refused' in subject) return rejected(subject.refused)
-    // An actor that the adapter did not follow the chain to would go unchecked.
-    if (chainLength(jwt.claims.act) !== subject.act.length) return rejected('R_ACT')
     const { signedBy, issuedAt, expiresAt } = jwt
     const audiences = audiencesOf(jwt.claims, issuer.audienceClaim)
-    const seen = { ...selected, signedBy, subject, issuedAt, expiresAt, audiences, checkedAt }
-    return { seen, inForce: stands(expiresAt) }
+    const seen = { issuer, signedBy, issuedAt, expiresAt, audiences, checkedAt }
+    const known =
+      selected.use === 'agent' ? agentOf(selected.adapter, jwt.claims) : callerOf(selected.adapter, jwt.claims, seen)
+    return 'valid' in known ? known : { seen: { ...seen, ...known }, inForce: stands(expiresAt) }
   }
 
   return {
     async verify(token) {
       const checked = await check(token)
       if ('valid' in checked) return checked
-      const { adapter, issuer, subject, issuedAt, expiresAt, audiences } = checked.seen
+      const { seen } = checked
+      if (seen.use !== 'agent') return rejected('R_AUDIENCE')
+      const { adapter, issuer, subject, issuedAt, expiresAt, audiences } = seen
       const { names = [] } = subject
       const byName = names.length === 0 ? [] : await store.principalsNamed(adapter.name, names)
       const spoken = [...subject.principals, ...byName.map(({ id }) => id)]
@@ -207,14 +235,48 @@ export function createVerifier({ adapters, keys, clock, store, cacheSize = 10_00
     async subject(token) {
       const checked = await check(token)
       if ('valid' in checked) return checked
-      const { adapter, issuer, subject, issuedAt, expiresAt } = checked.seen
+      const { seen } = checked
+      if (seen.use !== 'agent') return rejected('R_AUDIENCE')
+      const { adapter, issuer, subject, issuedAt, expiresAt } = seen
       return { valid: true, adapter: adapter.name, issuer: issuer.issuer, subject, issuedAt, expiresAt }
     },
-    reload() {
-      table = issuerTable(adapters())
+    async caller(token) {
+      const checked = await check(token)
+      if ('valid' in checked) return checked
+      const { seen } = checked
+      if (seen.use !== 'caller') return rejected('R_AUDIENCE')
+      const { adapter, caller, issuedAt, expiresAt } = seen
+      return { valid: true, directory: adapter, caller, issuedAt, expiresAt }
+    },
+    reload(next = callers) {
+      table = issuerTable(adapters(), next)
+      callers = next
       seen = new Map()
     },
   }
+}
+
+function agentOf(adapter: TokenAdapter, claims: Claims): Pick<SeenAgent, 'use' | 'adapter' | 'subject'> | Rejected {
+  const subject = adapter.identify(claims)
+  if (!subject) return rejected('R_NOT_AGENT')
+  if ('refused' in subject) return rejected(subject.refused)
+  // An actor that the adapter did not follow the chain to would go unchecked.
+  if (chainLength(claims.act) !== subject.act.length) return rejected('R_ACT')
+  return { use: 'agent', adapter, subject }
+}
+
+function callerOf(
+  adapter: CallerDirectory,
+  claims: Claims,
+  { audiences }: Remembered,
+): Pick<SeenCaller, 'use' | 'adapter' | 'caller'> | Rejected {
+  // Whoever else it was made for could send it here.
+  if (!audiences.every((audience) => adapter.audiences.includes(audience))) return rejected('R_AUDIENCE')
+  if (chainLength(claims.act) !== 0) return rejected('R_ACT')
+  const caller = adapter.callers.identify(claims)
+  if (!caller) return rejected('R_CLAIMS')
+  if ('refused' in caller) return rejected(caller.refused)
+  return { use: 'caller', adapter, caller }
 }
 
 /**
@@ -234,46 +296,4 @@ async function ofOneDid(
     own.push(mapping)
   }
   return own
-}
-
-type IssuerTable = ReadonlyMap<string, ReadonlyMap<string, Selected>>
-
-/** Issuer → audience → who checks it. (issuer, audience) selects exactly one (DESIGN §5). */
-function issuerTable(adapters: readonly TokenAdapter[]): IssuerTable {
-  const table = new Map<string, Map<string, Selected>>()
-  for (const adapter of adapters) {
-    for (const issuer of adapter.issuers) {
-      const audiences = table.get(issuer.issuer) ?? new Map<string, Selected>()
-      table.set(issuer.issuer, audiences)
-      for (const audience of new Set(issuer.audiences)) {
-        const other = audiences.get(audience)
-        if (other) {
-          const text = `adapters ${other.adapter.name} and ${adapter.name} both take tokens of ${issuer.issuer} for ${audience}`
-          throw new BridgeError('E_CONFIG', text, { hint: 'give each adapter its own tokens.audiences' })
-        }
-        audiences.set(audience, { adapter, issuer })
-      }
-    }
-  }
-  return table
-}
-
-/** Reads the unverified `iss`, or `sub`, and `aud` for this choice only; the chosen issuer then checks both again. */
-function select(table: IssuerTable, claims: Claims): Selected | 'R_ISSUER' | 'R_AUDIENCE' {
-  const byIssuer = typeof claims.iss === 'string' ? table.get(claims.iss) : undefined
-  const audiences = byIssuer ?? bySubject(table, claims)
-  if (!audiences) return 'R_ISSUER'
-  const fitting = [...audiences].flatMap(([audience, one]) =>
-    audiencesOf(claims, one.issuer.audienceClaim).includes(audience) ? one : [],
-  )
-  const [only] = fitting
-  // A token for the audiences of two issuers' configurations is nobody's.
-  return only && fitting.every(({ issuer }) => issuer === only.issuer) ? only : 'R_AUDIENCE'
-}
-
-/** Issuers that do not write their name into tokens are named by whom a token speaks of. */
-function bySubject(table: IssuerTable, claims: Claims): ReadonlyMap<string, Selected> | undefined {
-  const audiences = table.get(authorityOf(claims.sub) ?? '')
-  const named = [...(audiences ?? [])].filter(([, { issuer }]) => issuer.namedBy === 'sub')
-  return named.length > 0 ? new Map(named) : undefined
 }

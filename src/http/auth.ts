@@ -2,17 +2,17 @@ import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
+import { holds, type Role } from '../core/roles.ts'
 import type { Labels } from '../core/types.ts'
 import type { Caller } from '../engine/agentapi.ts'
-import type { Standing, Standings } from '../engine/callers.ts'
+import type { Accounts, Standing, Standings } from '../engine/callers.ts'
 import { digestOf } from '../lib/digest.ts'
 import { type Soon, soon } from '../lib/soon.ts'
 import { basicCredentials, type Credentials, tokenForm } from './basic.ts'
 import type { Certificate } from './certificates.ts'
 import type { Limits } from './limits.ts'
+import type { Visitors } from './oidc.ts'
 import { failure } from './problem.ts'
-
-export type Role = 'reader' | 'gateway' | 'runtime' | 'registrar' | 'responder' | 'approver' | 'operator'
 
 /** One who may call, as configured. Looked up anew for every request, so that a reload takes effect at once. */
 export interface Client {
@@ -24,6 +24,8 @@ export interface Client {
   readonly certificateSha256?: readonly string[]
   /** Each accepted identity that an authority of ours wrote into a certificate. */
   readonly ids?: readonly string[]
+  /** `<adapter>/<id>` of each account whose directory may vouch for it. */
+  readonly accounts?: readonly string[]
   /** Bounds a runtime to agents that carry all of them. */
   readonly labels: Labels | undefined
 }
@@ -36,6 +38,8 @@ export interface Door {
   readonly certificate?: ((socket: Socket) => Certificate | undefined) | undefined
   /** Which callers are agents; left out, none is. */
   readonly standings?: Standings | undefined
+  /** Left out: no directory vouches for anybody. */
+  readonly visitors?: Visitors | undefined
   /** Left out: nobody is limited. */
   readonly limits?: Limits | undefined
 }
@@ -49,18 +53,7 @@ declare module 'fastify' {
   }
 }
 
-/** Who has each role: `operator` is registrar, responder and approver too, and all of these read. */
-const holders: Readonly<Record<Role, readonly Role[]>> = {
-  reader: ['reader', 'registrar', 'responder', 'approver', 'operator'],
-  gateway: ['gateway'],
-  runtime: ['runtime'],
-  registrar: ['registrar', 'operator'],
-  responder: ['responder', 'operator'],
-  approver: ['approver', 'operator'],
-  operator: ['operator'],
-}
-
-const has = (client: Client, role: Role): boolean => holders[role].some((holder) => client.roles.includes(holder))
+const has = (client: Client, role: Role): boolean => holds(client.roles, role)
 
 const bearer = new RegExp(`^Bearer +(${tokenForm}) *$`, 'i')
 
@@ -104,7 +97,7 @@ const nobody = (message: string, hint: string): BridgeError => new BridgeError('
 const noToken = (): BridgeError =>
   nobody(
     'The request carries no bearer token of a configured client.',
-    'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients.',
+    'Send Authorization: Bearer <token>; the configuration holds its SHA-256 under auth.clients, or its issuer under auth.oidc.',
   )
 
 const notTheirs = (shown: Certificate): BridgeError =>
@@ -141,29 +134,43 @@ const standingAs = (client: Client, standing: Standing): Client => {
   })
 }
 
+/** @throws BridgeError E_FORBIDDEN, or rejects with it */
+const asStanding = (client: Client, accounts: Accounts | undefined, { standings }: Door): Soon<Client> =>
+  accounts === undefined || standings === undefined
+    ? client
+    : soon(standings.of(accounts), (standing) => standingAs(client, standing))
+
+const visiting = async (given: Credentials, owner: Client | undefined, door: Door): Promise<Client> => {
+  const visitor = await door.visitors?.(given)
+  if (visitor === undefined) throw noToken()
+  const { client, accounts, isAgent } = visitor
+  if (owner !== undefined && owner.name !== client.name) throw others(client)
+  return asStanding(isAgent ? asAgent(client) : client, accounts, door)
+}
+
 /**
  * Who sent the request. A token decides; a certificate beside it may be nobody's, and not another client's. Whoever shows
  * the certificate of an agent is that agent, whatever token it has.
  * @throws BridgeError E_UNAUTHENTICATED, E_FORBIDDEN, or rejects with them
  */
-const identify = (request: FastifyRequest, { clients, certificate, standings }: Door): Soon<Client> => {
+const identify = (request: FastifyRequest, door: Door): Soon<Client> => {
   const { authorization } = request.headers
-  const present = clients()
-  const shown = certificate?.(request.raw.socket)
+  const present = door.clients()
+  const shown = door.certificate?.(request.raw.socket)
   const owner = shown && byCertificate(shown, present)
   let client = owner
   if (authorization !== undefined) {
     const { oauth } = request.routeOptions.config
     const given = bearerCredentials(authorization) ?? (oauth === true ? basicCredentials(authorization) : undefined)
     client = given && byToken(given, present)
-    if (client === undefined) throw noToken()
+    if (client === undefined) {
+      if (given === undefined || door.visitors === undefined) throw noToken()
+      return visiting(given, owner, door).then((found) => asStanding(found, shown, door))
+    }
     if (owner !== undefined && owner !== client) throw others(client)
   }
   if (client === undefined) throw shown === undefined ? noToken() : notTheirs(shown)
-  const found = client
-  return shown === undefined || standings === undefined
-    ? found
-    : soon(standings.of(shown), (standing) => standingAs(found, standing))
+  return asStanding(client, shown, door)
 }
 
 /** @throws BridgeError E_FORBIDDEN, E_RATE */

@@ -5,7 +5,7 @@ export interface Credentials {
 }
 
 /** A bearer token, RFC 6750 section 2.1, as the source of a pattern. */
-export const tokenForm = '[A-Za-z0-9._~+/-]{1,4096}=*'
+export const tokenForm = '[A-Za-z0-9._~+/-]{1,16384}=*'
 
 const basic = /^Basic +([A-Za-z0-9+/]{1,16384}={0,2}) *$/i
 const name = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/

@@ -20,7 +20,7 @@ const docsPolicy = [
 ].join('; ')
 
 const everywhere: readonly ErrorCode[] = ['E_BUG', 'E_STORE', 'E_SHUTTING_DOWN']
-const secured: readonly ErrorCode[] = ['E_UNAUTHENTICATED', 'E_FORBIDDEN', 'E_RATE']
+const secured: readonly ErrorCode[] = ['E_UNAUTHENTICATED', 'E_FORBIDDEN', 'E_RATE', 'E_JWKS_DOWN']
 const withBody: readonly ErrorCode[] = ['E_VALIDATION', 'E_JSON', 'E_TOO_LARGE', 'E_MEDIA_TYPE']
 
 /** The problem documents a route may answer, one response a status, with the codes it may carry. */
@@ -173,7 +173,11 @@ export const describeApi = (app: FastifyInstance, version: string, publicUrl: st
       tags,
       components: {
         securitySchemes: {
-          bearer: { type: 'http', scheme: 'bearer', description: 'Token of a client under auth.clients' },
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'Token of a client under auth.clients, or of a directory under auth.oidc',
+          },
           basic: { type: 'http', scheme: 'basic', description: 'Name of such a client, and its token as password' },
         },
       },

@@ -27,6 +27,7 @@ import { killRoutes } from './kill.ts'
 import type { Limits } from './limits.ts'
 import { createListener } from './listener.ts'
 import { collectMethods, methodRoutes } from './methods.ts'
+import type { Visitors } from './oidc.ts'
 import { opaRoutes } from './opa.ts'
 import { describeApi, documentRoute } from './openapi.ts'
 import { operateRoutes } from './operate.ts'
@@ -55,6 +56,8 @@ export interface ServerOptions {
   readonly limits?: Limits | undefined
   /** Which callers are agents; left out, none is. */
   readonly standings?: Standings | undefined
+  /** Left out: no directory vouches for anybody. */
+  readonly visitors?: Visitors | undefined
   readonly log: FastifyBaseLogger
   readonly metrics: Context['metrics']
   readonly clock: { now(): number }
@@ -78,7 +81,20 @@ export interface ServerOptions {
  * waits for requests in progress.
  */
 export const createServer = (options: ServerOptions): FastifyInstance => {
-  const { bridge, clients, log, metrics, clock, version, publicUrl, trustProxy = [], tls, standings, limits } = options
+  const {
+    bridge,
+    clients,
+    log,
+    metrics,
+    clock,
+    version,
+    publicUrl,
+    trustProxy = [],
+    tls,
+    standings,
+    visitors,
+    limits,
+  } = options
   const { apart = { hooks: false, management: false } } = options
   const requests = options.requests ?? observeRequests()
   const streams = createStreams({ ...streamSettings, ...options.streams }, (open) =>
@@ -97,6 +113,7 @@ export const createServer = (options: ServerOptions): FastifyInstance => {
     clients,
     certificate: tls?.asks === true ? readCertificates({ ...tls, clock }) : undefined,
     standings,
+    visitors,
     limits,
   }
   const methods = collectMethods(app)

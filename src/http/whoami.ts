@@ -1,8 +1,7 @@
 import { z } from 'zod'
+import { roles } from '../core/roles.ts'
 import { clientOf } from './auth.ts'
 import { type App, answers } from './context.ts'
-
-const roles = ['reader', 'gateway', 'runtime', 'registrar', 'responder', 'approver', 'operator'] as const
 
 const client = z
   .object({

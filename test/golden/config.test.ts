@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { reservedKeys } from '../../src/config/schema.ts'
 import { byName, difference, read, same, section } from './markdown.ts'
 
 interface Node {
@@ -78,7 +77,7 @@ test('docs/config.md gives the defaults of the schema', () => {
 
 test('docs/config.md names what is reserved', () => {
   const text = section(page, 'Reserved')
-  for (const path of reservedKeys) assert.ok(text.includes(`\`${path}\``), path)
+  assert.match(text, /`postgres:\/\/` in `store\.url`/)
 })
 
 test('docs/config.md has every fault code and no other', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
-import type { Role } from '../../src/http/auth.ts'
+import type { Role } from '../../src/core/roles.ts'
 import { type Ask, hashOf, listen, roles } from './listen.ts'
 
 const did = 'did:agentmesh:a'

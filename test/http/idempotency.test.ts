@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Role } from '../../src/http/auth.ts'
+import type { Role } from '../../src/core/roles.ts'
 import { type Listening, listen } from './listen.ts'
 
 const did = 'did:agentmesh:a'

@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto'
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance } from 'fastify'
-import type { Client, Role } from '../../src/http/auth.ts'
+import { type Role, roles } from '../../src/core/roles.ts'
+import type { Client } from '../../src/http/auth.ts'
 import { createServer, type ServerOptions } from '../../src/http/server.ts'
 import { createLogger } from '../../src/lib/log.ts'
 import { createMetrics } from '../../src/lib/metrics.ts'
 import { createDouble, start } from './bridge.ts'
 import type { Double } from './double.ts'
 
-export const roles = ['reader', 'gateway', 'runtime', 'registrar', 'responder', 'approver', 'operator'] as const
+export { roles }
 
 export const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex')
 

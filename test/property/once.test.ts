@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { env } from 'node:process'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Role } from '../../src/http/auth.ts'
+import type { Role } from '../../src/core/roles.ts'
 import { World } from '../engine/harness.ts'
 import { type Answer, type Listening, listen } from '../http/listen.ts'
 

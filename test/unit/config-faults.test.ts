@@ -37,7 +37,6 @@ const table: Row[] = [
   ['an unknown key like no other', `${minimal}zzzzzzz: {}`, 'zzzzzzz unknown_key', /known here: version, server/],
   ['no clients', `version: 1\nauth: {}\nadapters: {}`, 'auth.clients missing', /add it/],
   ['no auth', 'version: 1\nadapters: {}', 'auth missing', /add it/],
-  ['reserved oidc', withAuth(`{ clients: [${soc}], oidc: {} }`), 'auth.oidc reserved_key', /later release/],
   ['text for a mapping', `${minimal}server: here`, 'server wrong_type', /must be a mapping, but is text/],
   ['a number for text', `${minimal}server: { host: 1 }`, 'server.host wrong_type', /quotes/],
   ['a port out of range', `${minimal}server: { port: 99999 }`, 'server.port bad_value', /0 to 65535/],
