@@ -33,13 +33,14 @@ export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
 })
 
 export const clientsOf = ({ auth }: Config): Client[] =>
-  auth.clients.map(({ name, role, tokenSha256, certificateSha256, spiffeId, principals, agents }) => ({
+  auth.clients.map(({ name, role, tokenSha256, certificateSha256, spiffeId, principals, rateLimit, agents }) => ({
     name,
     roles: role,
     tokenSha256,
     certificateSha256,
     ids: spiffeId,
     accounts: principals,
+    rates: rateLimit,
     labels: agents?.labels,
   }))
 

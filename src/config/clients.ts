@@ -47,6 +47,11 @@ const credentials = {
 } as const
 const kinds = ['tokenSha256', 'certificateSha256', 'spiffeId', 'principals'] as const
 
+const ownRate = z.strictObject({
+  perSecond: int(1, 1_000_000).describe('On average'),
+  burst: int(1, 1_000_000).describe('At once, after a pause'),
+})
+
 const client = z
   .strictObject({
     name: z
@@ -77,6 +82,13 @@ const client = z
       .strictObject({ labels: textMap.describe('Every label must match') })
       .optional()
       .describe('The agents a runtime may stop; without it all of them'),
+    rateLimit: z
+      .strictObject({
+        questions: ownRate.optional().describe('In place of auth.rateLimit.questions'),
+        stops: ownRate.optional().describe('In place of auth.rateLimit.stops'),
+      })
+      .optional()
+      .describe('Of this client; it is told in each answer how much is left'),
   })
   .superRefine((client, context) => {
     if (kinds.every((kind) => client[kind].length === 0)) {

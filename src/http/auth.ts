@@ -10,7 +10,7 @@ import { digestOf } from '../lib/digest.ts'
 import { type Soon, soon } from '../lib/soon.ts'
 import { basicCredentials, type Credentials, tokenForm } from './basic.ts'
 import type { Certificate } from './certificates.ts'
-import type { Limits } from './limits.ts'
+import type { Limits, OwnRates } from './limits.ts'
 import type { Visitors } from './oidc.ts'
 import { failure } from './problem.ts'
 
@@ -26,6 +26,8 @@ export interface Client {
   readonly ids?: readonly string[]
   /** `<adapter>/<id>` of each account whose directory may vouch for it. */
   readonly accounts?: readonly string[]
+  /** Left out: what every client has. */
+  readonly rates?: OwnRates | undefined
   /** Bounds a runtime to agents that carry all of them. */
   readonly labels: Labels | undefined
 }
@@ -174,9 +176,11 @@ const identify = (request: FastifyRequest, door: Door): Soon<Client> => {
 }
 
 /** @throws BridgeError E_FORBIDDEN, E_RATE */
-const admit = (request: FastifyRequest, client: Client, { limits }: Door): void => {
+const admit = (request: FastifyRequest, reply: FastifyReply, client: Client, { limits }: Door): void => {
   const { access, lane } = request.routeOptions.config
-  limits?.client(client.name, lane ?? 'questions')
+  const charge = limits?.client(client.name, lane ?? 'questions', client.rates)
+  if (charge !== undefined) reply.headers(charge.headers)
+  if (charge?.refused !== undefined) throw charge.refused
   // A route without `access` cannot be registered; should one ever be, nobody may call it.
   if (access === undefined || access === 'public' || !access.some((role) => has(client, role))) {
     const needed = access === undefined || access === 'public' ? 'none' : access.join(', ')
@@ -218,9 +222,9 @@ export const authenticator =
     const fail = (error: unknown) => done(refused(error, request, reply, door))
     try {
       const client = identify(request, door)
-      if (!(client instanceof Promise)) admit(request, client, door)
+      if (!(client instanceof Promise)) admit(request, reply, client, door)
       else {
-        client.then((found) => admit(request, found, door)).then(() => done(), fail)
+        client.then((found) => admit(request, reply, found, door)).then(() => done(), fail)
         return
       }
     } catch (error) {

@@ -16,9 +16,24 @@ export interface Rates extends Readonly<Record<Lane, Rate>> {
   readonly unauthenticated: Rate
 }
 
+/** The rates of a client that has its own. */
+export type OwnRates = Readonly<Partial<Record<Lane, Rate | undefined>>>
+
+/** What a request was charged to a rate of its client's own. */
+export interface Charge {
+  /** What the client is told of it: draft-ietf-httpapi-ratelimit-headers-11, May 2026. */
+  readonly headers: Readonly<Record<'ratelimit' | 'ratelimit-policy', string>>
+  /** E_RATE when there was none left. */
+  readonly refused: BridgeError | undefined
+}
+
 export interface Limits {
-  /** @throws BridgeError E_RATE when the client has none left */
-  client(name: string, lane: Lane): void
+  /**
+   * @param own counts in place of what all clients have; another object begins anew
+   * @returns undefined for a client without a rate of its own in that lane
+   * @throws BridgeError E_RATE when such a client has none left
+   */
+  client(name: string, lane: Lane, own?: OwnRates): Charge | undefined
   /** One without a client. @throws BridgeError E_RATE when its address has none left */
   stranger(address: string): void
 }
@@ -64,6 +79,17 @@ class Buckets {
   }
 }
 
+/** Of a bucket the burst is what there is of it, and how long that takes to come back the window. */
+const charged = (lane: Lane, { perSecond, burst }: Rate, bucket: Bucket): Charge => {
+  const waitMs = bucket.take()
+  const headers = {
+    'ratelimit-policy': `"${lane}";q=${burst};w=${Math.ceil(burst / perSecond)}`,
+    ratelimit: `"${lane}";r=${bucket.left};t=${Math.ceil(bucket.fullMs / 1000)}`,
+  }
+  const hint = `Raise rateLimit.${lane} of the client if it may ask more.`
+  return { headers, refused: waitMs === undefined ? undefined : spent(hint, waitMs) }
+}
+
 /** @param rates as configured now: others begin anew, with full buckets */
 export const createLimits = (rates: () => Rates, clock: Pick<Clock, 'mono'>): Limits => {
   const bucketsOf = ({ questions, stops, unauthenticated }: Rates) => ({
@@ -81,10 +107,22 @@ export const createLimits = (rates: () => Rates, clock: Pick<Clock, 'mono'>): Li
     }
     return buckets
   }
+  /** By the rate as configured: gone with the configuration. */
+  const ofOne = new WeakMap<Rate, Bucket>()
+  const ownBucket = (rate: Rate): Bucket => {
+    const known = ofOne.get(rate)
+    if (known !== undefined) return known
+    const made = new Bucket(clock, rate.perSecond, rate.burst)
+    ofOne.set(rate, made)
+    return made
+  }
   return {
-    client: (name, lane) => {
+    client: (name, lane, own) => {
+      const rate = own?.[lane]
+      if (rate !== undefined) return charged(lane, rate, ownBucket(rate))
       const waitMs = present()[lane].take(name)
       if (waitMs !== undefined) throw spent(`Raise auth.rateLimit.${lane} if this client may ask more.`, waitMs)
+      return undefined
     },
     stranger: (address) => {
       const waitMs = present().strangers.take(networkOf(address))

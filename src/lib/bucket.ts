@@ -16,6 +16,16 @@ export class Bucket {
     this.#at = clock.mono()
   }
 
+  /** As of the latest take. */
+  get left(): number {
+    return Math.floor(this.#left)
+  }
+
+  /** From the latest take until it is full again, if nothing is taken. */
+  get fullMs(): number {
+    return Math.ceil(((this.#burst - this.#left) / this.#perSecond) * 1000)
+  }
+
   /** Takes one; otherwise the milliseconds until there is one. */
   take(): number | undefined {
     const now = this.#clock.mono()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createLimits, networkOf, type Rates } from '../../src/http/limits.ts'
-import { listen } from './listen.ts'
+import { clientOf, listen } from './listen.ts'
 
 const did = 'did:agentmesh:a'
 const small: Rates = {
@@ -85,4 +85,48 @@ test('other limits count from the reload on, and what is kept is bounded', () =>
   assert.deepEqual([take('a'), take('a')], [true, false])
   for (let at = 0; at < 10_000; at += 1) take(`other ${at}`)
   assert.equal(take('a'), true, 'pushed out by 10,000 others')
+})
+
+test('a client with a rate of its own is told what is left of it, and others are not', async () => {
+  const { clock, server } = await limited()
+  await using _ = server
+  const at = server.clients.findIndex(({ name }) => name === 'runtime')
+  const own = { questions: { perSecond: 2, burst: 5 } }
+  const change = (rates: object) => {
+    server.clients[at] = { ...clientOf('runtime'), rates }
+  }
+  change(own)
+  const asked = async () => {
+    const { status, headers } = await server.ask('/v1/whoami', { as: 'runtime' })
+    assert.equal(headers['ratelimit-policy'], '"questions";q=5;w=3')
+    return [status, headers.ratelimit, headers['retry-after']]
+  }
+  assert.deepEqual(await asked(), [200, '"questions";r=4;t=1', undefined])
+  for (let more = 0; more < 3; more += 1) await asked()
+  assert.deepEqual(await asked(), [200, '"questions";r=0;t=3', undefined])
+  assert.deepEqual(await asked(), [429, '"questions";r=0;t=3', '1'])
+  clock.at += 1000
+  assert.deepEqual(await asked(), [200, '"questions";r=1;t=2', undefined])
+  // The other lane is as everybody has it, and so is everybody else.
+  const kill = await server.ask('/v1/kill', { as: 'runtime', body: { agentId: did, reason: 'r' } })
+  assert.deepEqual([kill.status, kill.headers.ratelimit], [202, undefined])
+  const reader = await server.ask('/v1/whoami', { as: 'reader' })
+  assert.deepEqual(
+    [reader.status, reader.headers.ratelimit, reader.headers['ratelimit-policy']],
+    [200, undefined, undefined],
+  )
+  change({ questions: { ...own.questions } })
+  assert.deepEqual(await asked(), [200, '"questions";r=4;t=1', undefined], 'after a reload it begins anew')
+})
+
+test('a rate of its own may be above what all have, also for what it may not do', async () => {
+  const { server } = await limited()
+  await using _ = server
+  const at = server.clients.findIndex(({ name }) => name === 'gateway')
+  server.clients[at] = { ...clientOf('gateway'), rates: { questions: { perSecond: 1, burst: 20 } } }
+  for (let asked = 0; asked < 20; asked += 1) {
+    const { status, headers } = await server.ask('/v1/agents', { as: 'gateway' })
+    assert.deepEqual([status, headers.ratelimit], [403, `"questions";r=${19 - asked};t=${asked + 1}`])
+  }
+  assert.equal((await server.ask('/v1/agents', { as: 'gateway' })).status, 429)
 })
