@@ -45,12 +45,22 @@ test('the API docs of a running daemon are readable in a browser that can reach 
       if (message.type() === 'error') errors.push(message.text())
     })
     page.on('pageerror', (error) => errors.push(error.message))
-    await page.goto(docs, { waitUntil: 'networkidle' })
+    const loaded = await page.goto(docs, { waitUntil: 'networkidle' })
+    // Scripts are ours or none: what a page may load is told to the browser as well.
+    const policy = loaded?.headers()['content-security-policy'] ?? ''
+    assert.match(policy, /default-src 'none'; script-src 'self';/)
     await page.getByText('/v1/kill', { exact: true }).first().waitFor()
     assert.ok((await page.locator('.opblock').count()) > 20)
     await page.getByText('/v1/kill', { exact: true }).first().click()
     await page.getByText('Answered once every hold is durable').waitFor()
     if (process.env.SCREENSHOT !== undefined) await page.screenshot({ path: process.env.SCREENSHOT })
+    // On a phone nothing is cut off at the side, the opened route included.
+    await page.setViewportSize({ width: 390, height: 844 })
+    const isWider = () => page.evaluate('document.documentElement.scrollWidth > innerWidth')
+    assert.equal(await isWider(), false)
+    await page.getByText('/v1/kill', { exact: true }).first().scrollIntoViewIfNeeded()
+    assert.ok((await page.getByText('/v1/kill', { exact: true }).first().boundingBox())?.width)
+    if (process.env.SCREENSHOT !== undefined) await page.screenshot({ path: `${process.env.SCREENSHOT}.phone.png` })
     assert.deepEqual(foreign, [])
     assert.deepEqual(errors, [])
   } finally {
