@@ -197,7 +197,10 @@ export const agentRoutes = (app: App, { bridge, once }: Context): void => {
       description: 'A shared account answers with every agent that shares it, as a list.',
       tags,
       querystring: z.strictObject({ adapter: z.string().min(1).max(64), id: z.string().min(1).max(2048) }),
-      response: { 200: answers('The agent, or all that share the account', z.union([agentSchema, sharedSchema])) },
+      response: {
+        200: answers('The agent, or all that share the account', z.union([agentSchema, sharedSchema])),
+        431: z.undefined().describe('The address is over 16 KiB when it is encoded'),
+      },
     },
     handler: async (request, reply) => {
       const { adapter, id } = request.query

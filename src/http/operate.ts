@@ -214,7 +214,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
   app.route({
     method: 'GET',
     url: '/v1/guard/:adapter',
-    config: { access: ['reader'], errors: ['E_ADAPTER_UNKNOWN'] },
+    config: { access: ['reader'], errors: ['E_NOT_FOUND'] },
     schema: {
       operationId: 'getGuard',
       summary: 'The blast-radius guard of a directory',
@@ -231,7 +231,7 @@ export const operateRoutes = (app: App, { bridge, once }: Context): void => {
   app.route({
     method: 'POST',
     url: '/v1/guard/:adapter/approve',
-    config: { access: ['approver'], errors: ['E_ADAPTER_UNKNOWN', 'E_GUARD_PLAN', 'E_SAME_PERSON'] },
+    config: { access: ['approver'], errors: ['E_NOT_FOUND', 'E_GUARD_PLAN', 'E_SAME_PERSON'] },
     schema: {
       operationId: 'approveGuard',
       summary: 'Approve the plan that waits, by its hash',

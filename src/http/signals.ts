@@ -88,7 +88,7 @@ export const signalRoutes = (app: App, { bridge, door, streams }: Context): void
   app.route({
     method: 'POST',
     url: '/v1/signals/:seq/ack',
-    config: { access: ['runtime'], lane: 'stops' },
+    config: { access: ['runtime'], lane: 'stops', errors: ['E_NOT_FOUND'] },
     schema: {
       operationId: 'ackSignal',
       summary: 'Tell that a signal was acted on',

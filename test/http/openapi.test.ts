@@ -220,3 +220,18 @@ test('the documentation is served from here alone, and its policy allows no inli
   }
   assert.equal((await server.ask('/docs/json')).status, 200)
 })
+
+test('what is answered about things that are not there is described', async () => {
+  await using server = await listen()
+  const { json } = await server.ask('/openapi.json')
+  const described = z.object({ responses: z.record(z.string(), z.unknown()) })
+  const paths = z.record(z.string(), z.record(z.string(), described)).parse(json?.paths)
+  for (const [path, method, status] of [
+    ['/v1/guard/{adapter}', 'get', '404'],
+    ['/v1/guard/{adapter}/approve', 'post', '404'],
+    ['/v1/signals/{seq}/ack', 'post', '404'],
+    ['/v1/principals', 'get', '431'],
+  ] as const) {
+    assert.ok(paths[path]?.[method]?.responses[status], `${method} ${path} ${status}`)
+  }
+})
