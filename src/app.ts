@@ -10,23 +10,16 @@ import { createActivity } from './engine/activity.ts'
 import { createBridge } from './engine/bridge.ts'
 import { createBus } from './engine/bus.ts'
 import { createCallerStandings } from './engine/callers.ts'
-import { pruneAudit } from './engine/checkpoints.ts'
 import { putInForce } from './engine/configured.ts'
 import type { Alert, Deps, Mount } from './engine/deps.ts'
 import { hostOf } from './engine/doctorhost.ts'
-import { tendCascades } from './engine/ending.ts'
-import { tendDelegations } from './engine/expiring.ts'
 import { headSigner } from './engine/heads.ts'
-import { tendImports } from './engine/imports.ts'
 import { createKnown } from './engine/known.ts'
-import { finishKills } from './engine/masskill.ts'
-import { prune, pruneMs } from './engine/pruning.ts'
 import { createPushes } from './engine/pushes.ts'
-import { createRecall } from './engine/recall.ts'
-import { tendBlueprints } from './engine/regranting.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
 import { watchStore } from './engine/storewatch.ts'
+import { startUpkeep } from './engine/upkeep.ts'
 import { createVerifier } from './engine/verify.ts'
 import { createLimits } from './http/limits.ts'
 import { listenAll } from './http/listening.ts'
@@ -36,7 +29,7 @@ import { createKeySource, type KeySource } from './lib/jwks.ts'
 import type { Logger } from './lib/log.ts'
 import { createMetrics } from './lib/metrics.ts'
 import { createOutbound } from './lib/outbound.ts'
-import { every, within } from './lib/periodic.ts'
+import { within } from './lib/periodic.ts'
 import {
   clientsOf,
   definedBy,
@@ -91,7 +84,6 @@ export interface App {
 }
 
 const alertsKept = 100
-const minuteMs = 60_000
 const drainMs = 10_000
 
 /**
@@ -230,18 +222,9 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       await Promise.all([...runners.values()].map((runner) => within(drainMs, runner.stop())))
     })
     stack.defer(() => stopping.abort())
-    void every(clock, minuteMs, stopping.signal, log, () => signer.sign())
-    void every(clock, minuteMs, stopping.signal, log, () => activity.flush())
-    void tendCascades(deps, stopping.signal)
-    void tendBlueprints(deps, stopping.signal)
-    void tendDelegations(deps, stopping.signal)
-    const recallOf = (name: string) => runners.get(name)?.mirror.recall ?? createRecall()
-    const full = async (name: string, signal: AbortSignal) => runners.get(name)?.sync.full(signal)
-    void tendImports({ deps, recallOf, full }, stopping.signal)
-    void every(clock, finishMs, stopping.signal, log, () => finishKills(deps))
-    void every(clock, pruneMs, stopping.signal, log, () => prune(deps, () => config.retention))
     const checkpoints = { retentionMs: () => config.retention.audit, keys: () => signingKeysOf(config) }
-    void every(clock, pruneMs, stopping.signal, log, () => pruneAudit(deps, checkpoints))
+    const upkeep = { runners, signer, activity, retention: () => config.retention, checkpoints }
+    startUpkeep(deps, upkeep, stopping.signal)
 
     const standings = createCallerStandings({ store, known, adapters: () => [...mounts.keys()] })
     const limits = createLimits(() => config.auth.rateLimit, clock)
@@ -298,6 +281,3 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     throw error
   }
 }
-
-/** What a kill that failed in the middle, on a full disk say, left undone. */
-const finishMs = 10_000

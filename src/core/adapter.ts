@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
+import type { Callers } from './caller.ts'
 import type { Discovery } from './discovery.ts'
 import type { Doctor } from './doctor.ts'
-import type { Callers } from './caller.ts'
 import type { BridgeError } from './errors.ts'
 import type { HookQueue } from './hookqueue.ts'
 import type { Tending } from './tending.ts'
