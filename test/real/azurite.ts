@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execPath } from 'node:process'
 import { createInterface } from 'node:readline'
-import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { leash } from '../e2e/leash.ts'
 import { cacheFolder } from './cache.ts'
@@ -15,8 +14,8 @@ const execute = promisify(execFile)
 const version = '3.37.0'
 const program = join('node_modules', 'azurite', 'dist', 'src', 'queue', 'main.js')
 
-/** Microsoft's own stand-in of Azure Storage, from the registry. Undefined when it cannot be had and the test was skipped for that. */
-export const installAzurite = async (t: TestContext): Promise<string | undefined> => {
+/** Microsoft's own stand-in of Azure Storage: its folder, from the registry once and kept in the user's cache. */
+export const installAzurite = async (): Promise<string | { readonly skip: string }> => {
   const folder = cacheFolder(`azurite-${version}`)
   if (existsSync(join(folder, program))) return folder
   mkdirSync(cacheFolder(), { recursive: true })
@@ -24,15 +23,14 @@ export const installAzurite = async (t: TestContext): Promise<string | undefined
   try {
     // It needs none of what its packages build or run when they are installed.
     const quiet = ['--ignore-scripts', '--no-audit', '--no-fund', '--no-save', '--loglevel=error']
-    await execute('npm', ['install', '--prefix', making, ...quiet, `azurite@${version}`], { signal: t.signal })
+    await execute('npm', ['install', '--prefix', making, ...quiet, `azurite@${version}`])
     renameSync(making, folder)
   } catch (error) {
     rmSync(making, { recursive: true, force: true })
     // Another run was faster.
     if (existsSync(join(folder, program))) return folder
     if (process.env.CI === 'true') throw error
-    t.skip(`azurite could not be installed: ${String(error).trim().split('\n').at(-1)}`)
-    return undefined
+    return { skip: `azurite could not be installed: ${String(error).trim().split('\n').at(-1)}` }
   }
   return folder
 }

@@ -29,12 +29,19 @@ const options: ExecFileOptionsWithStringEncoding = {
   timeout: 10 * minutes,
 }
 
-/** Needs root, or user namespaces. Debian's Podman with runc; Podman builds as Buildah does. */
-export const openEngine = async (): Promise<Engine | { readonly skip: string }> => {
+/** Debian's Podman with runc. */
+export const installEngine = (): { readonly podman: string; readonly runc: string } | { readonly skip: string } => {
   const podman = need('Podman', programAt('podman'), 'podman')
   if (typeof podman !== 'string') return podman
   const runc = need('runc', programAt('runc'), 'runc')
-  if (typeof runc !== 'string') return runc
+  return typeof runc === 'string' ? { podman, runc } : runc
+}
+
+/** Needs root, or user namespaces. Podman builds as Buildah does. */
+export const openEngine = async (): Promise<Engine | { readonly skip: string }> => {
+  const installed = installEngine()
+  if ('skip' in installed) return installed
+  const { podman, runc } = installed
   const folder = await mkdtemp(join(tmpdir(), 'idp-bridge-podman-'))
   const own = ['--root', join(folder, 'storage'), '--runroot', join(folder, 'run'), '--runtime', runc]
   // There may be no systemd to keep groups of processes, and none to write events for.

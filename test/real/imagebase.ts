@@ -72,8 +72,3 @@ export const imageBase = async (): Promise<ImageBase | { readonly skip: string }
   }
   return { debian: join(kept, 'debian.tar'), npm: join(kept, 'npm.tgz') }
 }
-
-if (import.meta.main) {
-  const base = await imageBase()
-  console.log('skip' in base ? `base of the image: skipped, ${base.skip}` : `base of the image: ${base.debian}`)
-}

@@ -101,12 +101,3 @@ export const installSpire = async (): Promise<SpirePrograms | { readonly skip: s
   }
   return { server: join(folder, 'spire-server'), agent: join(folder, 'spire-agent') }
 }
-
-if (import.meta.main) {
-  const installed = await installSpire()
-  console.log(
-    'skip' in installed
-      ? `real SPIRE: skipped, ${installed.skip}`
-      : `real SPIRE ${spireVersion()}: ${installed.server}`,
-  )
-}
