@@ -141,6 +141,9 @@ export async function playScript({ local, nobody, trustDomain, workload }: Stage
   for (const [what, [sent, input_mask]] of Object.entries(updates)) {
     await play(`update: ${what}`, local, 'BatchUpdateEntry', { entries: [sent], input_mask })
   }
+  // It tells who may change entries, and changes none.
+  const nothing = { entries: [], input_mask: { selectors: true }, output_mask: {} }
+  await play('update: of none', local, 'BatchUpdateEntry', nothing)
   await play('get', local, 'GetEntry', { id: 'a' })
   await play('get: by a mask', local, 'GetEntry', { id: 'a', output_mask: { selectors: true } })
   await play('get: nobody', local, 'GetEntry', { id: 'nobody' })
@@ -167,6 +170,7 @@ export async function playScript({ local, nobody, trustDomain, workload }: Stage
 
   await play('nobody: entries', nobody, 'ListEntries', {})
   await play('nobody: agents', nobody, 'ListAgents', {})
+  await play('nobody: an update of none', nobody, 'BatchUpdateEntry', nothing)
   await play('nobody: mint', nobody, 'MintJWTSVID', { id: id('/agents/a'), audience: ['one'] })
   await play('nobody: bundle', nobody, 'GetBundle', { output_mask: {} })
 
