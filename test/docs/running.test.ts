@@ -32,7 +32,9 @@ end() {
 }
 case $1 in
   start)
-    idp-bridge run --config bridge.yaml > daemon.log 2>&1 &
+    # Emptied before: the child that is started may get round to it late, and the line of the last one would be found.
+    : > daemon.log
+    idp-bridge run --config bridge.yaml >> daemon.log 2>&1 &
     echo $! > daemon.pid
     until grep -q '"msg":"listening"' daemon.log; do
       kill -0 "$(cat daemon.pid)" 2>/dev/null || { cat daemon.log >&2; exit 1; }
