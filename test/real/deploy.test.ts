@@ -56,7 +56,7 @@ test('deploy/kubernetes is built by the real Kustomize, and every object is one 
   assert.notEqual(read(objects.replace('readOnlyRootFilesystem', 'readOnlyRootFileSystem')).status, 0)
 })
 
-const template = resolve(root, 'deploy/bicep/main.bicep')
+const templates = ['main', 'queue'].map((name) => resolve(root, `deploy/bicep/${name}.bicep`))
 /** The parser that scanners of templates use, and the models by which Microsoft's own client of that API writes what it sends. */
 const readers = ['pycep-parser==0.7.1', 'azure-mgmt-eventgrid==10.2.0', 'six==1.17.0']
 
@@ -65,15 +65,23 @@ test('deploy/bicep is read by a parser of Bicep, and every property is one that 
 }, async (t: TestContext) => {
   const python = await pythonWith(t, ...readers)
   if (python === undefined) return
-  const text = readFileSync(template, 'utf8')
+  const [text = '', queue = ''] = templates.map((template) => readFileSync(template, 'utf8'))
   const read = (input: string) =>
     spawnSync(python.path, [resolve(import.meta.dirname, 'bicep/check.py')], { input, encoding: 'utf8' })
-  const { status, stdout, stderr } = read(text)
-  assert.equal(status, 0, stderr)
-  assert.deepEqual(stdout.trim().split('\n'), [
+  const listed = (input: string) => {
+    const { status, stdout, stderr } = read(input)
+    assert.equal(status, 0, stderr)
+    return stdout.trim().split('\n')
+  }
+  const ofEventGrid = [
     'Microsoft.EventGrid/partnerTopics@2022-06-15 existing',
     'Microsoft.EventGrid/partnerTopics/eventSubscriptions@2022-06-15',
-  ])
+  ]
+  assert.deepEqual(listed(text), ofEventGrid)
+  assert.deepEqual(
+    listed(queue).filter((line) => !line.endsWith(' unread')),
+    ofEventGrid,
+  )
   const wrong: readonly (readonly [string, string, RegExp])[] = [
     ['endpointUrl', 'endpointUri', /no such property/],
     ['CloudEventSchemaV1_0', 'CloudEvents', /is none of/],
@@ -84,9 +92,18 @@ test('deploy/bicep is read by a parser of Bicep, and every property is one that 
     ['eventSubscriptions@2022', 'eventSubscriptions@2021', /its API/],
     ['includedEventTypes: [', 'includedEventTypes: [ {', /Unexpected token/],
   ]
-  for (const [from, to, told] of wrong) {
-    assert.ok(text.includes(from), from)
-    const faulty = read(text.replace(from, to))
+  const wrongQueue: typeof wrong = [
+    ['queueMessageTimeToLiveInSeconds', 'ttl', /no such property/],
+    ["'StorageQueue'", "'Queue'", /endpointType: .* is none of/],
+    ['queueName: bells.name', 'queueName: bell.name', /not declared/],
+    ['queueName: bells.name', 'queueName: true', /is no str/],
+    ["'SystemAssigned'", "'Mine'", /is none of/],
+    ['parent: queues', 'parent: others', /not declared/],
+  ]
+  const faults = [...wrong.map((one) => [text, one] as const), ...wrongQueue.map((one) => [queue, one] as const)]
+  for (const [whole, [from, to, told]] of faults) {
+    assert.ok(whole.includes(from), from)
+    const faulty = read(whole.replace(from, to))
     assert.notEqual(faulty.status, 0, to)
     assert.match(faulty.stderr, told, to)
   }
@@ -100,8 +117,14 @@ test("deploy/bicep is compiled by Bicep's own compiler, without a warning", { ti
   // It is in no package registry, so CI cannot install it.
   const bicep = bicepPath()
   if (bicep === undefined) return t.skip("Bicep's own compiler is not installed; the test above reads the template")
-  const { status, stdout, stderr } = spawnSync(bicep, ['build', '--stdout', template], { encoding: 'utf8' })
-  assert.equal(status, 0, stderr)
-  assert.equal(stderr.trim(), '')
-  assert.match(stdout, /Microsoft\.EventGrid\/partnerTopics\/eventSubscriptions/)
+  for (const template of templates) {
+    const built: { readonly status: number | null; readonly stdout: string; readonly stderr: string } = spawnSync(
+      bicep,
+      ['build', '--stdout', template],
+      { encoding: 'utf8' },
+    )
+    assert.equal(built.status, 0, built.stderr)
+    assert.equal(built.stderr.trim(), '')
+    assert.match(built.stdout, /Microsoft\.EventGrid\/partnerTopics\/eventSubscriptions/)
+  }
 })
