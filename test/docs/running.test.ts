@@ -12,6 +12,7 @@ import { textAt } from '../e2e/json.ts'
 import { main } from '../e2e/process.ts'
 import { until } from '../e2e/until.ts'
 import { startWorld, tokenOf } from '../e2e/world.ts'
+import { need } from '../real/tools.ts'
 import { shellBlocks } from './blocks.ts'
 
 /**
@@ -19,9 +20,12 @@ import { shellBlocks } from './blocks.ts'
  * are stand-ins, the first of which really starts and stops the daemon.
  */
 const ran = promisify(execFile)
-const missing = ['bash', 'curl', 'jq', 'openssl'].filter(
-  (name) => !(process.env['PATH'] ?? '').split(':').some((folder) => existsSync(join(folder, name))),
-)
+const onPath = (name: string) => () =>
+  (process.env['PATH'] ?? '')
+    .split(':')
+    .map((folder) => join(folder, name))
+    .find((path) => existsSync(path))
+const missing = ['bash', 'curl', 'jq', 'openssl'].filter((name) => typeof need(name, onPath(name), name) !== 'string')
 
 const systemctl = `#!/bin/bash
 end() {
