@@ -92,7 +92,7 @@ const set = async (stack: AsyncDisposableStack) => {
   /** Commands in one shell, so that what one sets the next one has. */
   const bash = async (text: string): Promise<string> => {
     try {
-      const options = { cwd: folder, env, timeout: 120_000, maxBuffer: 64 * 1024 * 1024 }
+      const options = { cwd: folder, env, timeout: 300_000, maxBuffer: 64 * 1024 * 1024 }
       return (await ran('bash', ['-e', '-o', 'pipefail', '-c', text], options)).stdout
     } catch (error) {
       const { stdout, stderr } = { stdout: '', stderr: '', ...Object(error) }
@@ -114,7 +114,7 @@ const set = async (stack: AsyncDisposableStack) => {
   return { as, bash, file: (name: string) => join(folder, name), follow, isOn, kill, status }
 }
 
-const options = { timeout: 200_000, skip: missing.length > 0 && `not installed: ${missing.join(', ')}` }
+const options = { timeout: 600_000, skip: missing.length > 0 && `not installed: ${missing.join(', ')}` }
 
 test('backup, upgrade and restore, as their pages say', options, async (t: TestContext) => {
   await using stack = new AsyncDisposableStack()
