@@ -119,7 +119,7 @@ export const rehearsedAccounts = (store: Store, now: () => number) => {
   }
 
   /** In the order of ids, each account once for one `before`: whoever asks has what is found read, or asked to be read. */
-  const stale: Reads['stale'] = async (adapter, before, _now, limit) => {
+  const stale: Reads['stale'] = async (adapter, before, at, limit) => {
     const last = passed.get(adapter)
     let after = last?.before === before ? last.after : undefined
     const found: ScheduledPrincipal[] = []
@@ -129,7 +129,8 @@ export const rehearsedAccounts = (store: Store, now: () => number) => {
         after = stored.id
         const one = seen(stored)
         const { observedAt, readDueAt } = one.account
-        if (readDueAt === undefined && (observedAt === undefined || observedAt < before)) found.push(one)
+        const isOld = observedAt === undefined || observedAt < before || observedAt > at
+        if (readDueAt === undefined && isOld) found.push(one)
         if (found.length >= limit) break
       }
       if (found.length >= limit || page.length < pageRows) break

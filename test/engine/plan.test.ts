@@ -163,6 +163,20 @@ for (const [what, fail, asked, code] of [
   })
 }
 
+test('an account whose last reading is dated ahead of a clock that was set back is read by id, as a pass reads it', async () => {
+  await using world = await World.open()
+  for (const id of ['a', 'b', 'c', 'd']) await world.agent(id, {}, ['north'])
+  await world.settleAll()
+  await world.full()
+  await world.work()
+  world.clock.jump(-minute / 2)
+  world.north.remove('a')
+  const found = await plan(world)
+  assert.deepEqual(told(found, 'north'), ['hold a adapter:north/a'])
+  await world.settleAll()
+  assert.deepEqual(await world.origins('did:mesh:a'), ['adapter:north/a'])
+})
+
 test('an account that cannot be read is neither on nor off', async () => {
   await using world = await World.open()
   await world.agent('a', {}, ['north'])
@@ -356,7 +370,7 @@ test('of one directory: it alone is read', async () => {
   )
   assert.deepEqual(told(found, 'north'), ['hold a adapter:north/a'])
   assert.notEqual(found.hash, undefined)
-  await assert.rejects(plan(world, 'nowhere'), (error) => codeOf(error) === 'E_NOT_FOUND')
+  await assert.rejects(plan(world, 'nowhere'), (error) => codeOf(error) === 'E_ADAPTER_UNKNOWN')
 })
 
 test('one at a time; one that is given up ends, and leaves room for the next', async () => {
