@@ -6,7 +6,7 @@ import type { PrincipalId, Sighting } from '../core/types.ts'
 import { createSeal } from '../lib/sealed.ts'
 import type { Deps } from './deps.ts'
 import type { DiscoverFilter, Discoveries, DiscoverPage, Gone, Place, Unmapped } from './discoverapi.ts'
-import { requireMount } from './guardcases.ts'
+import { requireMount } from './mounts.ts'
 
 /** A page may wait for its turn below everything else that the directory is asked. */
 const timeoutMs = 45_000

@@ -5,6 +5,7 @@ import type { Deps, Mount } from './deps.ts'
 import type { Diagnosis, DoctorFinding, DoctorHost, Doctors } from './doctorapi.ts'
 import { hookFindings } from './doctorhooks.ts'
 import { linkFinding } from './following.ts'
+import { namedMount } from './mounts.ts'
 import { kidOfKey } from './signing.ts'
 
 /** Whoever asks waits no longer: a directory that does not answer is found not to. */
@@ -35,17 +36,13 @@ export const createDoctor = (deps: Deps, host: DoctorHost | undefined): Doctors 
 
   return {
     async doctor(name) {
-      const all = deps.mounts()
-      const one = name === undefined ? undefined : all.get(name)
-      if (name !== undefined && one === undefined) {
-        throw new BridgeError('E_ADAPTER_UNKNOWN', 'There is no such adapter.', {
-          hint: `Configured: ${[...all.keys()].join(', ') || 'none'}.`,
-        })
-      }
+      const one = name === undefined ? undefined : namedMount(deps, name)
       const key = name ?? ''
       const begun =
         looking.get(key) ??
-        look(one === undefined ? [...all.values()] : [one], one === undefined).finally(() => looking.delete(key))
+        look(one === undefined ? [...deps.mounts().values()] : [one], one === undefined).finally(() =>
+          looking.delete(key),
+        )
       looking.set(key, begun)
       return begun
     },

@@ -3,20 +3,13 @@ import { approvalTtlMs, type GuardDirection, type GuardPlan, isExpired } from '.
 import type { Caller } from './agentapi.ts'
 import { applyPlan } from './applying.ts'
 import { type Change, change } from './change.ts'
-import type { Deps, Mount } from './deps.ts'
+import type { Deps } from './deps.ts'
 import { appliedPlan, freezePlan, frozenPlan, savePlan } from './frozen.ts'
 import type { GuardDirectionView, GuardView, PlanApproved } from './guardapi.ts'
 import { currentPlan, directions, trippedSince } from './guarding.ts'
 import type { Keep } from './keeping.ts'
+import { requireMount } from './mounts.ts'
 import type { Recall } from './recall.ts'
-
-export const requireMount = (deps: Deps, adapter: string): Mount => {
-  const mount = deps.mounts().get(adapter)
-  if (mount !== undefined) return mount
-  throw new BridgeError('E_NOT_FOUND', 'There is no such adapter.', {
-    hint: `Configured: ${[...deps.mounts().keys()].join(', ')}.`,
-  })
-}
 
 export const guardView = async (deps: Deps, adapter: string): Promise<GuardView> => {
   requireMount(deps, adapter)

@@ -5,21 +5,13 @@ import type { Did, Principal, Sighting } from '../core/types.ts'
 import type { PrincipalInput } from './agentapi.ts'
 import { type Change, directory } from './change.ts'
 import { contextFor } from './context.ts'
-import type { Deps, Mount } from './deps.ts'
+import type { Deps } from './deps.ts'
 import { heard } from './echoes.ts'
 import { withCopies } from './following.ts'
 import { holdJoiner, join } from './joining.ts'
+import { namedMount } from './mounts.ts'
 import type { Recall } from './recall.ts'
 import { keyText, settle } from './seen.ts'
-
-const mountOf = (deps: Deps, input: PrincipalInput): Mount => {
-  const mount = deps.mounts().get(input.adapter)
-  if (mount !== undefined) return mount
-  const names = [...deps.mounts().keys()].join(', ')
-  throw new BridgeError('E_ADAPTER_UNKNOWN', `There is no adapter named "${input.adapter.slice(0, 64)}".`, {
-    hint: names === '' ? 'Configure one under adapters.' : `Configured adapters: ${names}.`,
-  })
-}
 
 /** What the directory said about accounts that are about to be mapped. */
 export type Readings = ReadonlyMap<string, Sighting>
@@ -29,7 +21,7 @@ export const vetAll = (deps: Deps, inputs: readonly PrincipalInput[]): void => {
   const faults: { pointer: string; code: string; detail: string }[] = []
   const seen = new Set<string>()
   for (const [index, input] of inputs.entries()) {
-    const mount = mountOf(deps, input)
+    const mount = namedMount(deps, input.adapter)
     const fault =
       mount.adapter.vet(input) ??
       (seen.has(keyText(input)) ? new BridgeError('E_VALIDATION', 'The principal is listed twice.') : undefined)
@@ -66,7 +58,7 @@ export const readForMapping = async (
   }
   for (const input of inputs) {
     // The reading told the adapter more than the id does: the true kind, the application behind the account.
-    const refused = mountOf(deps, input).adapter.vet(input)
+    const refused = namedMount(deps, input.adapter).adapter.vet(input)
     if (refused !== undefined) throw refused
     if (readings.get(keyText(input))?.state === 'absent') {
       throw absentFrom(input)
@@ -88,7 +80,7 @@ export const mapPrincipal = async (
   readings: Readings | 'later',
   recallOf: (adapter: string) => Recall,
 ): Promise<void> => {
-  const mount = mountOf(c.deps, input)
+  const mount = namedMount(c.deps, input.adapter)
   const key = { adapter: input.adapter, id: input.id }
   const reading = readings === 'later' ? undefined : readings.get(keyText(key))
   const sighting = reading && (await heard(c.tx, mount, reading))

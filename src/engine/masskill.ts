@@ -9,6 +9,7 @@ import { fitting, mostAtOnce } from './fitting.ts'
 import { isPerson, originOf } from './holding.ts'
 import type { Keep } from './keeping.ts'
 import { type KillTargets, type MassKillInput, maxTargets } from './killapi.ts'
+import { namedMount } from './mounts.ts'
 import { canonicalOf, named } from './naming.ts'
 import { placeHolds } from './placing.ts'
 import { checkBounds } from './views.ts'
@@ -50,11 +51,7 @@ export const findTargets = async (deps: Deps, targets: KillTargets, caller: Call
 
 /** Decommissioned agents match nothing: they are held for good. */
 const matching = async (deps: Deps, { parent, ...selector }: KillSelector): Promise<Agent[]> => {
-  if (selector.adapter !== undefined && !deps.mounts().has(selector.adapter)) {
-    throw new BridgeError('E_ADAPTER_UNKNOWN', 'There is no such adapter.', {
-      hint: `Configured: ${[...deps.mounts().keys()].join(', ')}.`,
-    })
-  }
+  if (selector.adapter !== undefined) namedMount(deps, selector.adapter)
   const found: Agent[] = []
   const parentDid = parent === undefined ? undefined : (await named(deps.store, parent)).did
   for (let after: Did | undefined; ; ) {

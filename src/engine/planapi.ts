@@ -5,7 +5,7 @@ export interface Plans {
    * What the next full pass would change: of one directory, which alone is read then, or of all. Nothing is written, in
    * no directory and not in the store.
    *
-   * @throws BridgeError E_NOT_FOUND for another adapter, E_RATE while another one is being made, E_ABORTED
+   * @throws BridgeError E_ADAPTER_UNKNOWN, E_RATE while another one is being made, E_ABORTED
    */
   plan(adapter: string | undefined, signal: AbortSignal): Promise<Plan>
 }

@@ -8,6 +8,7 @@ import type { Deps } from './deps.ts'
 import { endCascades } from './ending.ts'
 import { frozenPlan } from './frozen.ts'
 import { directions, guardKey, trippedSince } from './guarding.ts'
+import { namedMount } from './mounts.ts'
 import type { Plans } from './planapi.ts'
 import { type RehearsedMount, rehearsedMount } from './planmount.ts'
 import { changesOf, waitsOf } from './planrows.ts'
@@ -32,17 +33,14 @@ export const createPlans = (deps: Deps, runnerOf: (adapter: string) => Runner | 
   let busy = false
   return {
     async plan(adapter, signal) {
-      const names = [...deps.mounts().keys()]
-      if (adapter !== undefined && !names.includes(adapter)) {
-        throw new BridgeError('E_NOT_FOUND', 'There is no such adapter.', { hint: `Configured: ${names.join(', ')}.` })
-      }
+      if (adapter !== undefined) namedMount(deps, adapter)
       if (busy) {
         const hint = 'A plan reads whole directories: there is one at a time. Ask again when it is done.'
         throw new BridgeError('E_RATE', 'Another plan is being made.', { hint, retryAfterMs: againMs })
       }
       busy = true
       try {
-        return await rehearse(deps, runnerOf, adapter === undefined ? names : [adapter], signal)
+        return await rehearse(deps, runnerOf, adapter === undefined ? [...deps.mounts().keys()] : [adapter], signal)
       } finally {
         busy = false
       }

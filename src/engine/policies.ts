@@ -3,6 +3,7 @@ import { BridgeError, codeOf } from '../core/errors.ts'
 import type { PolicyState, PolicyView } from './blueprintapi.ts'
 import { topics } from './bus.ts'
 import type { Deps } from './deps.ts'
+import { namedMount } from './mounts.ts'
 
 /**
  * Access policies that blueprints name: read when a blueprint is put, at the start, after a reload and once a day.
@@ -129,11 +130,7 @@ const absent = ({ text, mend }: PolicyView): BridgeError =>
  * @throws BridgeError E_ACCESS_POLICY, E_ADAPTER_UNKNOWN
  */
 export const acceptPolicy = async (deps: Deps, ref: AccessPolicyRef): Promise<void> => {
-  if (!deps.mounts().has(ref.adapter)) {
-    throw new BridgeError('E_ADAPTER_UNKNOWN', `No adapter ${ref.adapter} is configured.`, {
-      hint: `Configured: ${[...deps.mounts().keys()].join(', ')}.`,
-    })
-  }
+  namedMount(deps, ref.adapter)
   const now = await look(deps, ref)
   // One that was never there is nobody's news; one that blueprints name already is gone for them as well.
   const isKnown = memoryOf(deps).seen.has(keyOf(ref))

@@ -109,7 +109,7 @@ export const planRoutes = (app: App, { bridge }: Context): void => {
   app.route({
     method: 'GET',
     url: '/v1/plan',
-    config: { access: ['reader'], errors: ['E_NOT_FOUND', 'E_ABORTED'] },
+    config: { access: ['reader'], errors: ['E_ADAPTER_UNKNOWN', 'E_ABORTED'] },
     schema: {
       operationId: 'getPlan',
       summary: 'What the next full pass over the directories would change; changes nothing',

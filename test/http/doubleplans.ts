@@ -68,7 +68,7 @@ export const createPlanDouble = (): Plans => ({
   plan: async (adapter) => {
     if (adapter === undefined) return plan
     const adapters = plan.adapters.filter((one) => one.adapter === adapter)
-    if (adapters.length === 0) throw new BridgeError('E_NOT_FOUND', 'There is no such adapter.')
+    if (adapters.length === 0) throw new BridgeError('E_ADAPTER_UNKNOWN', 'There is no such adapter.')
     return { ...plan, adapters, hash: 'b'.repeat(64) }
   },
 })

@@ -40,7 +40,7 @@ test('a plan of one directory; of none that is configured; and no other paramete
   await using server = await listen()
   const one = await server.ask('/v1/plan?adapter=acme', { as: 'reader' })
   assert.partialDeepStrictEqual(one.json, { hash: 'b'.repeat(64), adapters: [{ adapter: 'acme' }] })
-  assert.equal((await server.ask('/v1/plan?adapter=nowhere', { as: 'reader' })).json?.code, 'E_NOT_FOUND')
+  assert.equal((await server.ask('/v1/plan?adapter=nowhere', { as: 'reader' })).json?.code, 'E_ADAPTER_UNKNOWN')
   assert.equal((await server.ask('/v1/plan?adaptor=acme', { as: 'reader' })).json?.code, 'E_VALIDATION')
 })
 
