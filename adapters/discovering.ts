@@ -55,8 +55,8 @@ export const discoveredOf = (
   suggested?: Discovered['suggested'],
 ): Discovered | undefined => {
   if (kind === undefined || state === 'absent') return undefined
-  // Names are written by many people: no control character of theirs gets into a file or a log.
-  const name = displayName.replaceAll(/\p{C}/gu, ' ').trim().slice(0, namesMost)
+  // Names are written by many people: no control character of theirs gets into a file or a log, nor half a character by the cut.
+  const name = displayName.trim().slice(0, namesMost).replaceAll(/\p{C}/gu, ' ').trim()
   return { id, kind, name: name === '' ? id.slice(-namesMost) : name, appId, state, isAgent, suggested }
 }
 

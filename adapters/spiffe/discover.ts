@@ -27,7 +27,7 @@ export function openDiscovery(server: Server, { discovery }: Pick<SpiffeConfig, 
           name: path.slice(1, 201),
           appId: undefined,
           // One entry that is not suspended is enough to act; that all of them are, no page can say.
-          state: isSuspended(entry) ? 'unknown' : 'enabled',
+          state: isSuspended(entry) && accounts.get(id)?.state !== 'enabled' ? 'unknown' : 'enabled',
           isAgent: true,
           suggested: did === undefined ? undefined : { did, by: 'naming' },
         })

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { discoveredOf } from '../../adapters/discovering.ts'
 import type { Adapter } from '../../src/core/adapter.ts'
 import type { Discovered } from '../../src/core/discovery.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import { elsewhere, otherAccount, bench as startCloud } from './awscloud.ts'
 import { bench as startOrg, withAgents } from './org.ts'
 import { signal, bench as startTenant } from './tenant.ts'
-import { domain } from './trustdomain.ts'
+import { domain, SENTINEL } from './trustdomain.ts'
 
 interface Walk {
   readonly found: readonly Discovered[]
@@ -180,6 +181,31 @@ test('SPIFFE: workloads by their entries, with the DID that the naming suggests'
     plain.found.every(({ suggested }) => suggested === undefined),
     'no DID is made of an ID by itself',
   )
+})
+
+test('SPIFFE: one entry that is not suspended is enough for the workload to be on, whatever the next one is', async () => {
+  await using rig = await domain({ trustDomain: 'example.org' })
+  const both = 'spiffe://example.org/both'
+  rig.spire.addEntry({ spiffeId: both, selectors: ['unix:uid:1'] })
+  rig.spire.addEntry({ spiffeId: both, selectors: ['unix:uid:2', `${SENTINEL.type}:${SENTINEL.value}`] })
+  rig.spire.addEntry({ spiffeId: 'spiffe://example.org/off', selectors: [`${SENTINEL.type}:${SENTINEL.value}`] })
+  const found = await walk(rig.adapter)
+  assert.equal(one(found, both).state, 'enabled')
+  assert.equal(one(found, 'spiffe://example.org/off').state, 'unknown')
+})
+
+test('a name that is cut is text still, and can be imported', () => {
+  const sighting = { id: 'a', kind: 'user', state: 'enabled', switches: [], byId: false, begunAt: 0 } as const
+  const named = (displayName: string) => discoveredOf({ ...sighting, displayName }, true)?.name ?? ''
+  for (const name of [
+    `${'x'.repeat(199)}\u{1F600}`,
+    `${'x'.repeat(198)}\u{1F600}`,
+    `  \u0000x ${'\u{1F600}'.repeat(200)}`,
+  ]) {
+    assert.ok(named(name).isWellFormed(), name)
+    assert.ok(named(name).length <= 200 && named(name).length >= 198, `${named(name).length}`)
+  }
+  assert.equal(named('\u0000 \u0007'), 'a')
 })
 
 test('SPIFFE: 2,000 entries take a call for each five hundred', async () => {
