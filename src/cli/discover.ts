@@ -1,8 +1,9 @@
 import { type Answer, refused, type Where, withDaemon } from './client.ts'
-import { outFormat, requireFree, writeRows } from './discovered.ts'
+import { outFormat, writeRows } from './discovered.ts'
 import { usage } from './files.ts'
 import { type Findings, findingsOf, type Unmapped } from './findings.ts'
 import { type Io, paint } from './io.ts'
+import { requireFree } from './outfile.ts'
 import { progressOf } from './progress.ts'
 import { table } from './table.ts'
 
@@ -35,7 +36,7 @@ export const discover = (io: Io, adapter: string, options: DiscoverOptions): Pro
     const found = await findingsOf(daemon, adapter, query, progressOf(io, 'looked at')).finally(() => io.progress?.(''))
     if (!isFindings(found)) return refused(io, found, out === undefined ? undefined : 'Nothing was written.')
     const isWritten = out !== undefined && found.unmapped.length > 0
-    if (isWritten) writeRows(out, adapter, found.unmapped, force)
+    if (isWritten) await writeRows(io, out, adapter, found.unmapped, force)
     if (options.json) io.out(JSON.stringify({ adapter, ...found, file: isWritten ? out : null }, null, 2))
     else tell(io, found, isWritten ? out : undefined)
     // Whoever could not be read may be gone: the list is not whole.

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
-import { codeOfSystem, usage } from './files.ts'
+import { usage } from './files.ts'
 import type { Unmapped } from './findings.ts'
+import type { Io } from './io.ts'
+import { openSink } from './outfile.ts'
 
 /**
  * The file between `discover` and `agents import`: one row for each account that no DID maps. Its DID is for a person to
@@ -19,12 +19,6 @@ export const outFormat = (file: string): Format => {
   const format = endings[/\.(\w+)$/.exec(file)?.[1]?.toLowerCase() ?? '']
   if (format !== undefined) return format
   throw usage(`${file} does not say what it is by its ending.`, 'Name a file that ends in .csv, .json or .jsonl.')
-}
-
-/** @throws BridgeError E_USAGE */
-export const requireFree = (file: string, force: boolean): void => {
-  if (force || !existsSync(file)) return
-  throw usage(`${file} is there already.`, 'Somebody may have edited it. Name another file, or add --force.')
 }
 
 const didOf = ({ suggested }: Unmapped): string => (suggested === null ? '' : mark + suggested.did)
@@ -63,30 +57,17 @@ const textOf = (format: Format, adapter: string, rows: readonly Unmapped[]): str
   return format === 'json' ? `[\n${agents.join(',\n')}\n]\n` : `${agents.join('\n')}\n`
 }
 
-/**
- * All of it or nothing: written beside, and put in its place when it is whole and on disk.
- * @throws BridgeError E_USAGE when it cannot be written, or is there and not to be replaced
- */
-export const writeRows = (file: string, adapter: string, rows: readonly Unmapped[], force: boolean): void => {
-  const text = textOf(outFormat(file), adapter, rows)
-  const partial = `${file}.${randomUUID()}.partial`
-  try {
-    const handle = openSync(partial, 'wx', 0o600)
-    try {
-      writeFileSync(handle, text)
-      fsyncSync(handle)
-    } finally {
-      closeSync(handle)
-    }
-    // A link is refused where something came to be meanwhile; a rename would replace it.
-    if (force) renameSync(partial, file)
-    else linkSync(partial, file)
-  } catch (cause) {
-    if (codeOfSystem(cause) === 'EEXIST') requireFree(file, false)
-    throw usage(`${file} cannot be written.`, 'Is the folder there, writable, and on a disk that is not full?', cause)
-  } finally {
-    rmSync(partial, { force: true })
-  }
+/** All of it or nothing. @throws BridgeError E_USAGE when it cannot be written, or is there and not to be replaced */
+export const writeRows = async (
+  io: Io,
+  file: string,
+  adapter: string,
+  rows: readonly Unmapped[],
+  force: boolean,
+): Promise<void> => {
+  await using sink = await openSink(io, file, force)
+  await sink.write(textOf(outFormat(file), adapter, rows))
+  await sink.keep()
 }
 
 export interface Unedited {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { link, open, rename, rm } from 'node:fs/promises'
-import { usage } from './files.ts'
+import { codeOfSystem, usage } from './files.ts'
 import type { Io } from './io.ts'
 
 /** Where a command writes what may be long. */
@@ -11,7 +12,13 @@ export interface Sink extends AsyncDisposable {
   keep(): Promise<void>
 }
 
-const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : 'failed')
+const isThere = (file: string, cause?: unknown) =>
+  usage(`${file} is there already.`, 'Somebody may have edited it. Name another file, or add --force.', cause)
+
+/** Before anything long is begun: a file that came to be meanwhile is not replaced either. @throws BridgeError E_USAGE */
+export const requireFree = (file: string, force: boolean): void => {
+  if (!force && existsSync(file)) throw isThere(file)
+}
 
 /**
  * Standard output, or a file that is there whole or not at all: it is written beside its place, made durable, and then
@@ -27,10 +34,13 @@ export const openSink = async (io: Io, file: string | undefined, force: boolean)
       [Symbol.asyncDispose]: async () => undefined,
     }
   }
+  requireFree(file, force)
   const beside = `${file}.${randomUUID()}.part`
   const unmade = (error: unknown) => {
-    const mend = codeOf(error) === 'EEXIST' ? 'Name another, or add --force.' : 'Check the folder and its rights.'
-    return usage(`The file ${file} cannot be made (${codeOf(error)}).`, mend, error)
+    const code = codeOfSystem(error)
+    if (code === 'EEXIST') return isThere(file, error)
+    const mend = 'Is the folder there, writable, and on a disk that is not full?'
+    return usage(`The file ${file} cannot be made (${code ?? 'failed'}).`, mend, error)
   }
   const handle = await open(beside, 'wx', 0o600).catch((error: unknown) => {
     throw unmade(error)

@@ -85,7 +85,7 @@ test('what discover finds is written to a file, edited, imported, and found no m
   assert.match(table.out, new RegExp(`^${scoutDid} +market-scout-agent +${contoso.agents.scout} +agentIdentity$`, 'm'))
   assert.ok(![analystDid, reporterDid].some((did) => table.out.includes(did)))
   assert.deepEqual(
-    readdirSync(world.folder).filter((name) => name.includes('partial')),
+    readdirSync(world.folder).filter((name) => name.endsWith('.part')),
     [],
   )
 })
