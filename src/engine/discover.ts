@@ -169,7 +169,7 @@ export const createDiscoveries = (deps: Deps): Discoveries => {
   }
 
   return {
-    discover: async (name, filter) => {
+    discover: async (name, filter, asked) => {
       const { adapter } = requireMount(deps, name)
       const stage = opened(name, filter)
       const running = inFlight.get(name) ?? 0
@@ -178,7 +178,7 @@ export const createDiscoveries = (deps: Deps): Discoveries => {
       }
       inFlight.set(name, running + 1)
       try {
-        const signal = AbortSignal.timeout(timeoutMs)
+        const signal = AbortSignal.any([asked, AbortSignal.timeout(timeoutMs)])
         return await (stage.part === 'accounts' ? accountsPage : mappedPage)(adapter, stage, signal)
       } finally {
         inFlight.set(name, (inFlight.get(name) ?? 1) - 1)

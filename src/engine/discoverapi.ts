@@ -50,7 +50,7 @@ export interface Discoveries {
    * One page of what is in a directory and in no registration, then of what is registered and in the directory no more. Reads
    * the directory; changes nothing.
    * @throws BridgeError E_NOT_FOUND, E_NOT_IMPLEMENTED, E_VALIDATION for a cursor that is not of this process and these
-   *   filters, E_RATE, E_DIRECTORY_… when the page could not be read whole: then nothing is told at all
+   *   filters, E_RATE, E_ABORTED, E_DIRECTORY_… when the page could not be read whole: then nothing is told at all
    */
-  discover(adapter: string, filter: DiscoverFilter): Promise<DiscoverPage>
+  discover(adapter: string, filter: DiscoverFilter, signal: AbortSignal): Promise<DiscoverPage>
 }

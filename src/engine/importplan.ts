@@ -40,7 +40,8 @@ export const createPlan = (): Plan => {
     const first = names.get(name)
     if (first === undefined) names.set(name, line)
     else if (first !== line) {
-      fault(line, { code: 'E_EXISTS', detail: `Line ${first} has the same DID.`, hint: 'Leave one of them away.' })
+      const hint = 'An agent is one row, with all of its accounts (CSV: principal2.…): join them, or leave one away.'
+      fault(line, { code: 'E_EXISTS', detail: `Line ${first} has the same DID.`, hint })
     }
   }
 

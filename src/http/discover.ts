@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { DiscoverPage } from '../engine/discoverapi.ts'
+import { whileAsked } from './asking.ts'
 import { type App, answers, type Context } from './context.ts'
 import { adapterPath, count, page, text } from './shapes.ts'
 
@@ -83,6 +84,7 @@ const flag = z.enum(['true', 'false']).default('false')
 
 /** What is in a directory and in no registration, and the other way round. */
 export const discoverRoutes = (app: App, { bridge }: Context): void => {
+  const asked = whileAsked(app)
   app.route({
     method: 'GET',
     url: '/v1/discover/:adapter',
@@ -97,6 +99,7 @@ export const discoverRoutes = (app: App, { bridge }: Context): void => {
         'E_DIRECTORY_DOWN',
         'E_DIRECTORY_ANSWER',
         'E_DIRECTORY_REFUSED',
+        'E_ABORTED',
       ],
     },
     schema: {
@@ -113,9 +116,9 @@ export const discoverRoutes = (app: App, { bridge }: Context): void => {
       }),
       response: { 200: answers('One page', result) },
     },
-    handler: async ({ params, query }) =>
-      body(
-        await bridge.discover(params.adapter, { only: query.only, all: query.all === 'true', cursor: query.cursor }),
-      ),
+    handler: async ({ params, query }, reply) => {
+      const { all, cursor, only } = query
+      return body(await bridge.discover(params.adapter, { only, all: all === 'true', cursor }, asked(reply)))
+    },
   })
 }

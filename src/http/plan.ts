@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { doubts } from '../core/guard.ts'
 import { type AdapterPlan, counted, plannedChanges, waits } from '../core/plan.ts'
+import { whileAsked } from './asking.ts'
 import { type App, answers, type Context } from './context.ts'
 import { count, text, time } from './shapes.ts'
 import { time as timeOf } from './views.ts'
@@ -103,9 +104,7 @@ const partBody = (one: AdapterPlan): z.output<typeof part> => ({
 
 /** What the next full pass would change (`engine/planning.ts`). */
 export const planRoutes = (app: App, { bridge }: Context): void => {
-  const closing = new AbortController()
-  app.addHook('preClose', async () => closing.abort())
-
+  const asked = whileAsked(app)
   app.route({
     method: 'GET',
     url: '/v1/plan',
@@ -119,10 +118,7 @@ export const planRoutes = (app: App, { bridge }: Context): void => {
       response: { 200: answers('The plan, a part a directory', planSchema) },
     },
     handler: async (request, reply) => {
-      const gone = new AbortController()
-      reply.raw.once('close', () => gone.abort())
-      const signal = AbortSignal.any([closing.signal, gone.signal])
-      const { adapters, at, hash: whole, paused } = await bridge.plan(request.query.adapter, signal)
+      const { adapters, at, hash: whole, paused } = await bridge.plan(request.query.adapter, asked(reply))
       return { at: timeOf(at), paused, hash: whole ?? null, adapters: adapters.map(partBody) }
     },
   })

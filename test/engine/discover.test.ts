@@ -9,7 +9,7 @@ import { alice, registrar, second, World } from './harness.ts'
 const pages = async (world: World, filter: DiscoverFilter = {}, name = 'north'): Promise<DiscoverPage[]> => {
   const all: DiscoverPage[] = []
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const page: DiscoverPage = await world.bridge.discover(name, { ...filter, cursor })
+    const page: DiscoverPage = await world.bridge.discover(name, { ...filter, cursor }, world.signal)
     all.push(page)
     cursor = page.nextCursor
   }
@@ -65,12 +65,12 @@ for (const mode of ['down', 'midway', 'forbidden', 'throttled'] as const) {
     await using world = await World.open()
     for (const id of ['a', 'b', 'c']) await world.agent(id)
     world.north.pageSize = 2
-    const first = await world.bridge.discover('north', {})
+    const first = await world.bridge.discover('north', {}, world.signal)
     assert.notEqual(first.nextCursor, null)
     world.north.feed.add({ mode, times: 1 })
-    await assert.rejects(world.bridge.discover('north', { cursor: first.nextCursor ?? '' }), BridgeError)
+    await assert.rejects(world.bridge.discover('north', { cursor: first.nextCursor ?? '' }, world.signal), BridgeError)
     world.north.reads.add({ mode: 'down', times: 1 })
-    await assert.rejects(world.bridge.discover('north', { only: 'gone' }), BridgeError)
+    await assert.rejects(world.bridge.discover('north', { only: 'gone' }, world.signal), BridgeError)
     assert.deepEqual(told(await pages(world)), [])
   })
 }
@@ -79,16 +79,16 @@ test('a cursor is of this process and this question only', async () => {
   await using world = await World.open()
   for (const id of ['a', 'b', 'c']) await world.agent(id)
   world.north.pageSize = 2
-  const cursor = (await world.bridge.discover('north', {})).nextCursor ?? ''
-  assert.equal(await code(world.bridge.discover('north', { cursor })), 'nothing')
+  const cursor = (await world.bridge.discover('north', {}, world.signal)).nextCursor ?? ''
+  assert.equal(await code(world.bridge.discover('north', { cursor }, world.signal)), 'nothing')
   const forged = Buffer.from(`${'x'.repeat(16)}{"adapter":"north"}`).toString('base64url')
   const turned = `${cursor[0] === 'A' ? 'B' : 'A'}${cursor.slice(1)}`
   for (const wrong of ['', 'x', `${cursor}A`, turned, forged])
-    assert.equal(await code(world.bridge.discover('north', { cursor: wrong })), 'E_VALIDATION', wrong)
+    assert.equal(await code(world.bridge.discover('north', { cursor: wrong }, world.signal)), 'E_VALIDATION', wrong)
   for (const other of [{ all: true }, { only: 'gone' }, { only: 'unmapped' }] as const)
-    assert.equal(await code(world.bridge.discover('north', { cursor, ...other })), 'E_VALIDATION')
-  assert.equal(await code(world.bridge.discover('south', { cursor })), 'E_VALIDATION')
-  assert.equal(await code(world.bridge.discover('nowhere', {})), 'E_NOT_FOUND')
+    assert.equal(await code(world.bridge.discover('north', { cursor, ...other }, world.signal)), 'E_VALIDATION')
+  assert.equal(await code(world.bridge.discover('south', { cursor }, world.signal)), 'E_VALIDATION')
+  assert.equal(await code(world.bridge.discover('nowhere', {}, world.signal)), 'E_NOT_FOUND')
 })
 
 test('each DID of a shared account that is gone is told, and nobody who was decommissioned', async () => {
@@ -158,4 +158,15 @@ test('10,000 mapped accounts that the listing has are read by id never, and thos
   assert.ok(all.every(({ items }) => items.length <= 100))
   assert.equal(sum(all, 'looked'), 9_950 + 50)
   assert.ok(all.length <= 100 + 3 + 2, `${all.length} pages`)
+})
+
+test('a page whose caller has left is read no further, and leaves room for others', async () => {
+  await using world = await World.open()
+  await world.agent('a')
+  world.north.add({ id: 'shadow' })
+  world.north.readIds.length = 0
+  const gone = AbortSignal.abort(new Error('the client left'))
+  for (let n = 0; n < 3; n++) assert.equal(await code(world.bridge.discover('north', {}, gone)), 'E_ABORTED')
+  assert.deepEqual(world.north.readIds, [])
+  assert.deepEqual(told(await pages(world)), ['unmapped shadow'])
 })

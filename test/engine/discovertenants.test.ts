@@ -67,7 +67,7 @@ const findings = async (world: World) => {
   const items: string[] = []
   const free: Unmapped[] = []
   for (let cursor: string | null | undefined; cursor !== null; ) {
-    const page = await world.bridge.discover('north', { cursor })
+    const page = await world.bridge.discover('north', { cursor }, world.signal)
     for (const one of page.items) {
       items.push(`${one.finding} ${one.id}`)
       if (one.finding === 'unmapped') free.push(one)

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BridgeError } from '../../src/core/errors.ts'
+import { createDouble } from './bridge.ts'
 import { listen } from './listen.ts'
 
 test('findings are told page by page, each as its kind', async () => {
@@ -15,4 +17,21 @@ test('findings are told page by page, each as its kind', async () => {
   assert.equal((await server.ask('/v1/discover/nowhere', { as: 'reader' })).status, 404)
   for (const wrong of ['only=both', 'all=perhaps', 'cursor=', 'limit=1'])
     assert.equal((await server.ask(`/v1/discover/contoso?${wrong}`, { as: 'reader' })).status, 400, wrong)
+})
+
+test('a page is given up when the daemon stops, which need not wait for the directory', async () => {
+  const bridge = createDouble()
+  const given = Promise.withResolvers<AbortSignal>()
+  bridge.discover = async (_adapter, _filter, signal) => {
+    given.resolve(signal)
+    const left = Promise.withResolvers<never>()
+    signal.addEventListener('abort', () => left.reject(new BridgeError('E_ABORTED', 'It was given up.')))
+    return left.promise
+  }
+  await using server = await listen({ bridge })
+  const asked = server.ask('/v1/discover/contoso', { as: 'reader' })
+  await given.promise
+  await server.app.close()
+  const { json, status } = await asked
+  assert.deepEqual([status, json?.code], [503, 'E_ABORTED'])
 })
