@@ -8,7 +8,8 @@ const narrowest = 12
 /** Columns of text under bold heads. On a terminal that is too narrow the widest column is cut short; elsewhere none is. */
 export const table = (io: Io, heads: readonly string[], rows: readonly (readonly string[])[]): void => {
   const lines = [heads, ...rows.map((row) => row.map(plain))]
-  const widths = heads.map((_, at) => Math.max(...lines.map((line) => line[at]?.length ?? 0)))
+  // One by one: a call takes no more than some 100,000 arguments.
+  const widths = heads.map((_, at) => lines.reduce((most, line) => Math.max(most, line[at]?.length ?? 0), 0))
   if (io.columns !== undefined) shrink(widths, io.columns)
   const { bold } = paint(io)
   for (const [n, line] of lines.entries()) {
