@@ -34,6 +34,7 @@ export const errorTable = {
   E_MEDIA_TYPE: { act: 'caller', retry: false, status: 415, exit: 64 },
   E_NOT_FOUND: { act: 'caller', retry: false, status: 404, exit: 64 },
   E_METHOD: { act: 'caller', retry: false, status: 405, exit: 64 },
+  E_NO_PASSPORTS: { act: 'operator', retry: false, status: 410, exit: 78 },
   E_NOT_IMPLEMENTED: { act: 'caller', retry: false, status: 501, exit: 64 },
   E_AGENT_UNKNOWN: { act: 'caller', retry: false, status: 404, exit: 64 },
   E_HOLD_UNKNOWN: { act: 'caller', retry: false, status: 404, exit: 64 },

@@ -61,8 +61,9 @@ export const createPublishing = (
     statusList: async (name) => lists.signed(name, requireSigner()),
     revokedKeys: () => settings.revoked(),
     revokedFor: async (name, idx, iat) => {
-      // AGT takes a list that is not found for an empty one.
-      if (signer() === undefined) throw new BridgeError('E_SIGNING_KEY', 'Nothing is known of this passport.', { hint })
+      // Never 404, which AGT takes for nothing revoked; and without a key in force there is none to name as revoked.
+      if (signer() === undefined)
+        throw new BridgeError('E_NO_PASSPORTS', 'Nothing is known of this passport.', { hint })
       const isGood = await lists.isGood(name, idx, iat)
       return isGood ? settings.revoked() : [...new Set([...kidsOf(settings.keys()), ...settings.revoked()])]
     },

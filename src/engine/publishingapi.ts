@@ -50,7 +50,8 @@ export interface Publishing {
   revokedKeys(): readonly string[]
   /**
    * The same as one passport sees it, by its list, place and `iat`: every key there is when it is no good any more, or when
-   * nothing is known of it. @throws BridgeError E_SIGNING_KEY when the configuration has no signing key or no public URL
+   * nothing is known of it. @throws BridgeError E_NO_PASSPORTS when the configuration has no signing key or no public URL,
+   * E_SIGNING_KEY, E_SECRET when the key there is cannot be used
    */
   revokedFor(name: string, idx: number, iat: number): Promise<readonly string[]>
 }

@@ -177,7 +177,7 @@ export const publishingRoutes = (app: App, context: Context): void => {
   app.route({
     method: 'GET',
     url: '/statuslists/:list/:idx/:iat/jwks-revoked.json',
-    config: { access: 'public', errors: ['E_SIGNING_KEY', 'E_SECRET'] },
+    config: { access: 'public', errors: ['E_NO_PASSPORTS', 'E_SIGNING_KEY', 'E_SECRET'] },
     schema: {
       operationId: 'getRevokedForPassport',
       summary: 'The same about one passport, for readers that know revoked keys and no status list',

@@ -29,6 +29,7 @@ export const titles: Readonly<Record<ErrorCode, string>> = {
   E_MEDIA_TYPE: 'The content type is not supported',
   E_NOT_FOUND: 'There is nothing here',
   E_METHOD: 'The method is not supported here',
+  E_NO_PASSPORTS: 'No passports are issued here',
   E_NOT_IMPLEMENTED: 'This is not offered here',
   E_AGENT_UNKNOWN: 'The agent is not registered',
   E_HOLD_UNKNOWN: 'There is no such hold',

@@ -89,3 +89,10 @@ test('a key that is taken back by a reload signs nothing any more, and everybody
   assert.equal(new Set(kids).size, 1)
   assert.ok(kids.every((one) => one !== kid && jwks.text.includes(String(one))))
 })
+
+test('a bridge that issues none answers a reader of revoked keys with a refusal, not with a fault', async () => {
+  await using world = await startWorld()
+  const daemon = await world.daemon()
+  const { status, body } = await daemon.nobody.get('/statuslists/any-1/1/1795255200/jwks-revoked.json')
+  assert.deepEqual([status, at(body, 'code')], [410, 'E_NO_PASSPORTS'])
+})

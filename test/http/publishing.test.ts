@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { BridgeError } from '../../src/core/errors.ts'
 import { start } from './bridge.ts'
 import { listen } from './listen.ts'
 
@@ -90,6 +91,16 @@ test('keys that were taken back are listed as AGT reads them', async () => {
   assert.equal(keys.status, 200)
   assert.deepEqual(keys.json, { revoked: [{ kid: 'kid-0' }] })
   assert.equal(keys.headers['cache-control'], 'public, max-age=60')
+})
+
+test('without passports to tell of it refuses, by no 404 and no fault of the server, and nobody keeps that', async () => {
+  await using server = await listen()
+  server.bridge.revokedFor = async () => {
+    throw new BridgeError('E_NO_PASSPORTS', 'Nothing is known of this passport.')
+  }
+  const { status, json, headers } = await server.ask('/statuslists/first-1/4711/1795255200/jwks-revoked.json')
+  assert.deepEqual([status, json?.code, json?.revoked], [410, 'E_NO_PASSPORTS', undefined])
+  assert.match(String(headers['cache-control']), /^no-(cache|store)$/)
 })
 
 test('what AGT reads about one passport is never a 404, which it takes for nothing revoked', async () => {
