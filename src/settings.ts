@@ -3,6 +3,7 @@ import type { AdapterSettings } from './core/adapter.ts'
 import { type Definition, definitionOf } from './core/blueprints.ts'
 import { BridgeError } from './core/errors.ts'
 import { type ToolServerDefinition, writtenServer } from './core/tools.ts'
+import type { Accounts } from './engine/callers.ts'
 import type { Defined } from './engine/configured.ts'
 import type { Mount, Policy } from './engine/deps.ts'
 import type { CallerDirectory } from './engine/issuertable.ts'
@@ -32,6 +33,18 @@ export const policyOf = ({ policy, capabilities, auth }: Config): Policy => ({
   trust: policy.trust,
 })
 
+const ownOf = (spiffeIds: readonly string[], principals: readonly string[]): Accounts[] => {
+  const named = principals.map((name) => ({
+    adapter: name.slice(0, name.indexOf('/')),
+    id: name.slice(name.indexOf('/') + 1),
+  }))
+  const byAdapter = [...Map.groupBy(named, ({ adapter }) => adapter)]
+  return [
+    ...(spiffeIds.length > 0 ? [{ ids: spiffeIds }] : []),
+    ...byAdapter.map(([adapter, list]) => ({ adapter, ids: list.map(({ id }) => id) })),
+  ]
+}
+
 export const clientsOf = ({ auth }: Config): Client[] =>
   auth.clients.map(({ name, role, tokenSha256, certificateSha256, spiffeId, principals, rateLimit, agents }) => ({
     name,
@@ -40,6 +53,7 @@ export const clientsOf = ({ auth }: Config): Client[] =>
     certificateSha256,
     ids: spiffeId,
     accounts: principals,
+    own: ownOf(spiffeId, principals),
     rates: rateLimit,
     labels: agents?.labels,
   }))

@@ -23,6 +23,8 @@ export interface Caller {
   readonly roles: readonly string[]
   readonly labels: Labels | undefined
   readonly requestId: string
+  /** The agents that it is, by its accounts; left out: it is none. */
+  readonly dids?: readonly Did[] | undefined
 }
 
 export interface AgentInput {

@@ -1,11 +1,18 @@
 import { issuedAfter } from '../core/decide.ts'
 import type { AgentReads } from '../core/judging.ts'
 import type { Store } from '../core/store.ts'
+import type { Did } from '../core/types.ts'
 import { type Soon, soon } from '../lib/soon.ts'
 import { mappingsOf } from './sharing.ts'
 
-/** What callers of our own API are besides: nobody we know, an agent, or one that must not act (DESIGN §7). */
-export type Standing = 'nobody' | 'agent' | 'held'
+/** What callers of our own API are besides: the agents that they are, nobody we know when there are none (DESIGN §7). */
+export interface Standing {
+  readonly dids: readonly Did[]
+  /** One of them must not act. */
+  readonly held: boolean
+}
+
+const nobody: Standing = { dids: [], held: false }
 
 /** Who is asked about. The same object for the same caller: what is known of it goes by that. */
 export interface Accounts {
@@ -34,7 +41,7 @@ export const createCallerStandings = ({ store, known, adapters }: Parts): Standi
   const { changes } = store
 
   const look = async ({ ids, adapter, issuedAt }: Accounts): Promise<Standing> => {
-    let standing: Standing = 'nobody'
+    const dids = new Set<Did>()
     for (const name of adapter === undefined ? adapters() : [adapter]) {
       for (const principal of await known.principalsById(name, ids)) {
         for (const { did } of await mappingsOf(known, principal)) {
@@ -42,12 +49,13 @@ export const createCallerStandings = ({ store, known, adapters }: Parts): Standi
           const holds = await known.openHolds(did)
           const isOld =
             issuedAt !== undefined && agent?.resumedAt !== undefined && !issuedAfter(issuedAt, agent.resumedAt)
-          if (holds.length > 0 || agent === undefined || agent.decommissioned || isOld) return 'held'
-          standing = 'agent'
+          dids.add(did)
+          if (holds.length > 0 || agent === undefined || agent.decommissioned || isOld)
+            return { dids: [...dids], held: true }
         }
       }
     }
-    return standing
+    return dids.size === 0 ? nobody : { dids: [...dids], held: false }
   }
 
   return {
@@ -55,7 +63,7 @@ export const createCallerStandings = ({ store, known, adapters }: Parts): Standi
       const { count } = changes
       const before = kept.get(accounts)
       if (before !== undefined && before.count === count) return before.standing
-      if (accounts.ids.length === 0) return 'nobody'
+      if (accounts.ids.length === 0) return nobody
       return soon(look(accounts), (standing) => {
         if (changes.count === count) kept.set(accounts, { count, standing })
         return standing

@@ -1,13 +1,15 @@
 import { BridgeError } from '../core/errors.ts'
-import { approvalTtlMs, type GuardDirection, type GuardPlan, isExpired } from '../core/guard.ts'
+import { approvalTtlMs, type GuardDirection, type GuardPlan, isExpired, type PlanRow } from '../core/guard.ts'
+import type { Did } from '../core/types.ts'
 import type { Caller } from './agentapi.ts'
 import { applyPlan } from './applying.ts'
 import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
-import { appliedPlan, freezePlan, frozenPlan, savePlan } from './frozen.ts'
+import { appliedPlan, freezePlan, frozenPlan, frozenRows, savePlan } from './frozen.ts'
 import type { GuardDirectionView, GuardView, PlanApproved } from './guardapi.ts'
 import { currentPlan, directions, trippedSince } from './guarding.ts'
 import type { Keep } from './keeping.ts'
+import { checkKin } from './kin.ts'
 import { requireMount } from './mounts.ts'
 import type { Recall } from './recall.ts'
 
@@ -91,6 +93,8 @@ const planOf = async (deps: Deps, adapter: string, hash: string): Promise<GuardP
   return undefined
 }
 
+const didsIn = (rows: readonly PlanRow[]): Did[] => rows.map(({ did }) => did)
+
 /** The direction that may be applied now; undefined when no such plan was frozen. */
 const second = async (
   c: Change,
@@ -107,6 +111,7 @@ const second = async (
         hint: 'Another approver has to.',
       })
     }
+    if (direction === 'resume') await checkKin(c.tx, caller, didsIn(await frozenRows(c.tx, adapter, direction)))
     await savePlan(c.tx, adapter, direction, { ...frozen, second: caller.name })
     await audit(c, 'guard.approved', { adapter, direction, hash, rows: frozen.rows, first: frozen.by })
     return direction
@@ -123,8 +128,9 @@ const first = async (c: Change, adapter: string, plan: GuardPlan | undefined, ca
       hint: `Read the present plan with GET /v1/guard/${adapter} or idp-bridge guard show ${adapter}; it changes when more is seen.`,
     })
   }
-  await freezePlan(c.tx, plan, caller.name, c.now)
   const { direction, hash, rows } = plan
+  if (direction === 'resume') await checkKin(c.tx, caller, didsIn(rows))
+  await freezePlan(c.tx, plan, caller.name, c.now)
   const replaced = frozen === undefined || isExpired(frozen, c.now) ? {} : { replaced: frozen.hash }
   await audit(c, 'guard.approval-requested', { adapter, direction, hash, rows: rows.length, ...replaced })
 }

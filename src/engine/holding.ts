@@ -9,6 +9,7 @@ import { type Change, change } from './change.ts'
 import type { Deps } from './deps.ts'
 import { cascadeEnded } from './ending.ts'
 import type { Keep } from './keeping.ts'
+import { checkKin } from './kin.ts'
 import { named } from './naming.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import { readOnce } from './reading.ts'
@@ -157,6 +158,7 @@ export const release = async (
       const hold = openHold(await c.tx.hold(holdId), did)
       checkBounds(agent, caller)
       const rule = releaseRule(hold, caller)
+      await checkKin(c.tx, caller, [did])
       if (rule.how === 'now') {
         await releaseHold(c, hold, { how: 'origin' })
         return done(c, did)
@@ -233,6 +235,7 @@ export const approve = async (
       const waiting = secondPerson(await c.tx.release(releaseId), caller)
       const hold = openHold(await c.tx.hold(waiting.holdId), waiting.did)
       releaseRule(hold, caller)
+      await checkKin(c.tx, caller, [hold.did])
       if (waiting.kind === 'override' && !caller.roles.includes('operator')) throw notOperator()
       if (waiting.kind === 'approve' && hold.releasableAt === undefined) throw stillOff()
       await c.tx.saveRelease({ ...waiting, status: 'done' })

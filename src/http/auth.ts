@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
 import { holds, type Role } from '../core/roles.ts'
-import type { Labels } from '../core/types.ts'
+import type { Did, Labels } from '../core/types.ts'
 import type { Caller } from '../engine/agentapi.ts'
 import type { Accounts, Standing, Standings } from '../engine/callers.ts'
 import { digestOf } from '../lib/digest.ts'
@@ -26,10 +26,14 @@ export interface Client {
   readonly ids?: readonly string[]
   /** `<adapter>/<id>` of each account whose directory may vouch for it. */
   readonly accounts?: readonly string[]
+  /** All of these again, to be looked up: it is the agents whose they are, in whatever way it proves itself. */
+  readonly own?: readonly Accounts[]
   /** Left out: what every client has. */
   readonly rates?: OwnRates | undefined
   /** Bounds a runtime to agents that carry all of them. */
   readonly labels: Labels | undefined
+  /** The agents that it is: found for each request, never configured. */
+  readonly dids?: readonly Did[]
 }
 
 /** How callers are known. */
@@ -128,9 +132,9 @@ const asAgent = (client: Client): Client => {
   return made
 }
 
-const standingAs = (client: Client, standing: Standing): Client => {
-  if (standing === 'nobody') return client
-  if (standing === 'agent') return asAgent(client)
+const standingAs = (client: Client, { dids, held }: Standing): Client => {
+  if (!held && dids.length === 0) return client
+  if (!held) return { ...asAgent(client), dids: [...(client.dids ?? []), ...dids] }
   throw new BridgeError('E_FORBIDDEN', `The client ${client.name} is an agent that is held: it has no role.`, {
     hint: 'Its holds say why; it has its roles again once the last of them is released.',
   })
@@ -141,6 +145,13 @@ const asStanding = (client: Client, accounts: Accounts | undefined, { standings 
   accounts === undefined || standings === undefined
     ? client
     : soon(standings.of(accounts), (standing) => standingAs(client, standing))
+
+/** By what it showed, and by what the file says that it is. Throws as `asStanding` does. */
+const asFound = (client: Client, shown: Certificate | undefined, door: Door): Soon<Client> => {
+  let found = asStanding(client, shown, door)
+  for (const accounts of client.own ?? []) found = soon(found, (one) => asStanding(one, accounts, door))
+  return found
+}
 
 const visiting = async (given: Credentials, owner: Client | undefined, door: Door): Promise<Client> => {
   const visitor = await door.visitors?.(given)
@@ -167,12 +178,12 @@ const identify = (request: FastifyRequest, door: Door): Soon<Client> => {
     client = given && byToken(given, present)
     if (client === undefined) {
       if (given === undefined || door.visitors === undefined) throw noToken()
-      return visiting(given, owner, door).then((found) => asStanding(found, shown, door))
+      return visiting(given, owner, door).then((found) => asFound(found, shown, door))
     }
     if (owner !== undefined && owner !== client) throw others(client)
   }
   if (client === undefined) throw shown === undefined ? noToken() : notTheirs(shown)
-  return asStanding(client, shown, door)
+  return asFound(client, shown, door)
 }
 
 /** @throws BridgeError E_FORBIDDEN, E_RATE */
@@ -269,6 +280,7 @@ export const callerOf = (request: FastifyRequest): Caller => {
     roles: [...new Set<string>([...client.roles, ...implied])],
     labels: client.labels,
     requestId: request.id,
+    ...(client.dids && { dids: client.dids }),
   }
 }
 

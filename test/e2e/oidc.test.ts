@@ -128,6 +128,12 @@ test('an agent that calls is never an operator, and has no role while it is held
   assert.deepEqual(at((await as().get('/v1/whoami')).body, 'roles'), ['gateway', 'operator'])
   await register(daemon.as('alice'), { did, name: 'curious', principals: [principal(id, 'servicePrincipal')] })
   assert.deepEqual(at((await as().get('/v1/whoami')).body, 'roles'), ['gateway'])
+  const child = 'did:agentmesh:curious-child'
+  await register(daemon.as('alice'), { did: child, name: 'child', parentDid: did, principals: [] })
+  const holdId = await kill(daemon, child)
+  const approver = client(daemon.origin, service(id, ['Bridge.Approver']))
+  const release = await approver.post(path(child, `/holds/${holdId}/release`), { reason: 'mine' })
+  assert.deepEqual(codeOf(release), [403, 'E_FORBIDDEN'], 'nobody releases a hold on its descendant')
   await kill(daemon, did)
   assert.deepEqual(codeOf(await as().get('/v1/whoami')), [403, 'E_FORBIDDEN'])
   const asked = await as().post('/v1/decisions', { did: analystDid })

@@ -25,6 +25,27 @@ const approve = async (world: World, direction: 'suspend' | 'resume') => {
   return world.bridge.approveGuard('north', plan.hash, dave)
 }
 
+test('an agent approves no plan that resumes one of its own family', async () => {
+  await using world = await World.open(tight('automatic'))
+  const dids = await fleet(world, 6)
+  const [first = ''] = dids
+  for (let n = 0; n < 6; n++) world.north.set(`a${n}`, false)
+  await world.settleAll(minute)
+  await approve(world, 'suspend')
+  await world.settleAll(30 * minute)
+  for (let n = 0; n < 6; n++) world.north.set(`a${n}`, true)
+  await world.settleAll(30 * minute)
+  const plan = (await world.bridge.guard('north')).resume.plan
+  assert.ok(plan !== undefined && plan.rows.length > 0)
+  const kin = { ...carol, dids: [plan.rows.at(-1)?.did ?? first] }
+  await assert.rejects(world.bridge.approveGuard('north', plan.hash, kin), { code: 'E_FORBIDDEN' })
+  assert.equal((await world.bridge.approveGuard('north', plan.hash, carol)).done, false)
+  await assert.rejects(world.bridge.approveGuard('north', plan.hash, { ...dave, dids: kin.dids }), {
+    code: 'E_FORBIDDEN',
+  })
+  assert.equal((await world.bridge.approveGuard('north', plan.hash, dave)).done, true)
+})
+
 test('too many suspensions seen at once: all deny, but what goes out waits for two people', async () => {
   await using world = await World.open(tight())
   const dids = await fleet(world, 6)

@@ -25,6 +25,27 @@ test('a kill takes two people, neither its actor, and not one twice', async () =
   assert.deepEqual(await world.codes(did), [])
 })
 
+test('an agent releases nothing of itself, its ancestors and its descendants, in neither of the two steps', async () => {
+  await using world = await World.open()
+  const root = await world.agent('root')
+  const child = await world.agent('child', { parentDid: root })
+  const leaf = await world.agent('leaf', { parentDid: child })
+  const other = await world.agent('other')
+  const as = (did: string) => ({ ...caller(`agent-${did}`, 'approver'), dids: [did] })
+  const { holdId } = await world.kill(child, soc)
+  for (const kin of [root, child, leaf])
+    await assert.rejects(world.bridge.release(child, holdId, 'r', as(kin)), code('E_FORBIDDEN'), kin)
+  const asked = await world.bridge.release(child, holdId, 'r', carol)
+  assert.ok(!asked.done)
+  for (const kin of [root, child, leaf])
+    await assert.rejects(world.bridge.approve(asked.release.id, as(kin)), code('E_FORBIDDEN'), kin)
+  assert.deepEqual(await world.codes(child), ['R_SUSPENDED'])
+  assert.ok((await world.bridge.approve(asked.release.id, as(other))).done, 'an agent of another family may')
+  const parent = { ...runtime, dids: [root] }
+  const own = await world.bridge.place(child, { severity: 'suspend', reason: 'r' }, parent)
+  await assert.rejects(world.bridge.release(child, own.id, 'r', parent), code('E_FORBIDDEN'))
+})
+
 test('the origin lifts its own suspend at once; a token from before stays refused', async () => {
   await using world = await World.open()
   const did = await world.agent('a')

@@ -78,7 +78,13 @@ const bearer = (text: string) => ({ headers: { authorization: `Bearer ${text}` }
 const whoami = (server: Listening, text: string) => server.ask('/v1/whoami', bearer(text))
 const did = 'did:agentmesh:a'
 
-const mapped = { operator: ['B.Operator'], reader: ['B.Reader', 'Audit'], runtime: ['B.Runtime'], gateway: ['B.Gate'] }
+const mapped = {
+  operator: ['B.Operator'],
+  reader: ['B.Reader', 'Audit'],
+  runtime: ['B.Runtime'],
+  gateway: ['B.Gate'],
+  responder: ['B.Responder'],
+}
 
 test('an account has the roles that its directory gave it, by the name of both', async () => {
   await using it = await directory(mapped)
@@ -186,7 +192,7 @@ test('under a name of another in HTTP Basic it is nobody', async () => {
 test('an agent is never an operator, and none of it while it is held; its token from before a release is not either', async () => {
   await using it = await directory(mapped, [APP])
   const asked: Accounts[] = []
-  const state: { standing: Standing } = { standing: 'nobody' }
+  const state: { standing: Standing } = { standing: { dids: [], held: false } }
   const of = (accounts: Accounts): Standing => {
     asked.push(accounts)
     return state.standing
@@ -198,16 +204,21 @@ test('an agent is never an operator, and none of it while it is held; its token 
     return json?.roles ?? status
   }
   assert.deepEqual(await roles(), ['gateway', 'operator'])
-  state.standing = 'agent'
+  state.standing = { dids: [did], held: false }
   assert.deepEqual(await roles(), ['gateway'])
-  state.standing = 'held'
+  await server.ask(`/v1/agents/${did}/holds`, {
+    body: { severity: 'suspend', reason: 'r' },
+    ...bearer(it.token('svc', 'B.Responder')),
+  })
+  assert.deepEqual(server.bridge.calls.callers.at(-1)?.dids, [did], 'which agent it is goes along')
+  state.standing = { dids: [did], held: true }
   assert.equal(await roles(), 403)
   const issuedAt = Math.floor(it.clock.now() / 1000) * 1000
   assert.deepEqual(asked[0], { ids: ['svc'], adapter: 'contoso', issuedAt })
   assert.equal(asked[1], asked[0], 'what is known of it goes by the same object')
   await roles(it.token('alice', 'B.Operator', { app: APP }))
   assert.deepEqual(asked.at(-1)?.ids, ['alice', APP], 'the application through which a person calls, too')
-  state.standing = 'nobody'
+  state.standing = { dids: [], held: false }
   assert.deepEqual(await roles(it.token('svc', 'B.Operator B.Gate', { agent: true })), ['gateway'], 'as its token says')
 })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect as connectPlain } from 'node:net'
 import { test } from 'node:test'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import type { Accounts, Standing } from '../../src/engine/callers.ts'
 import { createTls } from '../../src/http/tls.ts'
 import { authority, certificate, serverCertificate } from './certificates.ts'
 import { certified, client } from './certified.ts'
@@ -245,7 +246,7 @@ test('no session is resumed: what was believed then is not believed again unseen
 })
 
 test('an agent that is held has no role, and none is an operator', async () => {
-  let standing: 'nobody' | 'agent' | 'held' = 'nobody'
+  let standing: Standing = { dids: [], held: false }
   const asked: (readonly string[])[] = []
   const standings = {
     of: ({ ids }: { ids: readonly string[] }) => {
@@ -260,12 +261,33 @@ test('an agent that is held has no role, and none is an operator', async () => {
   const path = '/v1/status'
   assert.equal((await it.ask({ by, path })).status, 200)
   assert.deepEqual(asked, [[`${domain}/gateway`]])
-  standing = 'agent'
+  standing = { dids: ['did:mesh:a'], held: false }
   assert.equal((await it.ask({ by, path })).status, 403)
   assert.equal((await it.ask({ by })).status, 200)
-  standing = 'held'
+  standing = { dids: ['did:mesh:a'], held: true }
   const held = await it.ask({ by })
   assert.deepEqual([held.status, held.code], [403, 'E_FORBIDDEN'])
   // Whoever shows an agent's certificate is that agent, whatever token it has.
   assert.equal((await it.ask({ by: workload('/nobody'), token: 'secret' })).status, 403)
+})
+
+test('a client that the file says is an agent is that agent by a static token as well', async () => {
+  const standings = {
+    of: ({ ids, adapter }: Accounts): Standing => ({
+      dids: ['did:mesh:a'],
+      held: adapter === 'contoso' && ids.includes('x'),
+    }),
+  }
+  const roles = ['operator', 'gateway'] as const
+  const agent = { ...bearer, roles, own: [{ ids: [`${domain}/a`] }] }
+  const held = client('held', {
+    tokenSha256: [hashOf('other')],
+    roles,
+    own: [{ ids: ['y'] }, { adapter: 'contoso', ids: ['x'] }],
+  })
+  await using it = await certified([trust], [agent, held], { standings })
+  assert.equal((await it.ask({ token: 'secret' })).status, 200)
+  assert.equal((await it.ask({ token: 'secret', path: '/v1/status' })).status, 403, 'never an operator')
+  const refused = await it.ask({ token: 'other' })
+  assert.deepEqual([refused.status, refused.code], [403, 'E_FORBIDDEN'])
 })
