@@ -226,7 +226,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const upkeep = { runners, signer, activity, retention: () => config.retention, checkpoints }
     startUpkeep(deps, upkeep, stopping.signal)
 
-    const standings = createCallerStandings({ store, known, adapters: () => [...mounts.keys()] })
+    const standings = createCallerStandings({ store, known, mounts: () => mounts })
     const limits = createLimits(() => config.auth.rateLimit, clock)
     const listeners = stack.use(
       await listenAll(listenersOf(config), {

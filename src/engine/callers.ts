@@ -1,3 +1,4 @@
+import type { Adapter } from '../core/adapter.ts'
 import { issuedAfter } from '../core/decide.ts'
 import type { AgentReads } from '../core/judging.ts'
 import type { Store } from '../core/store.ts'
@@ -18,7 +19,7 @@ const nobody: Standing = { dids: [], held: false }
 export interface Accounts {
   /** Ids in a directory, all that could be an agent's account. */
   readonly ids: readonly string[]
-  /** The directory they are of; undefined: any. */
+  /** An adapter of the directory they are of; undefined: of any. */
   readonly adapter?: string
   /** Of the token that names them: one from before the latest release of the agent stays refused. */
   readonly issuedAt?: number
@@ -32,17 +33,25 @@ export interface Standings {
 interface Parts {
   readonly store: Pick<Store, 'changes'>
   readonly known: AgentReads
-  readonly adapters: () => readonly string[]
+  readonly mounts: () => ReadonlyMap<string, { readonly adapter: Pick<Adapter, 'kind' | 'realm'> }>
 }
 
 /** Answers are remembered until the next commit of the store, whatever it writes. */
-export const createCallerStandings = ({ store, known, adapters }: Parts): Standings => {
+export const createCallerStandings = ({ store, known, mounts }: Parts): Standings => {
   const kept = new WeakMap<Accounts, { readonly count: number; readonly standing: Standing }>()
   const { changes } = store
 
+  /** Two adapters may be of one directory, and the account be mapped by the other. */
+  const namesOf = (adapter: string | undefined): string[] => {
+    const all = [...mounts()]
+    if (adapter === undefined) return all.map(([name]) => name)
+    const of = mounts().get(adapter)?.adapter
+    return all.filter(([, { adapter: one }]) => one.kind === of?.kind && one.realm === of.realm).map(([name]) => name)
+  }
+
   const look = async ({ ids, adapter, issuedAt }: Accounts): Promise<Standing> => {
     const dids = new Set<Did>()
-    for (const name of adapter === undefined ? adapters() : [adapter]) {
+    for (const name of namesOf(adapter)) {
       for (const principal of await known.principalsById(name, ids)) {
         for (const { did } of await mappingsOf(known, principal)) {
           const agent = await known.agent(did)

@@ -26,7 +26,7 @@ export type IssuerTable = ReadonlyMap<string, ReadonlyMap<string, Selected>>
 
 /**
  * Issuer → audience → who checks it. (issuer, audience) selects exactly one (DESIGN §5).
- * @throws BridgeError E_CONFIG when two share a pair
+ * @throws BridgeError E_CONFIG when two share a pair, or callers come from one issuer by two adapters
  */
 export function issuerTable(adapters: readonly TokenAdapter[], callers: readonly CallerDirectory[]): IssuerTable {
   const table = new Map<string, Map<string, Selected>>()
@@ -40,6 +40,10 @@ export function issuerTable(adapters: readonly TokenAdapter[], callers: readonly
     const { issuer } = one
     const audiences = table.get(issuer.issuer) ?? new Map<string, Selected>()
     table.set(issuer.issuer, audiences)
+    const twin = [...audiences.values()].find(
+      ({ use, adapter }) => use === 'caller' && adapter.name !== one.adapter.name,
+    )
+    if (one.use === 'caller' && twin !== undefined) throw twins(twin, one)
     for (const audience of new Set(issuer.audiences)) {
       const other = audiences.get(audience)
       if (other) throw shared(other, one, audience)
@@ -48,6 +52,14 @@ export function issuerTable(adapters: readonly TokenAdapter[], callers: readonly
   }
   return table
 }
+
+/** Approvals take two people, and callers go by the name of the adapter and their id. */
+const twins = (one: Selected, other: Selected): BridgeError =>
+  new BridgeError(
+    'E_CONFIG',
+    `auth.oidc of ${one.adapter.name} and of ${other.adapter.name} both take tokens of ${one.issuer.issuer}: one person would be two`,
+    { hint: 'name one adapter of each directory under auth.oidc; it may have several audiences' },
+  )
 
 const shared = (one: Selected, other: Selected, audience: string): BridgeError => {
   const [first, second] = [one, other].map(({ use, adapter: { name } }) =>

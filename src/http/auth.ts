@@ -188,6 +188,7 @@ const identify = (request: FastifyRequest, door: Door): Soon<Client> => {
 
 /** @throws BridgeError E_FORBIDDEN, E_RATE */
 const admit = (request: FastifyRequest, reply: FastifyReply, client: Client, { limits }: Door): void => {
+  request.client = client
   const { access, lane } = request.routeOptions.config
   const charge = limits?.client(client.name, lane ?? 'questions', client.rates)
   if (charge !== undefined) reply.headers(charge.headers)
@@ -199,13 +200,13 @@ const admit = (request: FastifyRequest, reply: FastifyReply, client: Client, { l
       hint: `Give it one of these roles: ${needed}.`,
     })
   }
-  request.client = client
 }
 
 /** A refusal, made ready to be told. Who fails too often is not even told why. */
 const refused = (thrown: unknown, request: FastifyRequest, reply: FastifyReply, { limits }: Door): BridgeError => {
   const error = failure(thrown)
-  const limited = error.code === 'E_UNAUTHENTICATED' ? caught(() => limits?.stranger(request.ip)) : undefined
+  // Whoever was not let in has spent nothing yet: also an agent that is held, and a token that cannot be checked now.
+  const limited = request.client !== null ? undefined : caught(() => limits?.stranger(request.ip))
   if (limited !== undefined) return limited
   if (error.code === 'E_UNAUTHENTICATED') {
     const { oauth } = request.routeOptions.config

@@ -40,7 +40,10 @@ const clientOf = (verified: VerifiedCaller, clients: readonly Client[]): Client 
   const name = `${verified.directory.name}/${verified.caller.id}`
   const granted = grantedBy(verified)
   const listed = clients.find(({ accounts }) => accounts?.includes(name))
-  if (listed !== undefined) return { ...listed, roles: listed.roles.filter((role) => holds(granted, role)) }
+  if (listed !== undefined) {
+    const both = roles.filter((role) => holds(listed.roles, role) && holds(granted, role))
+    return { ...listed, roles: both.filter((role) => listed.roles.includes(role) || granted.includes(role)) }
+  }
   return { name, roles: granted.filter((role) => role !== 'runtime'), tokenSha256: [], labels: undefined }
 }
 

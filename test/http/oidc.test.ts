@@ -158,13 +158,29 @@ test('a client of the file is itself by its account, with what both the file and
     const { json, status } = await whoami(server, it.token(oid, given))
     return json?.roles === undefined ? status : [json.name, json.roles, json.agents]
   }
-  assert.deepEqual(await roles('B.Runtime Audit'), ['agt-2', ['runtime', 'reader'], { labels }])
+  assert.deepEqual(await roles('B.Runtime Audit'), ['agt-2', ['reader', 'runtime'], { labels }])
   assert.deepEqual(await roles('B.Runtime'), ['agt-2', ['runtime'], { labels }])
   assert.deepEqual(await roles('B.Operator'), ['agt-2', ['reader'], { labels }], 'no more than the file gives')
   assert.equal(await roles('B.Gate'), 403, 'nor than the directory')
   assert.equal(await roles('B.Runtime', 'rt-unlisted'), 403, 'a runtime is one that receipts can name')
   server.clients.pop()
   assert.deepEqual(await roles('B.Runtime Audit'), ['contoso/rt', ['reader'], null], 'at once after a reload')
+})
+
+test('what a role stands for counts on both sides', async () => {
+  await using it = await directory({ ...mapped, approver: ['B.Approver'] })
+  await using server = await serve(it)
+  server.clients.push({
+    name: 'ann',
+    roles: ['operator'],
+    tokenSha256: [],
+    accounts: ['contoso/ann'],
+    labels: undefined,
+  })
+  const roles = async (given: string) => (await whoami(server, it.token('ann', given))).json?.roles
+  assert.deepEqual(await roles('B.Operator'), ['operator'])
+  assert.deepEqual(await roles('B.Approver B.Responder'), ['responder', 'approver'])
+  assert.equal(await roles('B.Runtime B.Gate'), undefined, 'an operator is no runtime')
 })
 
 test('under a name of another in HTTP Basic it is nobody', async () => {
@@ -287,4 +303,22 @@ test('refused tokens are counted by address, good ones by the name of the caller
   assert.deepEqual([await bad(), await bad(), await bad()], [401, 401, 429])
   const asked = async (oid: string) => (await whoami(server, it.token(oid, 'B.Reader'))).status
   assert.deepEqual([await asked('a'), await asked('a'), await asked('a'), await asked('b')], [200, 200, 429, 200])
+})
+
+test('an agent that is held, and whoever asks while keys cannot be had, are counted by address', async () => {
+  await using it = await directory(mapped)
+  const one = { perSecond: 1, burst: 1 }
+  const rates = { questions: one, stops: one, unauthenticated: one }
+  const standings = { of: ({ ids }: Accounts): Standing => ({ dids: [did], held: ids.includes('held') }) }
+  const limits = () => createLimits(() => rates, { mono: () => 0 })
+  await using server = await serve(it, { standings, limits: limits() })
+  const asked = async (at: Listening, oid: string) => (await whoami(at, it.token(oid, 'B.Gate'))).status
+  assert.deepEqual(
+    [await asked(server, 'held'), await asked(server, 'held'), await asked(server, 'a')],
+    [403, 429, 200],
+  )
+  await using dark = await directory(mapped)
+  dark.keys.down()
+  await using other = await serve(dark, { limits: limits() })
+  assert.deepEqual([await asked(other, 'a'), await asked(other, 'a')], [503, 429])
 })

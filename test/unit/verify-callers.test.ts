@@ -84,6 +84,18 @@ describe('tokens of callers', () => {
     }
   })
 
+  it('come from one issuer by one adapter, or one person would be two', async () => {
+    await using it = await rig()
+    const again = { ...it.directory, audiences: ['urn:bridge'] }
+    it.verifier.reload([it.directory, again])
+    const twin = { ...again, name: 'contoso-too' }
+    assert.throws(() => it.verifier.reload([it.directory, twin]), {
+      code: 'E_CONFIG',
+      message: /one person would be two/,
+    })
+    assert.equal(await it.codes(it.made({ aud: 'urn:bridge' })), 'accepted', 'all is as it was')
+  })
+
   it('are for no other audience besides', async () => {
     await using it = await rig({ audiences: [OURS, 'urn:bridge'] })
     assert.equal(await it.codes(it.made({ aud: [OURS, 'urn:bridge'] })), 'accepted')
