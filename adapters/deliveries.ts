@@ -26,10 +26,30 @@ export function jsonOf(bytes: Uint8Array): unknown {
 
 const digest = (text: string) => createHash('sha256').update(text).digest()
 
-/** Whether it is one of the secrets. Each is compared in full, whichever fits: the time taken tells nothing. */
+/**
+ * Whether one of the secrets fits. Each is looked at, whichever fits: the time taken tells nothing. One that cannot be read,
+ * such as the old one after a rotation, counts only where no other fits.
+ * @throws BridgeError E_SECRET
+ */
+export function fitsOne(secrets: readonly SecretRef[], fits: (secret: string) => boolean): boolean {
+  const unread: unknown[] = []
+  const found = secrets.map((secret) => {
+    try {
+      return fits(secret.read())
+    } catch (error) {
+      unread.push(error)
+      return false
+    }
+  })
+  if (found.includes(true)) return true
+  if (unread.length > 0) throw unread[0]
+  return false
+}
+
+/** Whether it is one of the secrets, each compared in full. @throws BridgeError E_SECRET */
 export function isSecret(given: string, secrets: readonly SecretRef[]): boolean {
   const sent = digest(given)
-  return secrets.map((secret) => timingSafeEqual(digest(secret.read()), sent)).includes(true)
+  return fitsOne(secrets, (secret) => timingSafeEqual(digest(secret), sent))
 }
 
 /** `Authorization: Bearer …`, RFC 6750 §2.1. */

@@ -4,7 +4,7 @@ import type { Hint, HookAnswer, HookRequest, Hooks } from '../../src/core/adapte
 import { BridgeError } from '../../src/core/errors.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { SecretRef } from '../../src/lib/secret.ts'
-import { isSecret, jsonOf, unverified } from '../deliveries.ts'
+import { fitsOne, isSecret, jsonOf, unverified } from '../deliveries.ts'
 import type { WatchedResource } from './config.ts'
 import { isTag, tagOf } from './subscriptionplan.ts'
 import type { Receiving } from './subscriptions.ts'
@@ -61,8 +61,8 @@ export function openNotifications(parts: NotificationParts): Hooks {
   const receive = async ({ method, query, body }: HookRequest): Promise<HookAnswer> => {
     if (method !== 'POST') throw new BridgeError('E_HOOK_BODY', 'deliveries come by POST')
     const { v: tag, validationToken } = query
-    const isOurs = clientState.map((state) => tagOf(state.read(), hook) === tag).includes(true)
-    if (tag === undefined || !isOurs) throw unverified('the address is not one that Graph was given')
+    if (tag === undefined || !fitsOne(clientState, (state) => tagOf(state, hook) === tag))
+      throw unverified('the address is not one that Graph was given')
     if (validationToken !== undefined) return shakeHands(validationToken, tag)
     const parsed = delivery.safeParse(jsonOf(body))
     if (!parsed.success)

@@ -67,7 +67,8 @@ export const receive = async (
     await takeNews(deps, mount, [answer], askGroup)
     return { status: answer.status, headers: answer.headers, body: answer.body }
   } catch (error) {
-    if (error instanceof BridgeError) throw error
+    // A secret that cannot be read is ours to mend, and where it is kept is not for whoever may deliver.
+    if (error instanceof BridgeError && error.code !== 'E_SECRET') throw error
     throw new BridgeError('E_HOOK_CANNOT_CHECK', 'The delivery cannot be taken now.', { cause: error })
   }
 }

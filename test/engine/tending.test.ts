@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { topics } from '../../src/engine/bus.ts'
+import { SecretRef } from '../../src/lib/secret.ts'
+import { STATE } from '../adapters/watching.ts'
 import { until } from '../e2e/until.ts'
+import { directory } from '../store/fixture.ts'
 import { watchWorld } from './watchworld.ts'
 
 const day = 24 * 3_600_000
@@ -80,4 +85,30 @@ test('a refusal is told once with its mend, and again when it is over and comes 
   tenant.fail(/^POST \/subscriptions/, fault)
   await runner.tender.once(signal)
   assert.equal(failing().length, 4)
+})
+
+test('while the client state cannot be read deliveries are put off, not refused, and none is told where it is kept', async () => {
+  using folder = directory()
+  const file = join(folder.path, 'client-state')
+  writeFileSync(file, STATE)
+  const old = join(folder.path, 'old-client-state')
+  writeFileSync(old, 'the-client-state-of-before')
+  await using it = await watchWorld([SecretRef.file(file), SecretRef.file(old)])
+  const { tenant, runner, signal } = it.world
+  const first = await it.user('first')
+  await runner.sync.changes(signal)
+  await runner.tender.once(signal)
+  const [one] = tenant.subscriptions.list
+  rmSync(old)
+  rmSync(file)
+  const answer = await fetch(one?.notificationUrl ?? '', { method: 'POST', body: '{"value":[{}]}' })
+  const text = await answer.text()
+  assert.deepEqual([answer.status, /"code":"(\w+)"/.exec(text)?.[1]], [503, 'E_HOOK_CANNOT_CHECK'])
+  assert.ok(!text.includes(file))
+  it.disable(first)
+  await tenant.subscriptions.wait(({ outcome, status }) => outcome === 'retrying' && status === 503)
+  writeFileSync(file, STATE)
+  await tenant.subscriptions.wait(({ outcome, what }) => outcome === 'delivered' && what.startsWith('updated'))
+  await it.work()
+  assert.ok(await it.isHeld(first))
 })

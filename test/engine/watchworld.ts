@@ -23,7 +23,7 @@ export interface WatchWorld extends AsyncDisposable {
 }
 
 /** The engine, its hooks at their address of the real server, and a tenant whose Graph delivers there. */
-export const watchWorld = async (): Promise<WatchWorld> => {
+export const watchWorld = async (clientState: unknown = STATE): Promise<WatchWorld> => {
   await using stack = new AsyncDisposableStack()
   const clock = manualClock(Date.now())
   const alerts: { code: string; text: string }[] = []
@@ -39,7 +39,7 @@ export const watchWorld = async (): Promise<WatchWorld> => {
       now: () => clock.now(),
       roles: watchRoles,
       publicUrl: `http://127.0.0.1:${server.port}`,
-      settings: { hooks: { graph: { clientState: STATE } } },
+      settings: { hooks: { graph: { clientState } } },
       eventGridRetryScale: 0.0005,
       alert: (code, text) => void alerts.push({ code, text }),
     }),
