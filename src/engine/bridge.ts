@@ -140,7 +140,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
       return { adapter, id, agents }
     },
     validate: (did) => seen(did).then((agent) => validateAgent(deps, agent)),
-    ...createDoctor(deps, parts.host),
+    ...createDoctor(deps, parts.host, runner),
 
     place: (did, input, caller, keep) => holding.place(deps, parseDid(did), input, caller, spendKill, keep),
     holds: (did, limit) => holding.holds(deps, parseDid(did), limit),

@@ -3,9 +3,11 @@ import { BridgeError } from '../core/errors.ts'
 import { pausedKey } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
 import type { Diagnosis, DoctorFinding, DoctorHost, Doctors } from './doctorapi.ts'
+import { queueFinding, subscriptionFindings } from './doctorbells.ts'
 import { hookFindings } from './doctorhooks.ts'
 import { linkFinding } from './following.ts'
 import { namedMount } from './mounts.ts'
+import type { Runner } from './runner.ts'
 import { kidOfKey } from './signing.ts'
 
 /** Whoever asks waits no longer: a directory that does not answer is found not to. */
@@ -15,13 +17,17 @@ const mebibyte = 1024 * 1024
 const leastFree = 64 * mebibyte
 const littleFree = 512 * mebibyte
 
-export const createDoctor = (deps: Deps, host: DoctorHost | undefined): Doctors => {
+export const createDoctor = (
+  deps: Deps,
+  host: DoctorHost | undefined,
+  runner: (adapter: string) => Pick<Runner, 'queue'> | undefined,
+): Doctors => {
   const looking = new Map<string, Promise<Diagnosis>>()
 
   const look = async (mounts: readonly Mount[], whole: boolean): Promise<Diagnosis> => {
     const parts = await Promise.all([
       ...(whole ? [ofStore(deps, host), ofDisk(host), ofKeys(host), ofDaemon(deps)] : []),
-      ...mounts.map(ofDirectory),
+      ...mounts.map((mount) => ofDirectory(mount, runner(mount.adapter.name))),
       ...(host === undefined
         ? []
         : mounts.map(async ({ adapter }) =>
@@ -54,7 +60,7 @@ const about = (what: string, findings: readonly Finding[]): DoctorFinding[] =>
 
 const fine = (text: string): Finding => ({ code: 'ok', level: 'ok', text })
 
-const ofDirectory = async (mount: Mount): Promise<DoctorFinding[]> => {
+const ofDirectory = async (mount: Mount, runner: Pick<Runner, 'queue'> | undefined): Promise<DoctorFinding[]> => {
   const { adapter } = mount
   const link = linkFinding(mount)
   const signal = AbortSignal.timeout(timeoutMs)
@@ -65,7 +71,13 @@ const ofDirectory = async (mount: Mount): Promise<DoctorFinding[]> => {
     text: `looking at the directory took more than ${timeoutMs / 1000} s: the rest was not looked at`,
     mend: 'see GET /v1/status for its throttling, and ask for it alone: idp-bridge doctor --adapter <name>',
   }
-  return about(`adapter:${adapter.name}`, [...(link ? [link] : []), ...findings, ...(signal.aborted ? [late] : [])])
+  return about(`adapter:${adapter.name}`, [
+    ...(link ? [link] : []),
+    ...findings,
+    ...subscriptionFindings(adapter.tending?.subscriptions() ?? []),
+    ...(runner?.queue ? [queueFinding(runner.queue.state())] : []),
+    ...(signal.aborted ? [late] : []),
+  ])
 }
 
 const ofStore = async ({ store, log }: Deps, host: DoctorHost | undefined): Promise<DoctorFinding[]> => {

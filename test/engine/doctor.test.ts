@@ -21,7 +21,9 @@ const healthy: DoctorHost = {
 
 /** What is not ok, as `about: code level`. */
 const told = async (world: World, host: Partial<DoctorHost> = {}, adapter?: string) => {
-  const { findings, ok } = await createDoctor(world.deps, { ...healthy, ...host }).doctor(adapter)
+  const { findings, ok } = await createDoctor(world.deps, { ...healthy, ...host }, (name) =>
+    world.runners.get(name),
+  ).doctor(adapter)
   assert.equal(
     ok,
     findings.every(({ level }) => level !== 'error'),
@@ -32,7 +34,9 @@ const both = (...what: string[]) => ['north', 'south'].flatMap((name) => what.ma
 
 test('a healthy daemon has nothing to mend', async () => {
   await using world = await World.open()
-  const { at, findings, ok } = await createDoctor(world.deps, healthy).doctor(undefined)
+  const { at, findings, ok } = await createDoctor(world.deps, healthy, (name) => world.runners.get(name)).doctor(
+    undefined,
+  )
   assert.deepEqual([ok, at], [true, world.clock.now()])
   assert.deepEqual([...new Set(findings.map(({ level }) => level))], ['ok'])
   assert.deepEqual(
@@ -72,12 +76,12 @@ test('a store that refuses writes is an error with its code, and paused writes a
   assert.deepEqual(await told(world), ['writes: paused warning'])
   const ping = () => Promise.reject(new BridgeError('E_STORE_FULL', 'Full.', { hint: 'Free space.' }))
   const deps = { ...world.deps, store: { ...world.store, ping } }
-  const { findings, ok } = await createDoctor(deps, healthy).doctor(undefined)
+  const { findings, ok } = await createDoctor(deps, healthy, (name) => world.runners.get(name)).doctor(undefined)
   const store = findings.find(({ about }) => about === 'store')
   assert.deepEqual([ok, store?.code, store?.level, store?.mend], [false, 'E_STORE_FULL', 'error', 'Free space.'])
   const lost = () => Promise.reject(new BridgeError('E_LEASE_LOST', 'Lost.'))
   const other = { ...world.deps, store: { ...world.store, ping: lost } }
-  const again = await createDoctor(other, healthy).doctor(undefined)
+  const again = await createDoctor(other, healthy, (name) => world.runners.get(name)).doctor(undefined)
   assert.equal(again.findings.find(({ about }) => about === 'store')?.code, 'E_LEASE_LOST')
 })
 
@@ -128,7 +132,7 @@ test('one directory is looked at alone, an unknown one is refused, and who asks 
       },
     },
   })
-  const { doctor } = createDoctor(world.deps, healthy)
+  const { doctor } = createDoctor(world.deps, healthy, (name) => world.runners.get(name))
   const both = [doctor('north'), doctor('north')]
   gate.resolve()
   const [one, other] = await Promise.all(both)

@@ -49,6 +49,22 @@ const rigOf = async () => {
 }
 const metric = async (world: World, text: RegExp) => assert.match(await world.metrics.text(), text)
 
+test('a doctor tells of the queue by what taking from it came to', async () => {
+  await using rig = await rigOf()
+  const { drain, queue, world } = rig
+  const told = async () => {
+    const { findings } = await world.bridge.doctor('north')
+    const found = findings.find(({ text }) => text.includes(queue.place))
+    return [found?.code, found?.level, found?.mend]
+  }
+  assert.deepEqual(await told(), ['queue-pending', 'unknown', undefined])
+  await drain().step(signal)
+  assert.deepEqual(await told(), ['ok', 'ok', undefined])
+  queue.failure = down
+  await drain().step(signal)
+  assert.deepEqual(await told(), ['E_DIRECTORY_FORBIDDEN', 'error', 'grant the role'])
+})
+
 test('a bell in the queue has its account read by id, and is removed', async () => {
   await using rig = await rigOf()
   const { queue, world, drain } = rig

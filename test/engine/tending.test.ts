@@ -87,6 +87,21 @@ test('a refusal is told once with its mend, and again when it is over and comes 
   assert.equal(failing().length, 4)
 })
 
+test('a doctor tells which resources the directory does not tell of, and that nobody looked yet', async () => {
+  await using it = await watchWorld()
+  const { bridge, runner, signal, tenant } = it.world
+  const told = async () => {
+    const { findings } = await bridge.doctor('contoso')
+    return findings.filter(({ text }) => /changes to \w+/.test(text))
+  }
+  const codes = async () => (await told()).map(({ about, code, level }) => `${about} ${code} ${level}`)
+  assert.deepEqual(await codes(), Array(2).fill('adapter:contoso subscription-pending unknown'))
+  tenant.fail(/^POST \/subscriptions/, { status: 403 })
+  await runner.tender.once(signal)
+  assert.deepEqual(await codes(), ['adapter:contoso E_DIRECTORY_FORBIDDEN warning', 'adapter:contoso ok ok'])
+  assert.match((await told())[0]?.mend ?? '', /User\.Read\.All/)
+})
+
 test('while the client state cannot be read deliveries are put off, not refused, and none is told where it is kept', async () => {
   using folder = directory()
   const file = join(folder.path, 'client-state')
