@@ -48,7 +48,7 @@ const ofDirectory = async (
     doctor?.permissions(kinds, signal) ?? [],
     doctor?.groups(groupsOf(name, agent, Object.keys(settings.groups)), signal) ?? [],
   ])
-  const unproven = permissions.filter(({ level }) => level === 'unknown').map((one) => issueOf(name, 'V_UNPROVEN', one))
+  const unproven = permissions.filter(isUnproven).map((one) => issueOf(name, 'V_UNPROVEN', one))
   const lacks = permissions.filter(isRefused).map((one) => issueOf(name, 'V_PERMISSION', one))
   if (sightings === undefined) {
     const text = `${name} does not answer.`
@@ -68,6 +68,10 @@ const issueOf = (adapter: string, code: string, { mend, text }: Finding): Issue 
 
 const isRefused = ({ code, level }: Finding): boolean =>
   level === 'error' && (code === 'permission' || code === 'E_DIRECTORY_FORBIDDEN')
+
+/** What kept it from being told is no proof of the right either. */
+const isUnproven = (finding: Finding): boolean =>
+  finding.level === 'unknown' || (finding.level === 'error' && !isRefused(finding))
 
 /** The mapped groups of a directory, so many that one answer can wait for them. */
 const groupsOf = (adapter: string, { capabilities }: AgentView, mapped: readonly string[]): readonly string[] => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { bridgeRoles } from '../../sandbox/entra/seed.ts'
 import { type Bench, type BenchOptions, bench, never, signal } from '../adapters/tenant.ts'
+import { directory } from '../store/fixture.ts'
 import { registrar, World } from './harness.ts'
 
 const did = 'did:mesh:a'
@@ -139,6 +142,27 @@ test('what only a write would tell is unproven, and no issue', async () => {
   await world.bridge.register({ did, name: 's', sponsor: { objectId: it.alice }, principals }, registrar)
   const { issues, ok, unproven } = await world.bridge.validate(did, registrar)
   assert.deepEqual([ok, issues, unproven.map(({ code }) => code)], [true, [], ['V_UNPROVEN']])
+})
+
+test('a right that could not be looked at, for the directory did not answer that, is unproven', async () => {
+  await using it = await setting()
+  using folder = directory()
+  const path = join(folder.path, 'token')
+  const { bridge, tenant } = it.bench
+  const sender = { kind: 'app', id: bridge.servicePrincipalId, roles: [...bridgeRoles] } as const
+  writeFileSync(path, tenant.disguiseToken(tenant.issueToken({ ...sender, audience: 'https://graph.microsoft.com' })))
+  const blind = it.bench.open({ credential: { type: 'tokenFile', path }, manage: { kinds: ['agentIdentity', 'user'] } })
+  await using world = await World.open({ adapters: { north: { adapter: () => ({ ...blind, name: 'north' }) } } })
+  const principals = [{ adapter: 'north', id: it.agent, kind: 'agentIdentity', appId: it.appId }]
+  await world.bridge.register({ did, name: 'a', sponsor: { objectId: it.alice }, principals }, registrar)
+  const told = async () => {
+    const { issues, unproven } = await world.bridge.validate(did, registrar)
+    assert.deepEqual(issues, [])
+    return unproven.filter(({ text }) => text.includes('audit log')).map(({ code }) => code)
+  }
+  assert.deepEqual(await told(), [])
+  tenant.fail(/^GET \/auditLogs\//, { status: 503, times: Number.POSITIVE_INFINITY })
+  assert.deepEqual(await told(), ['V_UNPROVEN'])
 })
 
 test('a directory that does not answer is one issue, and nothing is concluded from its silence', async () => {
