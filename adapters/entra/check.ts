@@ -16,6 +16,8 @@ export async function check(parts: CheckParts, signal: AbortSignal): Promise<Fin
   const { config, graph, credential, queue } = parts
   const { kinds } = config.manage
   const findings = new Findings()
+  // It may sign in by itself, or by no identity at all.
+  if (queue) await findings.attempt(peeking.what, () => queue.check(signal))
   if (!(await findings.attempt('sign in to the directory', () => credential.token(signal)))) return findings.list
   const self = credential.self()
   findings.list.push(...ofSelf(self))
@@ -25,7 +27,6 @@ export async function check(parts: CheckParts, signal: AbortSignal): Promise<Fin
   const reads = new Set(self === undefined ? [] : kinds.flatMap(readsOf).map((kind) => readPurpose[kind]))
   for (const purpose of reads) await probe(parts, purpose, findings, signal)
   await readGroups(parts, groupsOf(config).slice(0, MAX_GROUPS), findings, signal)
-  if (queue) await findings.attempt(peeking.what, () => queue.check(signal))
   findings.clock(graph.skewMs())
   return findings.list
 }

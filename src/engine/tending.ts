@@ -1,5 +1,6 @@
 import { BridgeError, codeOf } from '../core/errors.ts'
 import type { Subscription, Tended } from '../core/tending.ts'
+import { backoffMs } from '../lib/backoff.ts'
 import { topics } from './bus.ts'
 import type { Deps, Mount } from './deps.ts'
 import type { GroupSync } from './groups.ts'
@@ -8,6 +9,8 @@ import type { Sync } from './sync.ts'
 /** Readings for which notifications may have been missed come no closer together than this. */
 const betweenMs = 60_000
 const idleMs = 3_600_000
+/** How they are tried again. */
+const again = { baseMs: betweenMs, ceilingMs: 1_800_000 }
 
 /**
  * Keeps a directory telling of changes, where its adapter has to ask it to, and reads everything again when it may have
@@ -84,18 +87,24 @@ export const createTending = (deps: Deps, mount: Mount, sync: Sync, groups: Grou
   /** What was rung while it read is read once more; a failure is tried again until it is done. */
   const catchUp = async (signal: AbortSignal): Promise<void> => {
     let seen = 0
+    let failures = 0
     while (!signal.aborted) {
       await deps.bus.wait(topics.missed(name), seen, idleMs, signal)
       const now = deps.bus.count(topics.missed(name))
       if (signal.aborted || now === seen) continue
+      let askedMs = betweenMs
       try {
         await readAgain(signal)
         seen = now
+        failures = 0
         deps.log.info({ adapter: name }, 'read everything again: notifications may have been missed')
       } catch (error) {
         report('reading again', error, signal)
+        failures += 1
+        if (error instanceof BridgeError) askedMs = Math.max(betweenMs, error.retryAfterMs ?? 0)
       }
-      await deps.clock.sleep(betweenMs, signal).catch(() => undefined)
+      const waitMs = failures === 0 ? betweenMs : backoffMs(failures - 1, again, deps.random(), askedMs)
+      await deps.clock.sleep(waitMs, signal).catch(() => undefined)
     }
   }
 

@@ -224,6 +224,13 @@ describe('entra queue', () => {
     const found = async () => (await rig.adapter.check(signal())).find(({ text }) => text.includes('queue'))
     assert.equal((await found())?.level, 'ok')
     assert.equal(rig.stand.messages[0]?.times, 0)
+    rig.it.tenant.fail(/^POST .*token/, { status: 503, times: Number.POSITIVE_INFINITY })
+    const apart = await rig.it.open({ hooks: { queue: { url: rig.stand.url, access: bySas } } }).check(signal())
+    assert.deepEqual(
+      apart.map(({ level }) => level),
+      ['ok', 'error'],
+      'it needs nobody to sign in',
+    )
     rig.stand.name = 'another'
     const missing = await found()
     assert.deepEqual([missing?.level, missing?.code], ['error', 'E_DIRECTORY_REFUSED'])

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { BridgeError } from '../../src/core/errors.ts'
 import { topics } from '../../src/engine/bus.ts'
+import { createTending } from '../../src/engine/tending.ts'
 import { SecretRef } from '../../src/lib/secret.ts'
 import { STATE } from '../adapters/watching.ts'
 import { until } from '../e2e/until.ts'
@@ -85,6 +87,29 @@ test('a refusal is told once with its mend, and again when it is over and comes 
   tenant.fail(/^POST \/subscriptions/, fault)
   await runner.tender.once(signal)
   assert.equal(failing().length, 4)
+})
+
+test('a reading that makes up for what was missed is tried again when the directory asks for it, and ever later', async () => {
+  await using it = await watchWorld()
+  const { deps, runner, signal } = it.world
+  let tries = 0
+  const full = async () => {
+    tries += 1
+    throw new BridgeError('E_DIRECTORY_THROTTLED', 'Later.', { retryAfterMs: 600_000 })
+  }
+  const tender = createTending(deps, runner.mount, { ...runner.sync, full }, runner.groups)
+  const stop = new AbortController()
+  const running = tender.run(AbortSignal.any([signal, stop.signal]))
+  deps.bus.wake(topics.missed('contoso'))
+  await until('it was tried', () => tries === 1)
+  await it.clock.advance(599_000)
+  assert.equal(tries, 1)
+  await until('it is tried again', async () => {
+    await it.clock.advance(10_000)
+    return tries === 2
+  })
+  stop.abort()
+  await running
 })
 
 test('a doctor tells which resources the directory does not tell of, and that nobody looked yet', async () => {
