@@ -33,6 +33,7 @@ import { createReceipts, type ReceiptSettings } from './receipts.ts'
 import { inputOf } from './registration.ts'
 import { createReplicas } from './replica.ts'
 import type { Runner } from './runner.ts'
+import { seldom } from './seldom.ts'
 import type { SelfSettings } from './selfapi.ts'
 import { createSelfRegistration } from './selfregistration.ts'
 import { didsOf } from './sharing.ts'
@@ -74,6 +75,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
   const { outlets, deadLetters, redeliver, enableOutlet } = parts.pushes ?? createPushes(deps, [])
   let clients = 0
 
+  const told = { askGroup: (name: string, group: string) => runner(name)?.groups.ask(group), alert: seldom(deps) }
   const recallOf = (adapter: string) => runner(adapter)?.mirror.recall ?? createRecall()
 
   const seen = async (did: string): Promise<AgentView> =>
@@ -182,8 +184,7 @@ export const createBridge = (parts: BridgeParts): Bridge => {
           throw new BridgeError('E_NOT_FOUND', 'There is no such signal.', { hint: 'It may be past retention.' })
       }),
 
-    hook: (adapter, request, signal) =>
-      receive(deps, adapter, request, (name, group) => runner(name)?.groups.ask(group), signal),
+    hook: (adapter, request, signal) => receive(deps, adapter, request, told, signal),
 
     audit: async ({ did, ...filter }) => {
       const dids = did === undefined ? undefined : await spellingsOf(store, did)

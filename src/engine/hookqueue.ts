@@ -1,5 +1,5 @@
 import { BridgeError, codeOf } from '../core/errors.ts'
-import type { HookNews, HookQueue, QueuedNews } from '../core/hookqueue.ts'
+import type { HookQueue, QueuedNews } from '../core/hookqueue.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import type { Deps, Mount } from './deps.ts'
 import { takeNews } from './hooks.ts'
@@ -116,13 +116,8 @@ export const createHookQueue = (
       )
     }
     if (dropped.length > 0)
-      alert('hook-queue-unreadable', `${adapter}: something that is no event is put into the queue ${place}.`)
+      alert('hook-queue-unreadable', `${adapter}: something that is no event is put into the queue ${place}.`, adapter)
     return [...rung, ...dropped]
-  }
-
-  const quietly = ({ hints, alert: told }: HookNews): HookNews => {
-    if (told !== undefined) alert(told.code, `${adapter}: ${told.text}`)
-    return { hints }
   }
 
   const step = async (signal: AbortSignal): Promise<number> => {
@@ -134,8 +129,8 @@ export const createHookQueue = (
       return fail(error)
     }
     read()
-    const news = messages.flatMap((message) => (message.news === undefined ? [] : [quietly(message.news)]))
-    await takeNews(deps, mount, news, askGroup)
+    const news = messages.flatMap((message) => (message.news === undefined ? [] : [message.news]))
+    await takeNews(deps, mount, news, { askGroup, alert })
     deps.probe?.('queue.taken')
     const some = await remove(sorted(messages), signal)
     full = messages.length >= queue.most && some ? full + 1 : 0

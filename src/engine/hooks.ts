@@ -10,6 +10,12 @@ import { trailOf } from './tracing.ts'
 /** Hints in one transaction: a kill waits for no more than these. */
 const atATime = 500
 
+/** Who is told of what came, beside the store. Deliveries that all say the same must not push out other alerts. */
+export interface Told {
+  readonly askGroup: (adapter: string, groupId: string) => void
+  readonly alert: (code: string, text: string, adapter: string) => void
+}
+
 /**
  * What deliveries say, turned into reads with our own credentials, now and again after settle. Resolves once all of that is
  * durable; news that came before is passed over.
@@ -18,13 +24,13 @@ export const takeNews = async (
   deps: Deps,
   mount: Mount,
   news: readonly HookNews[],
-  askGroup: (adapter: string, groupId: string) => void,
+  { askGroup, alert }: Told,
 ): Promise<void> => {
   const adapter = mount.adapter.name
   const hints = news.flatMap((one) => one.hints)
   const named = hints.flatMap(({ principal }) => (principal === undefined ? [] : [trailOf(adapter, principal)]))
   deps.trace?.mark('hook', { adapter, hints: hints.length }, named)
-  for (const { alert } of news) if (alert !== undefined) deps.alert(alert.code, alert.text)
+  for (const { alert: one } of news) if (one !== undefined) alert(one.code, `${adapter}: ${one.text}`, adapter)
   if (hints.length === 0) return
   for (let from = 0; from < hints.length; from += atATime) {
     await change(deps, bridge, async (c) => {
@@ -50,7 +56,7 @@ export const receive = async (
   deps: Deps,
   adapter: string,
   request: HookRequest,
-  askGroup: (adapter: string, groupId: string) => void,
+  told: Told,
   signal: AbortSignal,
 ): Promise<HookOutcome> => {
   const mount = deps.mounts().get(adapter)
@@ -64,7 +70,7 @@ export const receive = async (
     const answer = await hooks.receive(request, signal)
     if (answer.tend) deps.bus.wake(topics.tending(adapter))
     if (answer.missed) deps.bus.wake(topics.missed(adapter))
-    await takeNews(deps, mount, [answer], askGroup)
+    await takeNews(deps, mount, [answer], told)
     return { status: answer.status, headers: answer.headers, body: answer.body }
   } catch (error) {
     // A secret that cannot be read is ours to mend, and where it is kept is not for whoever may deliver.

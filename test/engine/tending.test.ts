@@ -152,3 +152,18 @@ test('while the client state cannot be read deliveries are put off, not refused,
   await it.work()
   assert.ok(await it.isHeld(first))
 })
+
+test('deliveries that leave something out, one after the other, are told once, and of which directory', async () => {
+  await using it = await watchWorld()
+  const { bridge, runner, signal, tenant } = it.world
+  await runner.tender.once(signal)
+  const [one] = tenant.subscriptions.list
+  const { searchParams } = new URL(one?.notificationUrl ?? '')
+  const body = new TextEncoder().encode(JSON.stringify({ value: [{ clientState: STATE }] }))
+  const request = { method: 'POST', headers: {}, query: Object.fromEntries(searchParams), body }
+  for (let n = 0; n < 3; n += 1) assert.equal((await bridge.hook('contoso', request, signal)).status, 202)
+  assert.deepEqual(
+    it.alerts.map(({ code, text }) => [code, text.slice(0, 9)]),
+    [['hook-skipped', 'contoso: ']],
+  )
+})
