@@ -14,6 +14,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
   throw error
 })
+// Nobody may read what goes wrong: the exit code still tells.
+process.stderr.on('error', () => undefined)
 
 const io: Io = {
   env: process.env,

@@ -19,7 +19,7 @@ const quiet = { adapters: { contoso: { sync: { accounts: '0 0 1 1 *', groups: '0
 /** With something on its standard input. */
 const fed = (args: readonly string[], env: Readonly<Record<string, string>>, input: string) =>
   new Promise<{ code: unknown; out: string; err: string }>((resolve) => {
-    const child = execFile(execPath, [main, ...args], { env, timeout: 60_000 }, (error, out, err) =>
+    const child = execFile(execPath, [main, ...args], { env, timeout: 200_000 }, (error, out, err) =>
       resolve({ code: error === null ? 0 : error.code, out, err }),
     )
     child.stdin?.end(input)

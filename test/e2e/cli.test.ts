@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { execPath } from 'node:process'
 import { test } from 'node:test'
 import { at, listAt, parsed } from './json.ts'
-import { run } from './process.ts'
+import { main, run } from './process.ts'
 import { type Overrides, startWorld, type World } from './world.ts'
 
 const check = (world: World, ...more: readonly string[]) => run(['check-config', '--config', world.configFile, ...more])
@@ -152,4 +155,13 @@ test('wrong usage exits 64 with the command that helps', async () => {
   assert.equal(port.code, 64, port.err)
   const nobody = await run(['sandbox', 'entra', 'list', '--url', 'http://127.0.0.1:9'])
   assert.equal(nobody.code, 69, nobody.err)
+})
+
+test('the exit code tells what went wrong, though nobody reads the error', async () => {
+  const child = spawn(execPath, [main, 'agents', 'list', '--limit', 'many'], {
+    env: {},
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  child.stderr.destroy()
+  assert.deepEqual(await once(child, 'exit'), [64, null])
 })
