@@ -63,6 +63,8 @@ const places = async ({ origin, process, log }: Daemon) => {
   return { origin, policy: textAt(log(listening)[0], 'at') }
 }
 const { contoso, folder, keyFile, tenant } = world
+// The sponsor of the agents: validation asks the directory for people too.
+tenant.addUser({ displayName: 'Alice', userPrincipalName: 'alice@contoso.com' })
 const authority = join(folder, 'authority.pem')
 writeFileSync(authority, certificate.cert)
 const second = join(folder, 'second.pem')
