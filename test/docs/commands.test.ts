@@ -15,8 +15,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type Command, CommanderError } from 'commander'
 import { z } from 'zod'
-import { createProgram } from '../../src/cli/program.ts'
 import { read } from '../golden/markdown.ts'
+import { silentProgram } from '../golden/silent.ts'
 import { listen } from '../http/listen.ts'
 import { inlineCommands, pages, shellBlocks } from './blocks.ts'
 
@@ -105,17 +105,8 @@ const doing = (command: Command): readonly Command[] => [
 ]
 
 test('every call of idp-bridge is a command that there is, with its options and arguments', async () => {
-  const io = {
-    env: {},
-    out: () => undefined,
-    err: () => undefined,
-    colour: false,
-    stop: new AbortController().signal,
-    onHangup: () => undefined,
-    die: () => undefined,
-  }
   const program = () => {
-    const made = createProgram(io, () => undefined)
+    const made = silentProgram()
     for (const one of doing(made)) one.action(() => undefined)
     return made
   }

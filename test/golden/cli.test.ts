@@ -1,26 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Command } from 'commander'
-import type { Io } from '../../src/cli/io.ts'
-import { createProgram } from '../../src/cli/program.ts'
 import { read, section } from './markdown.ts'
-
-const io: Io = {
-  env: {},
-  out: () => undefined,
-  err: () => undefined,
-  colour: false,
-  stop: new AbortController().signal,
-  onHangup: () => undefined,
-  die: () => undefined,
-}
-const program = createProgram(io, () => undefined)
+import { silentProgram } from './silent.ts'
 
 const all = (command: Command, path: readonly string[] = []): (readonly [string, Command])[] => [
   [path.join(' '), command],
   ...command.commands.flatMap((one) => all(one, [...path, one.name()])),
 ]
-const commands = all(program)
+const commands = all(silentProgram())
 const flags = (command: Command): string[] => command.options.flatMap(({ long }) => long ?? [])
 
 const page = read('docs/cli.md')

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createProgram } from '../../src/cli/program.ts'
 import { metricTable } from '../../src/lib/metrics.ts'
 import { logLines } from './loglines.ts'
 import { byName, difference, read, rows, same, section, sources } from './markdown.ts'
+import { silentProgram } from './silent.ts'
 
 const page = read('docs/operations.md')
 const plain = (cell: string | undefined) => (cell ?? '').replaceAll('`', '')
@@ -49,18 +49,8 @@ test('docs/operations.md has every line of the log and no other, with its level'
 })
 
 test('docs/operations.md has every command', () => {
-  const io = {
-    env: {},
-    out: () => undefined,
-    err: () => undefined,
-    colour: false,
-    stop: new AbortController().signal,
-    onHangup: () => undefined,
-    die: () => undefined,
-  }
-  const program = createProgram(io, () => undefined)
   const table = section(page, 'Run')
-  for (const command of program.commands) {
+  for (const command of silentProgram().commands) {
     for (const sub of command.commands.length === 0 ? [command] : command.commands) {
       const name = sub === command ? command.name() : `${command.name()} ${sub.name()}`
       assert.ok(table.includes(`\`${name}`), name)
