@@ -5,7 +5,7 @@ import { type Findings, findingsOf, type Unmapped } from './findings.ts'
 import { type Io, paint } from './io.ts'
 import { requireFree } from './outfile.ts'
 import { progressOf } from './progress.ts'
-import { table } from './table.ts'
+import { counted, table } from './table.ts'
 
 export interface DiscoverOptions extends Where {
   readonly out?: string
@@ -56,7 +56,7 @@ const noteOf = ({ replaces, suggested }: Unmapped): string => {
 const tell = (io: Io, { gone, looked, passedOver, unmapped, unread }: Findings, file: string | undefined): void => {
   const { bold, dim, green, red, yellow } = paint(io)
   if (unmapped.length > 0) {
-    io.out(bold(`${unmapped.length} accounts that no DID maps`))
+    io.out(bold(`${counted(unmapped.length, 'account')} that no DID maps`))
     table(
       io,
       ['ACCOUNT', 'KIND', 'NAME', 'STATE', 'DID'],
@@ -65,7 +65,7 @@ const tell = (io: Io, { gone, looked, passedOver, unmapped, unread }: Findings, 
   }
   if (gone.length > 0) {
     if (unmapped.length > 0) io.out('')
-    io.out(bold(red(`${gone.length} DIDs whose account is gone`)))
+    io.out(bold(red(`${counted(gone.length, 'DID')} whose account is gone`)))
     table(
       io,
       ['DID', 'AGENT', 'ACCOUNT', 'KIND'],
@@ -78,7 +78,7 @@ const tell = (io: Io, { gone, looked, passedOver, unmapped, unread }: Findings, 
     io.out(`${green('written')}: ${file}. Write the DID of each agent into it, or take the row out; then`)
     io.out(`  idp-bridge agents import ${file} --dry-run`)
   }
-  io.err(dim(`${looked} accounts were looked at`))
+  io.err(dim(`looked at ${counted(looked, 'account')}`))
   if (passedOver > 0) io.err(`${passedOver} more that nothing says to be an agent's are left out: --all lists them.`)
   if (unread > 0) {
     io.err(yellow(`${unread} mapped accounts could not be read: whether they are there is not known. Repeat it later.`))

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { BridgeError } from '../core/errors.ts'
 import { bodyOf, refused, type Where, withDaemon } from './client.ts'
 import { type Io, paint } from './io.ts'
-import { plain } from './table.ts'
+import { counted, plain } from './table.ts'
 
 export interface DoctorOptions extends Where {
   readonly adapter?: string
@@ -60,6 +60,6 @@ const print = (io: Io, { findings, ok }: Diagnosis, verbose: boolean): void => {
     }
   }
   const count = (level: string) => findings.filter((one) => one.level === level).length
-  const tally = `${count('error')} to mend, ${count('warning')} warnings, ${count('unknown')} that cannot be told, ${count('ok')} ok`
-  io.out(ok ? `${green('nothing to mend')}: ${tally}` : `${red('to mend')}: ${tally}`)
+  const rest = `${counted(count('warning'), 'warning')}, ${count('unknown')} that cannot be told, ${count('ok')} ok`
+  io.out(`${ok ? green('nothing to mend') : red(`${count('error')} to mend`)}, ${rest}`)
 }

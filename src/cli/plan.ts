@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { bodyOf, refused, type Where, withDaemon } from './client.ts'
 import { type Io, paint } from './io.ts'
-import { plain, table } from './table.ts'
+import { counted, plain, table } from './table.ts'
 
 export interface PlanOptions extends Where {
   readonly adapter?: string
@@ -100,7 +100,7 @@ const printPart = (io: Io, one: Part): void => {
   const counts = Object.entries(one.counts).map(([kind, n]) => `${n} ${kind}`)
   const told = counts.length === 0 ? 'no differences' : counts.join(', ')
   io.out(
-    `${bold(plain(one.adapter))}: ${one.mapped} accounts, ${one.complete ? told : `${told} as far as it answered`}`,
+    `${bold(plain(one.adapter))}: ${counted(one.mapped, 'account')}, ${one.complete ? told : `${told} as far as it answered`}`,
   )
   for (const { asked, code, n, text } of one.faults) {
     io.err(red(`${plain(one.adapter)}: ${asked}: ${plain(text)} (${code}${n > 1 ? `, ${n} times` : ''})`))

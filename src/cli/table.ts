@@ -36,3 +36,6 @@ export const facts = (io: Io, list: readonly (readonly [name: string, value: str
   const { dim } = paint(io)
   for (const [name, value] of list) io.out(`${dim(name.padEnd(width))}  ${plain(value)}`)
 }
+
+/** `1 account`, `2 accounts`. */
+export const counted = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`

@@ -32,7 +32,7 @@ test('a plan tells what the next pass then does, here and in the other directory
   await until('allowed', () => isAllowed(daemon, { did }))
   const calm = await plan(daemon)
   assert.equal(calm.code, 0, `${calm.out}${calm.err}`)
-  assert.match(calm.out, /^contoso: 1 accounts, no differences$/m)
+  assert.match(calm.out, /^contoso: 1 account, no differences$/m)
   assert.match(calm.out, /^no differences [0-9a-f]{64}$/m)
 
   world.tenant.setEnabled(scout, false)
