@@ -1,9 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import type { Clock } from '../../src/lib/clock.ts'
 import { idOfLeaf } from '../../src/lib/svid.ts'
+import { splitDer } from '../../src/lib/x509.ts'
 import { orAbort } from '../aborts.ts'
 import { malformedSvid, workloadClient } from '../workloadapi.ts'
-import { splitDer, toPem } from './svid.ts'
+import { toPem } from './svid.ts'
 
 /** The X.509-SVID of the bridge itself, with the authorities of its own trust domain; all PEM. */
 export interface OwnSvid {

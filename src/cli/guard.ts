@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Answer, bodyOf, type Daemon, refused, type Where, withDaemon } from './client.ts'
 import { type Io, paint } from './io.ts'
+import { table } from './table.ts'
 
 export interface GuardOptions extends Where {
   readonly json?: boolean
@@ -66,19 +67,14 @@ const read = async (daemon: Daemon, wanted: string | undefined): Promise<Shown[]
 }
 
 const print = (io: Io, list: readonly Shown[]): void => {
-  const { bold, yellow } = paint(io)
+  const { yellow } = paint(io)
   const cells = list.flatMap((one) =>
     directions.map((each) => {
       const { count, plan, since } = one[each]
       return [one.adapter, each, since ?? '-', String(count), String(plan?.rows.length ?? 0)]
     }),
   )
-  const table = [['ADAPTER', 'DIRECTION', 'TRIPPED SINCE', 'SEEN', 'WAITING'], ...cells]
-  const widths = table[0]?.map((_, at) => Math.max(...table.map((line) => line[at]?.length ?? 0))) ?? []
-  for (const [n, line] of table.entries()) {
-    const text = line.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ')
-    io.out(n === 0 ? bold(text.trimEnd()) : text.trimEnd())
-  }
+  table(io, ['ADAPTER', 'DIRECTION', 'TRIPPED SINCE', 'SEEN', 'WAITING'], cells)
   for (const one of list) {
     if (one.quarantine !== null) {
       io.out(

@@ -38,4 +38,4 @@ export const facts = (io: Io, list: readonly (readonly [name: string, value: str
 }
 
 /** `1 account`, `2 accounts`. */
-export const counted = (n: number, one: string, many = `${one}s`): string => `${n} ${n === 1 ? one : many}`
+export const counted = (n: number, one: string): string => `${n} ${one}${n === 1 ? '' : 's'}`

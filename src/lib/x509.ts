@@ -19,6 +19,8 @@ export interface KeyUsage {
 interface Value {
   readonly tag: number
   readonly body: Buffer
+  /** With its tag and length. */
+  readonly whole: Buffer
 }
 
 const [SEQUENCE, BOOLEAN, OCTETS, BITS, OID, URI, EXTENSIONS] = [0x30, 0x01, 0x04, 0x03, 0x06, 0x86, 0xa3]
@@ -35,7 +37,7 @@ function* valuesOf(bytes: Buffer): Generator<Value> {
     const length = width === 0 ? first : bytes.readUIntBE(at + 2, width)
     const end = at + 2 + width + length
     if (end > bytes.length) throw new Error('cut off')
-    yield { tag: bytes[at] ?? 0, body: bytes.subarray(at + 2 + width, end) }
+    yield { tag: bytes[at] ?? 0, body: bytes.subarray(at + 2 + width, end), whole: bytes.subarray(at, end) }
     at = end
   }
 }
@@ -86,6 +88,13 @@ export const extensionsOf = (certificate: X509Certificate): Extensions | undefin
     return undefined
   }
 }
+
+/** Concatenated DER → one buffer a certificate. @throws Error when it is anything else */
+export const splitDer = (bytes: Uint8Array): Buffer[] =>
+  [...valuesOf(Buffer.from(bytes))].map(({ tag, whole }) => {
+    if (tag !== SEQUENCE) throw new Error('not a list of certificates')
+    return whole
+  })
 
 /** Every certificate of a PEM text, in order; what stands around them is passed over. @throws Error for one that is none */
 export const certificatesIn = (pem: string): X509Certificate[] =>
