@@ -158,15 +158,12 @@ async function stateOfPerson({ graph }: DoctorParts, who: Person, signal: AbortS
 
 /** See `core/doctor.ts`. Opens no connection. */
 export function openDoctor(parts: DoctorParts): Doctor {
-  const signedIn = async (signal: AbortSignal) => {
-    const findings = new Findings()
-    const isIn = await findings.attempt('sign in to the directory', () => parts.credential.token(signal))
-    return { findings, isIn }
-  }
   return {
     async permissions(kinds, signal) {
-      const { findings, isIn } = await signedIn(signal)
-      if (isIn) await examine(parts, needed(parts.config, kinds.filter(isKind)), findings, signal)
+      const findings = new Findings()
+      const sign = () => parts.credential.token(signal)
+      if (!(await findings.attempt('sign in to the directory', sign))) return findings.list
+      await examine(parts, needed(parts.config, kinds.filter(isKind)), findings, signal)
       return findings.list
     },
     async groups(ids, signal) {
