@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -49,8 +50,9 @@ const recorded = (): readonly Call[] => {
   try {
     const bin = join(folder, 'bin')
     mkdirSync(bin)
+    // One file for each process: those of a pipeline run at the same time, and would write into each other's lines.
     const record = join(folder, 'calls')
-    const standIn = `#!/bin/sh\n{ printf '%s\\0' "\${0##*/}" "$@"; printf '\\n\\0'; } >> '${record}'\n`
+    const standIn = `#!/bin/sh\n{ printf '%s\\0' "\${0##*/}" "$@"; printf '\\n\\0'; } >> '${record}/'$$\n`
     for (const name of [...foreign, ...ours, ...local]) {
       writeFileSync(join(bin, name), standIn)
       chmodSync(join(bin, name), 0o755)
@@ -62,7 +64,7 @@ const recorded = (): readonly Call[] => {
     const bash = place('bash')
     assert.ok(bash !== undefined, 'bash is needed to read the commands of the pages')
     return pages.flatMap((page) => {
-      writeFileSync(record, '')
+      mkdirSync(record)
       const env = { PATH: bin, URL: 'http://127.0.0.1:8480', BRIDGE: 'http://127.0.0.1:8480', HOOK_KEY: 'key' }
       const more = { IDP_BRIDGE_URL: 'http://127.0.0.1:8480', DID: 'did:mesh:a', HOLD: 'h', RELEASE: 'r', KILL: 'k' }
       const text = shellBlocks(page).join('\n')
@@ -72,7 +74,10 @@ const recorded = (): readonly Call[] => {
       } catch (error) {
         assert.fail(`${page}: ${String(error)}`)
       }
-      return readFileSync(record, 'utf8')
+      const written = readdirSync(record).map((name) => readFileSync(join(record, name), 'utf8'))
+      rmSync(record, { recursive: true })
+      return written
+        .join('')
         .split('\0\n\0')
         .filter((line) => line !== '')
         .map((line) => line.split('\0'))
