@@ -1,40 +1,14 @@
 import { AzureKeyCredential, EventGridPublisherClient, type SendCloudEventInput } from '@azure/eventgrid'
-import { z } from 'zod'
 import { clouds } from '../adapters/entra/clouds.ts'
-import { credential } from '../adapters/entra/config.ts'
 import { type Credential, openCredential } from '../adapters/entra/credential.ts'
 import { loginFetch } from '../adapters/entra/login.ts'
-import { outletBase } from '../src/config/outlet.ts'
 import { BridgeError, codeOf } from '../src/core/errors.ts'
 import type { Outlet, Push, PushOutcome } from '../src/core/outlet.ts'
 import { pipelineClient } from '../src/lib/fetchshapes.ts'
-import { guid, httpsOrigin, httpsUrl, secret } from '../src/lib/fields.ts'
 import type { PinnedFetch } from '../src/lib/outbound.ts'
 import { identityOf, outcomeOf, unanswered } from './answers.ts'
 import type { OutletDeps } from './deps.ts'
-
-const key = z
-  .strictObject({ auth: z.literal('key'), key: secret({ min: 16 }).describe('Access key of the topic') })
-  .describe('By an access key')
-
-const entra = z
-  .strictObject({
-    auth: z.literal('entra'),
-    tenantId: guid.describe('Directory (tenant) id'),
-    cloud: z.enum(['public', 'usgov', 'usgovdod', 'china']).prefault('public'),
-    authority: httpsOrigin.optional().describe('Overrides that of the cloud'),
-    audience: httpsOrigin.prefault('https://eventgrid.azure.net').describe('What tokens are asked for'),
-    credential,
-  })
-  .describe('By a token; the identity needs the role EventGrid Data Sender on the topic')
-
-/** An Event Grid custom topic whose input schema is CloudEvents v1.0. */
-export const eventGridConfig = outletBase.extend({
-  endpoint: httpsUrl.describe('Of the topic: https://{topic}.{region}-1.eventgrid.azure.net/api/events'),
-  access: z.discriminatedUnion('auth', [key, entra]).describe('How the bridge proves itself to the topic'),
-})
-
-export type EventGridConfig = z.output<typeof eventGridConfig>
+import type { EventGridConfig } from './eventgridconfig.ts'
 
 const limits = { timeoutMs: 15_000, maxBytes: 64 * 1024 }
 /** A request may have 1 MB; the envelope of each event is not counted before. */
@@ -42,7 +16,7 @@ const most = 100
 const mostBytes = 900 * 1024
 
 /** Of the events, as their subscriptions filter them. */
-export const typePrefix = 'agentmesh.bridge.'
+const typePrefix = 'agentmesh.bridge.'
 
 const eventOf = (source: string, { id, type, did, at, data }: Push): SendCloudEventInput<unknown> => ({
   id,
@@ -130,7 +104,7 @@ export const openEventGrid = (config: EventGridConfig, deps: OutletDeps): Outlet
   }
 }
 
-const credentialOf = (access: z.output<typeof entra>, deps: OutletDeps): Credential => {
+const credentialOf = (access: Extract<EventGridConfig['access'], { auth: 'entra' }>, deps: OutletDeps): Credential => {
   const cloud = { authority: access.authority ?? clouds[access.cloud].authority, graph: access.audience }
   return openCredential({ config: access, cloud, fetch: loginFetch(access, cloud, deps), clock: deps.clock })
 }

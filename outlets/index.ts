@@ -2,7 +2,7 @@ import type { OutletBase } from '../src/config/outlet.ts'
 import { BridgeError } from '../src/core/errors.ts'
 import type { Outlet } from '../src/core/outlet.ts'
 import type { OutletDeps } from './deps.ts'
-import { type EventGridConfig, eventGridConfig, openEventGrid } from './eventgrid.ts'
+import { type EventGridConfig, eventGridConfig } from './eventgridconfig.ts'
 import { openWebhook, type WebhookConfig, webhookConfig } from './webhook.ts'
 
 /** The shape of each kind's configuration, by its key under `signals`. */
@@ -12,9 +12,12 @@ export const outletConfigs = { webhooks: webhookConfig, eventGrid: eventGridConf
 const isWebhook = (config: OutletBase): config is WebhookConfig => 'url' in config
 const isEventGrid = (config: OutletBase): config is EventGridConfig => 'endpoint' in config
 
-/** Opens one configured outlet, without I/O. `config` is parsed already; an unknown kind is E_CONFIG. */
-export function openOutlet(config: OutletBase, deps: OutletDeps): Outlet {
+/**
+ * Opens one configured outlet, and connects to nothing. The SDK of a kind is loaded with the first that needs it.
+ * `config` is parsed already; an unknown kind is E_CONFIG.
+ */
+export async function openOutlet(config: OutletBase, deps: OutletDeps): Promise<Outlet> {
   if (isWebhook(config)) return openWebhook(config, deps)
-  if (isEventGrid(config)) return openEventGrid(config, deps)
+  if (isEventGrid(config)) return (await import('./eventgrid.ts')).openEventGrid(config, deps)
   throw new BridgeError('E_CONFIG', `there is no such kind of outlet: ${config.name}`)
 }

@@ -48,14 +48,16 @@ import {
 import { type FileStore, openStore } from './store/index.ts'
 import { openTracing } from './telemetry.ts'
 
-export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
+export type LoadAdapters = (
+  kinds: Iterable<string>,
+) => Promise<(name: string, config: AdapterBase, deps: AdapterDeps) => Adapter>
 
-export type OpenOutlet = (config: OutletBase, deps: OutletDeps) => Outlet
+export type OpenOutlet = (config: OutletBase, deps: OutletDeps) => Promise<Outlet>
 
 export interface AppOptions {
   readonly config: Config
-  /** Opens an adapter of the configured kind. */
-  readonly open: OpenAdapter
+  /** Loads the adapters of these kinds, and gives what opens one. */
+  readonly loadAdapters: LoadAdapters
   /** Opens a configured receiver of signals. */
   readonly openOutlet: OpenOutlet
   readonly version: string
@@ -91,7 +93,7 @@ const drainMs = 10_000
  * that is down does not keep the daemon from starting.
  */
 export const startApp = async (options: AppOptions): Promise<App> => {
-  const { open, log, version, clock = systemClock, random = Math.random } = options
+  const { log, version, clock = systemClock, random = Math.random } = options
   let config = options.config
   let policy = policyOf(config)
   let clients = clientsOf(config)
@@ -123,7 +125,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       metrics,
       clock,
     }
-    const trace = openTracing(config, { outward, version, log, metrics, clock, stack })
+    const trace = await openTracing(config, { outward, version, log, metrics, clock, stack })
     const outbound = createOutbound({ ...outward, trace })
     stack.defer(() => outbound.close())
 
@@ -143,6 +145,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const mounts = new Map<string, Mount>()
     const { publicUrl } = config.server
     const shared = { outbound, clock, random, keys, env: options.env ?? {}, publicUrl }
+    const open = await options.loadAdapters(Object.values(config.adapters).map(({ kind }) => kind))
     for (const [name, one] of Object.entries(config.adapters)) {
       const adapter = open(name, one, { ...shared, log: log.child({ adapter: name }) })
       const fixed = settingsOf(one)
@@ -194,10 +197,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const runner = (name: string) => runners.get(name)
     const outletDeps = { outbound, clock, log, source: sourceOf(config), env: options.env ?? {} }
     const outlets = Object.values(config.signals).flat()
-    const pushes = createPushes(
-      deps,
-      outlets.map((one) => options.openOutlet(one, outletDeps)),
-    )
+    const pushes = createPushes(deps, await Promise.all(outlets.map((one) => options.openOutlet(one, outletDeps))))
     const bridge = createBridge({
       deps,
       verifier,

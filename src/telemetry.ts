@@ -2,9 +2,8 @@ import type { Config } from './config.ts'
 import type { Clock } from './lib/clock.ts'
 import type { Logger } from './lib/log.ts'
 import type { Metrics } from './lib/metrics.ts'
-import { otlpExporter } from './lib/otlp.ts'
 import { createOutbound, type OutboundOptions } from './lib/outbound.ts'
-import { createTracing, type Tracing } from './lib/tracing.ts'
+import type { Tracing } from './lib/tracing.ts'
 
 interface Parts {
   readonly outward: OutboundOptions
@@ -19,12 +18,14 @@ interface Parts {
 const lastMs = 2_000
 const limits = { timeoutMs: 10_000, maxBytes: 64 * 1024 }
 
-/** Traces as configured; undefined, and no cost, without. The stack sends what is left at the end. */
-export const openTracing = (
+/** Traces as configured; undefined, and no cost, their library not even loaded, without. The stack sends what is left at the end. */
+export const openTracing = async (
   { telemetry }: Pick<Config, 'telemetry'>,
   { clock, log, metrics, outward, stack, version }: Parts,
-): Tracing | undefined => {
+): Promise<Tracing | undefined> => {
   if (telemetry === undefined) return undefined
+  const { otlpExporter } = await import('./lib/otlp.ts')
+  const { createTracing } = await import('./lib/tracing.ts')
   const { endpoint, headers, sampleRatio, serviceName } = telemetry.traces
   // A client of its own: requests that carry spans are no spans.
   const outbound = createOutbound(outward)

@@ -14,7 +14,6 @@ import { parseJwt } from '../../src/lib/jwt.ts'
 import type { PinnedFetch } from '../../src/lib/outbound.ts'
 import { SecretRef } from '../../src/lib/secret.ts'
 import { live, orAbort } from '../aborts.ts'
-import { fetchAssertion } from './assertion.ts'
 import type { Cloud } from './clouds.ts'
 import type { EntraConfig } from './config.ts'
 
@@ -146,7 +145,8 @@ function source(
         return new ManagedIdentityCredential(clientId ? { ...common, clientId } : common)
       }
       case 'spiffe': {
-        const get = () => fetchAssertion(credential, closed)
+        // Loaded only where it signs in: gRPC comes with it.
+        const get = async () => (await import('./assertion.ts')).fetchAssertion(credential, closed)
         return new ClientAssertionCredential(tenantId, credential.clientId, get, options)
       }
       case 'clientSecret':

@@ -1,4 +1,4 @@
-import { type DequeuedMessageItem, RestError } from '@azure/storage-queue'
+import type { DequeuedMessageItem } from '@azure/storage-queue'
 import type { HookNews, HookQueue, QueuedNews } from '../../src/core/hookqueue.ts'
 import { jsonOf } from '../deliveries.ts'
 import type { AdapterDeps } from '../deps.ts'
@@ -28,6 +28,9 @@ export interface StorageQueue extends HookQueue {
   close(): void
 }
 
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'MessageNotFound'
+
 /** The queue of an Event Grid subscription. Opens no connection. */
 export function openQueue(config: EntraConfig, queue: QueueConfig, deps: AdapterDeps): StorageQueue {
   const { url, poll, subscriptions } = queue
@@ -47,7 +50,7 @@ export function openQueue(config: EntraConfig, queue: QueueConfig, deps: Adapter
         try {
           await client.deleteMessage(message.messageId, message.popReceipt)
         } catch (error) {
-          if (!(error instanceof RestError && error.code === 'MessageNotFound')) throw error
+          if (!isMissing(error)) throw error
         }
       }),
   })

@@ -1,4 +1,4 @@
-import { AnonymousCredential, type IHttpClient, QueueClient, StorageSharedKeyCredential } from '@azure/storage-queue'
+import type { IHttpClient, QueueClient } from '@azure/storage-queue'
 import { BridgeError } from '../../src/core/errors.ts'
 import { parseRetryAfter } from '../../src/lib/backoff.ts'
 import type { Clock } from '../../src/lib/clock.ts'
@@ -73,7 +73,9 @@ export function openQueueCalls({ config, fetch, signIn, clock }: QueueCallsParts
         // Never kept by the library: the credential knows when one is due.
         return token === undefined ? null : { token, expiresOnTimestamp: 0 }
       }
-      const open = (): QueueClient => {
+      // Loaded only where there is a queue.
+      const { AnonymousCredential, QueueClient, StorageSharedKeyCredential } = await import('@azure/storage-queue')
+      const open = () => {
         // The library sends tokens to https only; for a loopback stand-in the client undoes this (lib/fetchshapes.ts).
         if (access.auth === 'entra') return new QueueClient(url.replace(/^http:/, 'https:'), { getToken }, options)
         const known =

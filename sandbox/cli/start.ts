@@ -2,7 +2,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { configs, openAdapter } from '../../adapters/index.ts'
+import { configs, loadAdapters } from '../../adapters/index.ts'
 import { openOutlet, outletConfigs } from '../../outlets/index.ts'
 import { startApp } from '../../src/app.ts'
 import type { Io } from '../../src/cli/io.ts'
@@ -131,11 +131,9 @@ export const sandbox = async (io: Io, options: SandboxOptions): Promise<void> =>
     log.fatal({ err: error }, 'the store can no longer be trusted')
     io.die(exitOf(error))
   }
-  const app = await startApp({ config, open: openAdapter, openOutlet, version, log, onFatal }).catch(
-    (error: unknown) => {
-      throw inUse(error, 'the daemon', port, '--port')
-    },
-  )
+  const app = await startApp({ config, loadAdapters, openOutlet, version, log, onFatal }).catch((error: unknown) => {
+    throw inUse(error, 'the daemon', port, '--port')
+  })
   stack.defer(() => app.stop())
   await tenant.subscribeEventGrid({
     url: `${app.origin}/hooks/contoso`,

@@ -1,4 +1,4 @@
-import { openAdapter } from '../../adapters/index.ts'
+import { loadAdapters } from '../../adapters/index.ts'
 import { openOutlet } from '../../outlets/index.ts'
 import { type App, startApp } from '../app.ts'
 import { ConfigError, formatFaults, watchConfig } from '../config.ts'
@@ -20,7 +20,7 @@ export const run = async (io: Io, options: { readonly config?: string }): Promis
   const { env } = io
   const app = await startApp({
     config,
-    open: openAdapter,
+    loadAdapters,
     openOutlet,
     version,
     log,

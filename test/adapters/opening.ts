@@ -1,4 +1,4 @@
-import { openAdapter } from '../../adapters/index.ts'
+import { configs, loadAdapters } from '../../adapters/index.ts'
 import type { AdapterBase } from '../../src/config/adapter.ts'
 import type { Adapter } from '../../src/core/adapter.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
@@ -11,6 +11,8 @@ export interface Opening extends AsyncDisposable {
   /** All that the adapters logged, as it is written. */
   logged(): string
 }
+
+const openAdapter = await loadAdapters(Object.keys(configs))
 
 /** Opens adapters as the daemon does, and closes them at the end. */
 export function opening(clock: Clock): Opening {

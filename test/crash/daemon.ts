@@ -3,7 +3,7 @@
  * which the process kills itself, as a power cut would, the moment it gets there.
  */
 import { argv, env, exit, kill, pid } from 'node:process'
-import { configs, openAdapter } from '../../adapters/index.ts'
+import { configs, loadAdapters } from '../../adapters/index.ts'
 import { openOutlet, outletConfigs } from '../../outlets/index.ts'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config.ts'
@@ -15,7 +15,7 @@ const log = createLogger()
 
 await startApp({
   config: loadConfig(file, { env, adapterKinds: configs, outletKinds: outletConfigs }),
-  open: openAdapter,
+  loadAdapters,
   openOutlet,
   version: '0.0.0-crash',
   log,

@@ -39,11 +39,12 @@ export const startProcess = (
   args: readonly string[],
   { env = {}, program = main, interpreter = execPath, cwd = root, within = [] }: Start = {},
 ): Process => {
-  const path = environment.PATH === undefined ? {} : { PATH: environment.PATH }
+  const { PATH, NODE_COMPILE_CACHE } = environment
+  const kept = { ...(PATH !== undefined && { PATH }), ...(NODE_COMPILE_CACHE !== undefined && { NODE_COMPILE_CACHE }) }
   const [command = interpreter, ...rest] = [...within, interpreter, program, ...args]
   const child: ChildProcess = spawn(command, rest, {
     cwd,
-    env: { ...path, ...env },
+    env: { ...kept, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const { stdout, stderr, pid } = child

@@ -1,4 +1,5 @@
-import { openOutlet, outletConfigs } from '../../outlets/index.ts'
+import { outletConfigs } from '../../outlets/index.ts'
+import { openWebhook } from '../../outlets/webhook.ts'
 import type { Outlet } from '../../src/core/outlet.ts'
 import { createPushes, lanesOf, type Pusher } from '../../src/engine/pushes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -47,7 +48,7 @@ export class PushRig implements AsyncDisposable {
     const base = { name: 'payments', url, secret: secrets, client: runtime.name }
     const config = outletConfigs.webhooks.parse({ ...base, ...this.#config, ...more })
     const log = createLogger({ level: 'silent' })
-    return openOutlet(config, { outbound: this.#outbound, clock: systemClock, log, source: 'urn:test' })
+    return openWebhook(config, { outbound: this.#outbound, clock: systemClock, log, source: 'urn:test' })
   }
 
   /** As a restart with this configuration does. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { AsyncCommand } from 'fast-check'
 import fc from 'fast-check'
-import { configs, openAdapter } from '../../adapters/index.ts'
+import { configs, loadAdapters } from '../../adapters/index.ts'
 import { BridgeError } from '../../src/core/errors.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createKeySource } from '../../src/lib/jwks.ts'
@@ -22,6 +22,8 @@ import {
   World,
 } from '../engine/harness.ts'
 import { type AgentName, agents, type Site, type SiteOptions } from './sites.ts'
+
+const openAdapter = await loadAdapters(Object.keys(configs))
 
 const startMs = Date.UTC(2026, 0, 1)
 

@@ -9,7 +9,7 @@ import {
   QueueSASPermissions,
   StorageSharedKeyCredential,
 } from '@azure/storage-queue'
-import { configs, openAdapter } from '../../adapters/index.ts'
+import { configs, loadAdapters } from '../../adapters/index.ts'
 import { codeOf } from '../../src/core/errors.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createLogger } from '../../src/lib/log.ts'
@@ -17,6 +17,8 @@ import { createOutbound } from '../../src/lib/outbound.ts'
 import { signal } from '../adapters/tenant.ts'
 import { selfSigned } from '../unit/lib-certificate.ts'
 import { type Azurite, installAzurite, startAzurite } from './azurite.ts'
+
+const openAdapter = await loadAdapters(Object.keys(configs))
 
 const tenantId = '11111111-2222-3333-4444-555555555555'
 const user = 'aaaaaaaa-1111-4222-8333-444444444444'
