@@ -119,8 +119,9 @@ interface Job {
  * half of any other. Where many wait at once, other threads check the long ones while this one checks its share, a few
  * a turn, so that whatever else is due gets its turn too. Process-wide, as the threads are.
  */
-const few = 8
-const room = Math.min(4, availableParallelism() - 1) * few
+const few = 4
+/** Ahead of what the threads can do while this one is at its share: where they run dry, a core stands idle. */
+const room = Math.min(4, availableParallelism() - 1) * 48
 let waiting: Job[] = []
 let running = 0
 let pumping = false
