@@ -63,9 +63,13 @@ export const trustRule = (
 ): 'place' | 'lift' | 'nothing' => {
   if (limits === undefined) return 'nothing'
   if (!isHeld) return isBelow(report, limits.suspendBelow) ? 'place' : 'nothing'
-  const keeps = (one: TrustReport) => !one.settled && isBelow(one, limits.liftAbove)
+  const keeps = (one: TrustReport) => !one.settled && keepsHeld(limits, one)
   return keeps(report) || others.some(keeps) ? 'nothing' : 'lift'
 }
+
+/** Whether a score lets no hold of the policy go. */
+export const keepsHeld = (limits: TrustLimits | undefined, report: Pick<TrustReport, 'score' | 'scale'>): boolean =>
+  limits === undefined || isBelow(report, limits.liftAbove)
 
 /**
  * The report as it is kept, or undefined when the client told of a later moment already. A report without a time counts

@@ -25,16 +25,23 @@ export const createDoctor = (
   const looking = new Map<string, Promise<Diagnosis>>()
 
   const look = async (mounts: readonly Mount[], whole: boolean): Promise<Diagnosis> => {
+    const apart = (what: string, part: Promise<DoctorFinding[]>) =>
+      part.catch((error) => about(what, [failed(deps, what, error)]))
+    const hooked = host === undefined ? [] : mounts.filter(({ adapter }) => adapter.hooks !== undefined)
     const parts = await Promise.all([
-      ...(whole ? [ofStore(deps, host), ofDisk(host), ofKeys(host), ofDaemon(deps)] : []),
-      ...mounts.map((mount) => ofDirectory(mount, runner(mount.adapter.name))),
-      ...(host === undefined
-        ? []
-        : mounts.map(async ({ adapter }) =>
-            adapter.hooks === undefined
-              ? []
-              : about(`hook:${adapter.name}`, await hookFindings(host, adapter.name, deps.newId())),
-          )),
+      ...(whole
+        ? [
+            ofStore(deps, host),
+            apart('disk', ofDisk(host)),
+            apart('keys', ofKeys(host)),
+            apart('daemon', ofDaemon(deps)),
+          ]
+        : []),
+      ...mounts.map((mount) => {
+        const { name } = mount.adapter
+        return apart(`adapter:${name}`, ofDirectory(mount, runner(name)))
+      }),
+      ...hooked.map(({ adapter }) => apart(`hook:${adapter.name}`, ofHook(host, adapter.name, deps.newId()))),
     ])
     const findings = parts.flat()
     return { ok: findings.every(({ level }) => level !== 'error'), at: deps.clock.now(), findings }
@@ -58,6 +65,14 @@ export const createDoctor = (
 const about = (what: string, findings: readonly Finding[]): DoctorFinding[] =>
   findings.map((finding) => ({ about: what, ...finding }))
 
+/** What one place answers with a failure is a finding about that place; the others are looked at all the same. */
+const failed = ({ log }: Pick<Deps, 'log'>, what: string, error: unknown): Finding => {
+  log.warn({ err: error, about: what }, 'what a doctor looked at failed')
+  const known = error instanceof BridgeError ? error : new BridgeError('E_BUG', 'Looking at it failed.')
+  const { code, hint, message } = known
+  return { code, level: 'error', text: message, ...(hint !== undefined && { mend: hint }) }
+}
+
 const fine = (text: string): Finding => ({ code: 'ok', level: 'ok', text })
 
 const ofDirectory = async (mount: Mount, runner: Pick<Runner, 'queue'> | undefined): Promise<DoctorFinding[]> => {
@@ -80,17 +95,13 @@ const ofDirectory = async (mount: Mount, runner: Pick<Runner, 'queue'> | undefin
   ])
 }
 
-const ofStore = async ({ store, log }: Deps, host: DoctorHost | undefined): Promise<DoctorFinding[]> => {
+const ofStore = async (deps: Deps, host: DoctorHost | undefined): Promise<DoctorFinding[]> => {
   const odd = (host?.warnings ?? []).map((text): Finding => ({ code: 'store-place', level: 'warning', text }))
-  try {
-    await store.ping()
-    return about('store', [fine('writing to the store, under the lease of this process'), ...odd])
-  } catch (error) {
-    log.warn({ err: error }, 'the store does not answer a doctor')
-    const known = error instanceof BridgeError ? error : new BridgeError('E_STORE', 'The store failed.')
-    const { code, hint, message } = known
-    return about('store', [{ code, level: 'error', text: message, ...(hint !== undefined && { mend: hint }) }, ...odd])
-  }
+  const written = await deps.store.ping().then(
+    () => fine('writing to the store, under the lease of this process'),
+    (error) => failed(deps, 'store', error),
+  )
+  return about('store', [written, ...odd])
 }
 
 const ofDisk = async (host: DoctorHost | undefined): Promise<DoctorFinding[]> => {
@@ -105,6 +116,9 @@ const ofDisk = async (host: DoctorHost | undefined): Promise<DoctorFinding[]> =>
 }
 
 const mebibytes = (bytes: number): string => `${Math.floor(bytes / mebibyte)} MiB`
+
+const ofHook = async (host: DoctorHost | undefined, name: string, id: string): Promise<DoctorFinding[]> =>
+  host === undefined ? [] : about(`hook:${name}`, await hookFindings(host, name, id))
 
 const ofKeys = async (host: DoctorHost | undefined): Promise<DoctorFinding[]> => {
   if (host === undefined) return []

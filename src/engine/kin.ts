@@ -23,3 +23,13 @@ export const checkKin = async (
     })
   }
 }
+
+/** Whether the caller is this agent, its ancestor or its descendant. Of callers that are no agents nothing is read. */
+export const isKin = async (reads: Pick<StoreReads, 'chain'>, { dids = [] }: Caller, of: Did): Promise<boolean> => {
+  if (dids.length === 0) return false
+  const line = async (did: Did) => [did, ...(await reads.chain(did)).map((link) => link.did)]
+  const above = await line(of)
+  if (dids.some((did) => above.includes(did))) return true
+  for (const did of dids) if ((await line(did)).includes(of)) return true
+  return false
+}

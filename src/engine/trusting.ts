@@ -1,6 +1,6 @@
 import { parseDid } from '../core/did.ts'
 import type { StoreReads } from '../core/store.ts'
-import { pointsOf, type TrustReport, taken, trustOrigin, trustRule } from '../core/trust.ts'
+import { keepsHeld, pointsOf, type TrustReport, taken, trustOrigin, trustRule } from '../core/trust.ts'
 import type { Agent, Did, Hold } from '../core/types.ts'
 import type { Caller } from './agentapi.ts'
 import { type Change, change } from './change.ts'
@@ -8,6 +8,7 @@ import type { Deps } from './deps.ts'
 import { cascadeEnded } from './ending.ts'
 import { mostAtOnce } from './fitting.ts'
 import type { Keep } from './keeping.ts'
+import { isKin } from './kin.ts'
 import { canonicalOf } from './naming.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import type { TrustAnswer, TrustInput, TrustStatus } from './trustapi.ts'
@@ -145,6 +146,11 @@ const takeSome = async (
     }
     const others = known.filter((one) => !isOwn(one))
     const hold = scene.holds.get(did)
+    // No agent takes part in a release of its own family (rule 5), and what it said before stands.
+    if (hold !== undefined && !keepsHeld(limits, report) && (await isKin(c.tx, caller, did))) {
+      answers.push(answerOf(scene, did, 'forbidden', caller))
+      continue
+    }
     const asked = trustRule(limits, report, others, hold !== undefined)
     if (asked === 'place') {
       if (!course.pay(item)) continue

@@ -85,6 +85,35 @@ test('a store that refuses writes is an error with its code, and paused writes a
   assert.equal(again.findings.find(({ about }) => about === 'store')?.code, 'E_LEASE_LOST')
 })
 
+test('a place that fails is a finding about that place, and the others are looked at all the same', async () => {
+  await using world = await World.open()
+  const errors = { north: new BridgeError('E_DIRECTORY_DOWN', 'Down.', { hint: 'Wait.' }), south: new Error('secret') }
+  const mounts = new Map(
+    Object.entries(errors).map(([name, error]) => {
+      const mount = world.deps.mounts().get(name)
+      assert.ok(mount)
+      const check = () => Promise.reject(error)
+      return [name, { settings: mount.settings, adapter: { ...mount.adapter, check } }]
+    }),
+  )
+  const host = { ...healthy, room: () => Promise.reject(new Error('statfs')) }
+  const doctor = createDoctor({ ...world.deps, mounts: () => mounts }, host, (name) => world.runners.get(name))
+  const { findings, ok } = await doctor.doctor(undefined)
+  assert.equal(ok, false)
+  assert.deepEqual(
+    findings.filter(({ level }) => level === 'error').map(({ about, code, mend, text }) => [about, code, text, mend]),
+    [
+      ['disk', 'E_BUG', 'Looking at it failed.', undefined],
+      ['adapter:north', 'E_DIRECTORY_DOWN', 'Down.', 'Wait.'],
+      ['adapter:south', 'E_BUG', 'Looking at it failed.', undefined],
+    ],
+  )
+  assert.deepEqual(
+    [...new Set(findings.filter(({ level }) => level === 'ok').map(({ about }) => about))],
+    ['store', 'keys', 'hook:north', 'hook:south'],
+  )
+})
+
 test('a hook is looked for at the public URL, and what nobody here can tell is not called ok', async () => {
   await using world = await World.open()
   const at = (address: string, reach: 'loopback' | 'private' | 'public') => ({

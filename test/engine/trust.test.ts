@@ -54,6 +54,38 @@ test('a low score suspends everywhere, and lifts only above the second threshold
   assert.deepEqual(world.violations, [])
 })
 
+test('a runtime that is an agent stops its own family, and has no part in letting it go', async () => {
+  await using world = await World.open({ policy: { trust } })
+  const parent = await world.agent('parent', {}, [])
+  const child = await world.agent('child', { parentDid: parent }, [])
+  const stranger = await world.agent('stranger', {}, [])
+  const relations = { parent: { ...runtime, dids: [parent] }, child: { ...runtime, dids: [stranger, child] } }
+  for (const [mine, theirs] of [
+    [relations.parent, child],
+    [relations.child, parent],
+    [relations.child, child],
+  ] as const) {
+    const { hold, status } = await report(world, theirs, 100, mine)
+    assert.equal(status, 'ok')
+    assert.ok(hold)
+    assert.deepEqual(await report(world, theirs, 500, mine), {
+      did: theirs,
+      status: 'forbidden',
+      score: undefined,
+      hold: undefined,
+    })
+    assert.equal((await report(world, theirs, 499, mine)).status, 'ok', 'nothing goes on by that')
+    // What it may not say does not stand either: the other one alone lifts nothing.
+    assert.equal((await report(world, theirs, 900, other)).hold, hold)
+    assert.equal((await report(world, theirs, 900, runtime)).hold, undefined, 'the same client, when it is no agent')
+    assert.deepEqual(await world.open(theirs), [])
+  }
+  // Of those that are not its family it is a runtime like any other.
+  await report(world, stranger, 100, relations.parent)
+  assert.equal((await report(world, stranger, 500, relations.parent)).hold, undefined)
+  assert.deepEqual(world.violations, [])
+})
+
 test('both scales meet the same thresholds', async () => {
   await using world = await World.open({ policy: { trust } })
   const did = await world.agent('a')
