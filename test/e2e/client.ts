@@ -25,7 +25,7 @@ export interface Client {
 
 /** One HTTP client of the daemon; a connection for each request, so that nothing of it outlives the test. */
 export const client = (origin: string, token: string | undefined): Client => {
-  const ask: Client['ask'] = (path, { method, body, headers = {}, timeoutMs = 20_000 } = {}) =>
+  const ask: Client['ask'] = (path, { method, body, headers = {}, timeoutMs = 60_000 } = {}) =>
     new Promise((resolve, reject) => {
       const raw = body === undefined || typeof body === 'string' || body instanceof Uint8Array
       const payload = raw ? body : JSON.stringify(body)

@@ -71,7 +71,7 @@ export const startProcess = (
   return {
     pid,
     lines,
-    line: (what, passes, timeoutMs = 20_000) =>
+    line: (what, passes, timeoutMs = 60_000) =>
       new Promise((done, fail) => {
         let from = 0
         const timer = setTimeout(() => end(() => fail(told(`no line within ${timeoutMs} ms`))), timeoutMs)
@@ -93,7 +93,7 @@ export const startProcess = (
     signal: (name) => {
       child.kill(name)
     },
-    ended: async (timeoutMs = 20_000) => {
+    ended: async (timeoutMs = 60_000) => {
       const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
       await closed
       clearTimeout(timer)
@@ -109,5 +109,5 @@ export const startProcess = (
 /** Runs a command of `idp-bridge` to its end. */
 export const run = async (args: readonly string[], options: Start = {}): Promise<Ended> => {
   await using child = startProcess(args, options)
-  return await child.ended(30_000)
+  return await child.ended()
 }

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 export const until = async <T>(
   what: string,
   probe: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> => {
   const deadline = performance.now() + timeoutMs
   for (;;) {

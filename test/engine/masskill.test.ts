@@ -207,7 +207,7 @@ test('while calls for many are on the wire, a single kill and one that joins it 
   await killMany(world, { dids })
   world.north.latencyMs = 1_000
   const { mirror } = world.runner('north')
-  const calls = (count: number) => until(`${count} calls`, () => world.clock.sleeping === count, 20_000)
+  const calls = (count: number) => until(`${count} calls`, () => world.clock.sleeping === count)
   await mirror.suspendOnce()
   await calls(2)
   await world.kill(dids[99] ?? '', soc)

@@ -174,7 +174,7 @@ test('the loops: started, they carry a kill out at once, and stop when told to',
   const did = await world.agent('a')
   for (const runner of world.runners.values()) runner.start()
   await world.kill(did)
-  const deadline = AbortSignal.timeout(5_000)
+  const deadline = AbortSignal.timeout(60_000)
   while (world.north.enabled('a') || world.south.enabled('a')) {
     deadline.throwIfAborted()
     await new Promise((resolve) => setImmediate(resolve))

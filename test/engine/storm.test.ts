@@ -59,7 +59,7 @@ for (const retryAfter of [undefined, '7', '30']) {
 
     const before = world.last()
     await bridge.kill({ did: victim.did, reason: 'r' }, bob)
-    await tenant.waitForRequest((one) => one.seq > before && isPatchOf(victim.id)(one), 20_000)
+    await tenant.waitForRequest((one) => one.seq > before && isPatchOf(victim.id)(one), 60_000)
     await world.still()
     const [first] = world.since(before)
     assert.equal(first?.path, '/$batch')
@@ -97,12 +97,12 @@ test('one write that keeps failing, and one whose answer never comes, delay no o
   await world.still()
   const held = tenant.hold((target) => target.path.startsWith('/$batch'))
   await bridge.kill({ did: hung.did, reason: 'r' }, bob)
-  await held.reached(20_000)
+  await held.reached(60_000)
   const before = world.last()
   await Promise.all([victim, second].map(({ did }) => bridge.kill({ did, reason: 'r' }, bob)))
-  await tenant.waitForRequest(({ seq, path }) => seq > before && path === '/$batch', 20_000)
+  await tenant.waitForRequest(({ seq, path }) => seq > before && path === '/$batch', 60_000)
   held.release()
   for (const { id } of [victim, second]) {
-    await tenant.waitForRequest((one) => isPatchOf(id)(one) && one.status === 204, 20_000)
+    await tenant.waitForRequest((one) => isPatchOf(id)(one) && one.status === 204, 60_000)
   }
 })

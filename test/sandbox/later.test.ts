@@ -10,6 +10,6 @@ test('work whose timer is ahead of the clock is done once the clock has caught u
   later.after(5, () => {
     isDone = true
   })
-  await until('it is done', () => isDone, 10_000)
+  await until('it is done', () => isDone)
   assert.deepEqual(readings, [])
 })
