@@ -91,8 +91,8 @@ export const account = (
   )
 
 /**
- * Waits until a reading past `settle` confirmed our disable: only then does the directory's log reach past it, and a
- * release is not put off.
+ * Waits until a reading past `settle` confirmed our disable, which closes its leg of every hold: only then does the
+ * directory's log reach past it, and a release is not put off.
  */
 export const settledOff = async (
   daemon: Daemon,
@@ -101,13 +101,20 @@ export const settledOff = async (
   marks: readonly string[] = ['ours'],
   timeoutMs?: number,
 ): Promise<void> => {
-  const observed = async (): Promise<string | undefined> => {
-    const found = listAt(await agentOf(daemon, did), 'principals').find((one) => at(one, 'id') === id)
-    const state = at(found, 'account')
-    if (at(state, 'observed') !== 'disabled' || !marks.includes(textAt(state, 'mark'))) return undefined
-    return textAt(state, 'observedAt')
+  const isClosed = async (hold: unknown): Promise<boolean> => {
+    const { body } = await daemon.as('alice').get(path(did, `/receipts/${textAt(hold, 'id')}`))
+    const leg = listAt(body, 'legs').find((one) => at(one, 'type') === 'account' && at(one, 'id') === id)
+    return at(leg, 'state') === 'closed'
   }
-  const first = await until('a reading of the disabled account', observed, timeoutMs)
-  const isLater = async () => ((await observed()) ?? '') > first
-  await until('a later reading', isLater, timeoutMs)
+  const isSettled = async (): Promise<boolean> => {
+    const agent = await agentOf(daemon, did)
+    const state = at(
+      listAt(agent, 'principals').find((one) => at(one, 'id') === id),
+      'account',
+    )
+    if (at(state, 'observed') !== 'disabled' || !marks.includes(textAt(state, 'mark'))) return false
+    const holds = listAt(agent, 'holds')
+    return holds.length > 0 && (await Promise.all(holds.map(isClosed))).every(Boolean)
+  }
+  await until('a reading past settle of the disabled account', isSettled, timeoutMs)
 }
