@@ -18,7 +18,7 @@ export const signatureHolds = (alg: string, key: KeyObject, data: Buffer, signat
     signature: scheme.ecdsa ? ecdsaDer(signature) : signature,
   }
   return new Promise((resolve, reject) => {
-    submit({ work, long: scheme.long, resolve, reject })
+    submit({ work, cost: scheme.cost, resolve, reject })
   })
 }
 
@@ -62,29 +62,37 @@ const putInteger = (der: Buffer, at: number, bytes: Buffer, { from, to, length }
   bytes.copy(der, at + 2 + length - (to - from), from, to)
 }
 
+/** As shares of a turn of this thread, and how many must be there before handing one to another thread pays. */
+interface Cost {
+  readonly shares: number
+  readonly crowd: number
+}
+
+const short: Cost = { shares: 1, crowd: 16 }
+const long: Cost = { shares: 4, crowd: 2 }
+
 interface Scheme {
   readonly hash: string | null
   readonly pss?: { readonly padding: number; readonly saltLength: number }
   readonly ecdsa?: true
   /** Bytes of every signature; for RSA the key says it. */
   readonly length?: number
-  /** Takes so much longer than handing it to another thread that this pays. */
-  readonly long: boolean
+  readonly cost: Cost
 }
 
-const rsa = (bits: number): Scheme => ({ hash: `sha${bits}`, long: false })
+const rsa = (bits: number): Scheme => ({ hash: `sha${bits}`, cost: short })
 const pss = (bits: number): Scheme => ({
   hash: `sha${bits}`,
   pss: { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: bits / 8 },
-  long: false,
+  cost: short,
 })
 const ecdsa = (bits: number, length: number): Scheme => ({
   hash: `sha${bits}`,
   ecdsa: true,
   length,
-  long: true,
+  cost: long,
 })
-const ed25519: Scheme = { hash: null, length: 64, long: true }
+const ed25519: Scheme = { hash: null, length: 64, cost: long }
 
 const schemes: ReadonlyMap<string, Scheme> = new Map([
   ['RS256', rsa(256)],
@@ -109,17 +117,17 @@ interface Work {
 
 interface Job {
   readonly work: Work
-  readonly long: boolean
+  readonly cost: Cost
   resolve(holds: boolean): void
   reject(error: unknown): void
 }
 
 /**
  * One signature alone is checked right here: the way to another thread and back costs more than an RSA signature, and
- * half of any other. Where many wait at once, other threads check the long ones while this one checks its share, a few
- * a turn, so that whatever else is due gets its turn too. Process-wide, as the threads are.
+ * half of any other. Where many wait at once, other threads check some while this one checks its share, a few a turn, so
+ * that whatever else is due gets its turn too. Process-wide, as the threads are.
  */
-const few = 4
+const sharesOfTurn = 16
 /** Ahead of what the threads can do while this one is at its share: where they run dry, a core stands idle. */
 const room = Math.min(4, availableParallelism() - 1) * 48
 let waiting: Job[] = []
@@ -127,33 +135,40 @@ let running = 0
 let pumping = false
 
 const submit = (job: Job): void => {
-  if (!job.long) {
-    here(job)
-    return
-  }
   waiting.push(job)
   if (pumping) return
   pumping = true
-  // Calls made in the same turn are seen together.
-  queueMicrotask(pump)
+  // Calls made in the same turn are seen together. What other threads have done is only heard of in another turn.
+  if (running === 0) queueMicrotask(pump)
+  else setImmediate(pump)
 }
 
 const pump = (): void => {
   pumping = false
-  const alone = waiting.length === 1 && running === 0
-  if (!alone) fill()
-  const mine = waiting.slice(0, few)
-  waiting = waiting.slice(few)
-  for (const job of mine) here(job)
+  fill()
+  let shares = 0
+  let mine = 0
+  for (const { cost } of waiting) {
+    if (shares >= sharesOfTurn) break
+    shares += cost.shares
+    mine += 1
+  }
+  const taken = waiting.slice(0, mine)
+  waiting = waiting.slice(mine)
+  for (const job of taken) here(job)
   if (waiting.length === 0) return
   pumping = true
   setImmediate(pump)
 }
 
 const fill = (): void => {
-  const taken = waiting.slice(0, Math.max(0, room - running))
-  waiting = waiting.slice(taken.length)
-  for (const job of taken) elsewhere(job)
+  const crowd = waiting.length + running
+  const left: Job[] = []
+  for (const job of waiting) {
+    if (running < room && crowd >= job.cost.crowd) elsewhere(job)
+    else left.push(job)
+  }
+  waiting = left
 }
 
 const here = ({ work: { hash, key, data, signature }, resolve, reject }: Job): void => {
@@ -165,11 +180,15 @@ const here = ({ work: { hash, key, data, signature }, resolve, reject }: Job): v
 }
 
 const elsewhere = ({ work: { hash, key, data, signature }, resolve, reject }: Job): void => {
-  running += 1
-  verify(hash, data, key, signature, (error, holds) => {
-    running -= 1
-    if (error) reject(error)
-    else resolve(holds)
-    fill()
-  })
+  try {
+    verify(hash, data, key, signature, (error, holds) => {
+      running -= 1
+      if (error) reject(error)
+      else resolve(holds)
+      fill()
+    })
+    running += 1
+  } catch (error) {
+    reject(error)
+  }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { constants, createHash, createPublicKey, privateEncrypt, sign } from 'node:crypto'
+import { constants, createHash, createPublicKey, createSecretKey, privateEncrypt, sign } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'
 import { signatureHolds } from '../../src/lib/signature.ts'
 import { b64, forge, signature, type TestKey, token } from '../unit/issuer.ts'
@@ -92,6 +92,26 @@ describe('published signatures', () => {
       await target.refused(name, jws, code)
     })
   }
+
+  it('asked about many at once each get their own answer, on whichever thread, also where a key cannot be used', async () => {
+    const asked = Array.from({ length: 300 }, (_, n) => {
+      const { alg, jws, jwk } = published[n % published.length] ?? published[0]
+      const dot = jws.lastIndexOf('.')
+      const data = Buffer.from(`${jws.slice(0, dot)}${n % 3 === 1 ? '.' : ''}`)
+      const signed = Buffer.from(jws.slice(dot + 1), 'base64url')
+      const key = n % 3 === 2 ? createSecretKey(Buffer.alloc(32)) : createPublicKey({ key: { ...jwk }, format: 'jwk' })
+      return signatureHolds(alg, key, data, signed)
+    })
+    const answers = (await Promise.allSettled(asked)).map((one) => one.status === 'fulfilled' && one.value)
+    assert.deepEqual(
+      answers,
+      answers.map((_, n) => n % 3 === 0),
+    )
+    assert.deepEqual(
+      (await Promise.allSettled(asked)).map(({ status }) => status === 'rejected'),
+      answers.map((_, n) => n % 3 === 2 && published[n % published.length]?.alg !== 'PS384'),
+    )
+  })
 
   it('of unsecured and of shared-secret examples are none to us', async () => {
     const joe = 'eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ'
