@@ -28,7 +28,7 @@ const isOkta = (config: AdapterBase): config is OktaConfig => config.kind === 'o
 const isSpiffe = (config: AdapterBase): config is SpiffeConfig => config.kind === 'spiffe'
 
 /** Opens one configured directory, without I/O. `config` is parsed already; a kind that was not loaded is E_CONFIG. */
-export type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
+type OpenAdapter = (name: string, config: AdapterBase, deps: AdapterDeps) => Adapter
 
 /** Loads what these kinds need, their SDKs included: half of what a daemon would load is for directories it does not have. */
 export async function loadAdapters(kinds: Iterable<string>): Promise<OpenAdapter> {

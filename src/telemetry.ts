@@ -18,7 +18,7 @@ interface Parts {
 const lastMs = 2_000
 const limits = { timeoutMs: 10_000, maxBytes: 64 * 1024 }
 
-/** Traces as configured; undefined, and no cost, their library not even loaded, without. The stack sends what is left at the end. */
+/** Traces as configured. Without, undefined, and their library is not even loaded. The stack sends what is left at the end. */
 export const openTracing = async (
   { telemetry }: Pick<Config, 'telemetry'>,
   { clock, log, metrics, outward, stack, version }: Parts,

@@ -67,9 +67,15 @@ export const trustRule = (
   return keeps(report) || others.some(keeps) ? 'nothing' : 'lift'
 }
 
-/** Whether a score lets no hold of the policy go. */
-export const keepsHeld = (limits: TrustLimits | undefined, report: Pick<TrustReport, 'score' | 'scale'>): boolean =>
-  limits === undefined || isBelow(report, limits.liftAbove)
+type Score = Pick<TrustReport, 'score' | 'scale'>
+
+/** Whether a score lets no hold of the policy go. Without a policy nobody can tell yet what it will do. */
+const keepsHeld = (limits: TrustLimits | undefined, report: Score): boolean =>
+  limits !== undefined && isBelow(report, limits.liftAbove)
+
+/** Whether a score, said while the policy holds the agent, can only keep it held: under any policy to come, too. */
+export const onlyKeeps = (limits: TrustLimits | undefined, report: Score, last: Score | undefined): boolean =>
+  keepsHeld(limits, report) && (last === undefined || pointsOf(report) <= pointsOf(last))
 
 /**
  * The report as it is kept, or undefined when the client told of a later moment already. A report without a time counts

@@ -25,17 +25,12 @@ export const createDoctor = (
   const looking = new Map<string, Promise<Diagnosis>>()
 
   const look = async (mounts: readonly Mount[], whole: boolean): Promise<Diagnosis> => {
-    const apart = (what: string, part: Promise<DoctorFinding[]>) =>
-      part.catch((error) => about(what, [failed(deps, what, error)]))
-    const hooked = host === undefined ? [] : mounts.filter(({ adapter }) => adapter.hooks !== undefined)
+    const apart = (what: string, part: Promise<DoctorFinding[]>, unknown?: BridgeError) =>
+      part.catch((error) => about(what, [failed(deps, what, error, unknown)]))
+    const hooked = mounts.filter(({ adapter }) => adapter.hooks !== undefined)
     const parts = await Promise.all([
       ...(whole
-        ? [
-            ofStore(deps, host),
-            apart('disk', ofDisk(host)),
-            apart('keys', ofKeys(host)),
-            apart('daemon', ofDaemon(deps)),
-          ]
+        ? [ofStore(deps, host), apart('disk', ofDisk(host), noRoom()), apart('keys', ofKeys(host)), ofDaemon(deps)]
         : []),
       ...mounts.map((mount) => {
         const { name } = mount.adapter
@@ -66,10 +61,14 @@ const about = (what: string, findings: readonly Finding[]): DoctorFinding[] =>
   findings.map((finding) => ({ about: what, ...finding }))
 
 /** What one place answers with a failure is a finding about that place; the others are looked at all the same. */
-const failed = ({ log }: Pick<Deps, 'log'>, what: string, error: unknown): Finding => {
+const failed = (
+  { log }: Pick<Deps, 'log'>,
+  what: string,
+  error: unknown,
+  unknown = new BridgeError('E_BUG', 'Looking at it failed.'),
+): Finding => {
   log.warn({ err: error, about: what }, 'what a doctor looked at failed')
-  const known = error instanceof BridgeError ? error : new BridgeError('E_BUG', 'Looking at it failed.')
-  const { code, hint, message } = known
+  const { code, hint, message } = error instanceof BridgeError ? error : unknown
   return { code, level: 'error', text: message, ...(hint !== undefined && { mend: hint }) }
 }
 
@@ -99,10 +98,15 @@ const ofStore = async (deps: Deps, host: DoctorHost | undefined): Promise<Doctor
   const odd = (host?.warnings ?? []).map((text): Finding => ({ code: 'store-place', level: 'warning', text }))
   const written = await deps.store.ping().then(
     () => fine('writing to the store, under the lease of this process'),
-    (error) => failed(deps, 'store', error),
+    (error) => failed(deps, 'store', error, new BridgeError('E_STORE', 'The store failed.')),
   )
   return about('store', [written, ...odd])
 }
+
+const noRoom = () =>
+  new BridgeError('E_STORE', 'The disk of the store does not say how much room it has.', {
+    hint: 'let the user of the bridge into the folder of the store, and see what the system logged about the disk',
+  })
 
 const ofDisk = async (host: DoctorHost | undefined): Promise<DoctorFinding[]> => {
   if (host === undefined) return []

@@ -24,12 +24,26 @@ export const checkKin = async (
   }
 }
 
-/** Whether the caller is this agent, its ancestor or its descendant. Of callers that are no agents nothing is read. */
-export const isKin = async (reads: Pick<StoreReads, 'chain'>, { dids = [] }: Caller, of: Did): Promise<boolean> => {
-  if (dids.length === 0) return false
-  const line = async (did: Did) => [did, ...(await reads.chain(did)).map((link) => link.did)]
-  const above = await line(of)
-  if (dids.some((did) => above.includes(did))) return true
-  for (const did of dids) if ((await line(did)).includes(of)) return true
-  return false
+/**
+ * Tells whether the caller is an agent, its ancestor or its descendant. Of callers that are none nothing is read, and of the
+ * others their own ancestors once.
+ */
+export const kinOf = (
+  reads: Pick<StoreReads, 'chain'>,
+  { dids = [] }: Pick<Caller, 'dids'>,
+): ((of: Did) => Promise<boolean>) => {
+  const lineOf = async (did: Did) => new Set([did, ...(await reads.chain(did)).map((link) => link.did)])
+  const ours = async () => {
+    const all = new Set<Did>()
+    for (const did of dids) for (const one of await lineOf(did)) all.add(one)
+    return all
+  }
+  let own: Promise<Set<Did>> | undefined
+  return async (of) => {
+    if (dids.length === 0) return false
+    const line = await lineOf(of)
+    if (dids.some((did) => line.has(did))) return true
+    own ??= ours()
+    return (await own).has(of)
+  }
 }

@@ -1,6 +1,6 @@
 import { parseDid } from '../core/did.ts'
 import type { StoreReads } from '../core/store.ts'
-import { keepsHeld, pointsOf, type TrustReport, taken, trustOrigin, trustRule } from '../core/trust.ts'
+import { onlyKeeps, pointsOf, type TrustReport, taken, trustOrigin, trustRule } from '../core/trust.ts'
 import type { Agent, Did, Hold } from '../core/types.ts'
 import type { Caller } from './agentapi.ts'
 import { type Change, change } from './change.ts'
@@ -8,7 +8,7 @@ import type { Deps } from './deps.ts'
 import { cascadeEnded } from './ending.ts'
 import { mostAtOnce } from './fitting.ts'
 import type { Keep } from './keeping.ts'
-import { isKin } from './kin.ts'
+import { kinOf } from './kin.ts'
 import { canonicalOf } from './naming.ts'
 import { placeHold, releaseHold } from './placing.ts'
 import type { TrustAnswer, TrustInput, TrustStatus } from './trustapi.ts'
@@ -126,6 +126,7 @@ const takeSome = async (
   const scene = await sceneOf(c.tx, meant)
   const limits = c.deps.policy().trust
   const { caller } = course
+  const isKin = kinOf(c.tx, caller)
   const answers: TrustAnswer[] = []
   const lifted: Did[] = []
   const kept = new Map<Did, TrustReport>()
@@ -147,7 +148,7 @@ const takeSome = async (
     const others = known.filter((one) => !isOwn(one))
     const hold = scene.holds.get(did)
     // No agent takes part in a release of its own family (rule 5), and what it said before stands.
-    if (hold !== undefined && !keepsHeld(limits, report) && (await isKin(c.tx, caller, did))) {
+    if (hold !== undefined && !onlyKeeps(limits, report, known.find(isOwn)) && (await isKin(did))) {
       answers.push(answerOf(scene, did, 'forbidden', caller))
       continue
     }
@@ -188,7 +189,19 @@ const place = (c: Change, report: TrustReport, threshold: number | undefined): P
 export const trustNow = async (deps: Deps, items: readonly TrustInput[], caller: Caller): Promise<TrustAnswer[]> => {
   const meant = await meantBy(deps.store, items)
   const scene = await sceneOf(deps.store, meant)
-  return meant.map((did) => answerOf(scene, did, refusalOf(scene.agents.get(did), caller) ?? 'ok', caller))
+  const isKin = kinOf(deps.store, caller)
+  const statusOf = async (did: Did, item: TrustInput | undefined): Promise<TrustStatus> => {
+    const refused = refusalOf(scene.agents.get(did), caller)
+    if (refused !== undefined || item === undefined) return refused ?? 'ok'
+    const own = scene.reports.get(did)?.find(({ client }) => client === caller.name)
+    const isKept = own !== undefined && pointsOf(own) === pointsOf(item)
+    if (isKept || !scene.holds.has(did) || onlyKeeps(deps.policy().trust, item, own)) return 'ok'
+    return (await isKin(did)) ? 'forbidden' : 'ok'
+  }
+  const answers: TrustAnswer[] = []
+  for (const [index, did] of meant.entries())
+    answers.push(answerOf(scene, did, await statusOf(did, items[index]), caller))
+  return answers
 }
 
 const mostTold = 1_000

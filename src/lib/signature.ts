@@ -124,8 +124,8 @@ interface Job {
 
 /**
  * One signature alone is checked right here: the way to another thread and back costs more than an RSA signature, and
- * half of any other. Where many wait at once, other threads check some while this one checks its share, a few a turn, so
- * that whatever else is due gets its turn too. Process-wide, as the threads are.
+ * half of any other. What is asked in one turn and is a crowd goes to other threads; this one checks what they have no room
+ * for, a few a turn, so that whatever else is due gets its turn too. Process-wide, as the threads are.
  */
 const sharesOfTurn = 16
 /** Ahead of what the threads can do while this one is at its share: where they run dry, a core stands idle. */
@@ -162,13 +162,13 @@ const pump = (): void => {
 }
 
 const fill = (): void => {
+  const free = room - running
+  if (free <= 0) return
   const crowd = waiting.length + running
-  const left: Job[] = []
-  for (const job of waiting) {
-    if (running < room && crowd >= job.cost.crowd) elsewhere(job)
-    else left.push(job)
-  }
-  waiting = left
+  // From there on every one is worth it; of fewer each is asked.
+  const worth = crowd >= short.crowd ? waiting.slice(0, free) : waiting.filter(({ cost }) => crowd >= cost.crowd)
+  waiting = crowd >= short.crowd ? waiting.slice(free) : waiting.filter(({ cost }) => crowd < cost.crowd)
+  for (const job of worth) elsewhere(job)
 }
 
 const here = ({ work: { hash, key, data, signature }, resolve, reject }: Job): void => {

@@ -100,10 +100,12 @@ test('a place that fails is a finding about that place, and the others are looke
   const doctor = createDoctor({ ...world.deps, mounts: () => mounts }, host, (name) => world.runners.get(name))
   const { findings, ok } = await doctor.doctor(undefined)
   assert.equal(ok, false)
+  const roomHint =
+    'let the user of the bridge into the folder of the store, and see what the system logged about the disk'
   assert.deepEqual(
     findings.filter(({ level }) => level === 'error').map(({ about, code, mend, text }) => [about, code, text, mend]),
     [
-      ['disk', 'E_BUG', 'Looking at it failed.', undefined],
+      ['disk', 'E_STORE', 'The disk of the store does not say how much room it has.', roomHint],
       ['adapter:north', 'E_DIRECTORY_DOWN', 'Down.', 'Wait.'],
       ['adapter:south', 'E_BUG', 'Looking at it failed.', undefined],
     ],

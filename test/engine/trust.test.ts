@@ -74,7 +74,15 @@ test('a runtime that is an agent stops its own family, and has no part in lettin
       score: undefined,
       hold: undefined,
     })
-    assert.equal((await report(world, theirs, 499, mine)).status, 'ok', 'nothing goes on by that')
+    // Under other thresholds, or none for a while, that would let it go.
+    assert.equal((await report(world, theirs, 499, mine)).status, 'forbidden')
+    world.policy = { ...world.policy, trust: undefined }
+    for (const score of [900, 101, 100]) assert.equal((await report(world, theirs, score, mine)).status, 'forbidden')
+    world.policy = { ...world.policy, trust }
+    const items = [500, 99].map((score) => ({ did: theirs, score, scale: '0-1000' as const }))
+    const statuses = (answers: readonly { status: string }[]) => answers.map(({ status }) => status)
+    assert.deepEqual(statuses(await world.bridge.reportTrust(items, mine)), ['forbidden', 'ok'])
+    assert.deepEqual(statuses(await world.bridge.trustNow(items, mine)), ['forbidden', 'ok'], 'a repeat says the same')
     // What it may not say does not stand either: the other one alone lifts nothing.
     assert.equal((await report(world, theirs, 900, other)).hold, hold)
     assert.equal((await report(world, theirs, 900, runtime)).hold, undefined, 'the same client, when it is no agent')
