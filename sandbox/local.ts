@@ -35,7 +35,10 @@ export class LocalTenant<Surface extends string = string> {
   }
 
   /** The first request, past or to come, that matches; looked at when it arrives and when it is answered. */
-  waitForRequest(matches: (request: SeenRequest<Surface>) => boolean, timeoutMs = 5000): Promise<SeenRequest<Surface>> {
+  waitForRequest(
+    matches: (request: SeenRequest<Surface>) => boolean,
+    timeoutMs = 60_000,
+  ): Promise<SeenRequest<Surface>> {
     return this.#parts.requests.wait(matches, timeoutMs)
   }
 

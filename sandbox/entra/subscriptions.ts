@@ -65,7 +65,7 @@ export class Subscriptions {
   }
 
   /** The first attempt, past or to come, that matches; looked at when it starts and when it ends. */
-  wait(matches: (delivery: Notified) => boolean, timeoutMs = 5000): Promise<Notified> {
+  wait(matches: (delivery: Notified) => boolean, timeoutMs = 60_000): Promise<Notified> {
     return this.#attempts.wait(matches, timeoutMs)
   }
 

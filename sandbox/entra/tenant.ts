@@ -146,7 +146,7 @@ export class EntraTenant extends Population implements AsyncDisposable {
     return this.#world.eventGrid.deliveries
   }
 
-  waitForDelivery(matches: (delivery: Delivery) => boolean, timeoutMs = 5000): Promise<Delivery> {
+  waitForDelivery(matches: (delivery: Delivery) => boolean, timeoutMs = 60_000): Promise<Delivery> {
     return this.#world.eventGrid.wait(matches, timeoutMs)
   }
 

@@ -176,7 +176,7 @@ export class OktaOrg extends Population implements AsyncDisposable {
     return this.#world.hooks.deliveries
   }
 
-  waitForDelivery(matches: (delivery: Delivery) => boolean, timeoutMs = 20_000): Promise<Delivery> {
+  waitForDelivery(matches: (delivery: Delivery) => boolean, timeoutMs = 60_000): Promise<Delivery> {
     return this.#world.hooks.wait(matches, timeoutMs)
   }
 

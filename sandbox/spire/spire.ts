@@ -241,7 +241,7 @@ export class Spire implements AsyncDisposable {
 
   waitForRequest(
     matches: (request: SeenRequest<Surface>) => boolean,
-    timeoutMs = 10_000,
+    timeoutMs = 60_000,
   ): Promise<SeenRequest<Surface>> {
     return this.#world.requests.wait(matches, timeoutMs)
   }

@@ -237,7 +237,8 @@ test('neither a token that never comes nor a disk that fails keeps a kill from h
     rmSync(join(folder, 'kills'), { recursive: true })
     assert.equal((await agent.killSwitch.kill(did, { reason: 'r' })).callbacksExecuted, 1)
     assert.ok(agent.codes().includes('E_QUEUE'))
-    assert.equal(double.posts.length, 1, 'sent all the same')
+    await until('sent all the same', () => double.posts.length === 1)
+    await until('recorded', () => agent.bridge.pending === 0)
     hangs = true
     assert.equal((await agent.killSwitch.kill(did, { reason: 'r' })).callbacksExecuted, 1)
     assert.equal(agent.bridge.pending, 1)

@@ -72,7 +72,7 @@ export const startRig = async ({ world, daemon }: Bridge): Promise<Rig> => {
     killSwitch,
     errors,
     attach: (options = {}) => {
-      const common = { url: daemon.origin, token: tokenOf('runtime'), killSwitch, registry }
+      const common = { url: daemon.origin, token: tokenOf('runtime'), killSwitch, registry, recordTimeoutMs: 20_000 }
       return held.use(attach({ ...common, onError: (error) => errors.push(error), ...options }))
     },
     register: async (of) => {

@@ -46,8 +46,9 @@ test('killed at random moments under a stream of kills, the daemon loses and dou
   for (let round = 0; round < rounds; round += 1) {
     const targets = agents.slice(4 + round * 9, 4 + (round + 1) * 9)
     const streams = [stream(daemon, targets), stream(daemon, targets.toReversed())]
-    // How long is the point of the test: the kill falls anywhere.
-    await after(randomInt(5, 250))
+    // How long is the point of the test: the kill falls anywhere. But of a slow machine the last round has something to lose.
+    const isLast = round === rounds - 1 && acknowledged.size === 0
+    await (isLast ? Promise.race(streams) : after(randomInt(5, 250)))
     daemon.process.signal('SIGKILL')
     await daemon.process.ended()
     for (const done of await Promise.all(streams)) for (const [hold, did] of done) acknowledged.set(hold, did)

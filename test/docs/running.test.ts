@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { dirname, join } from 'node:path'
 import { execPath } from 'node:process'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { path, principal, register, scoutDid } from '../e2e/agents.ts'
 import { client } from '../e2e/client.ts'
+import { freePort } from '../e2e/freeport.ts'
 import { textAt } from '../e2e/json.ts'
 import { main } from '../e2e/process.ts'
 import { until } from '../e2e/until.ts'
@@ -54,17 +54,8 @@ case $1 in
 esac
 `
 
-/** Nothing listens there now. A daemon that is started again must be found where it was. */
-const freePort = async (): Promise<number> => {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  assert.ok(typeof address === 'object' && address !== null)
-  return address.port
-}
-
 const set = async (stack: AsyncDisposableStack) => {
+  // A daemon that is started again must be found where it was.
   const port = await freePort()
   const world = stack.use(await startWorld({ server: { port } }))
   const { folder } = world

@@ -204,5 +204,5 @@ test('a directory that is down keeps neither the daemon from starting nor a kill
   await assertDenied(daemon, { did: scoutDid })
   lift()
   tenant.setTokenEndpointDown(false)
-  await until('the account is off', () => tenant.get(contoso.agents.scout)?.enabled === false, 40_000)
+  await until('the account is off', () => tenant.get(contoso.agents.scout)?.enabled === false)
 })

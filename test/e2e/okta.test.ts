@@ -60,7 +60,7 @@ test('without a hook the System Log tells, and an app of another kind of account
   await using it = await both({ hooks: {} })
   const other = it.org.addUser({})
   it.org.setEnabled(other, false)
-  await it.org.waitForRequest(({ path: asked, status }) => asked.startsWith('/api/v1/logs') && status === 200, 20_000)
+  await it.org.waitForRequest(({ path: asked, status }) => asked.startsWith('/api/v1/logs') && status === 200)
   await assertAllowed(it.daemon, { did })
   it.org.setEnabled(it.user, false)
   await suspendedEverywhere(it)

@@ -35,7 +35,7 @@ const sandbox = async (stack: AsyncDisposableStack): Promise<Tour> => {
   for (const made of [folder, home]) stack.defer(() => rmSync(made, { recursive: true, force: true }))
   const args = ['sandbox', '--port', '0', ...freePorts]
   const process = stack.use(startProcess(args, { env: { TMPDIR: folder } }))
-  await process.line('the end of the tour', (line) => line.includes('audit verify'), 40_000)
+  await process.line('the end of the tour', (line) => line.includes('audit verify'), 120_000)
   const commands = process.lines.filter((line) => /^ {2}([A-Z]+=.*)?(curl|npm) /.test(line)).map((line) => line.trim())
   return { process, commands, folder: home, kept: new Map(), temporary: folder }
 }
@@ -133,7 +133,7 @@ test('npm start: the tour does what it says when pasted, and Ctrl-C leaves nothi
     const names = listAt(body, 'capabilities').map((one) => at(one, 'name'))
     return names.join() === 'read:catalogue,write:notes'
   }
-  await until('only the capabilities of its own and of its blueprint are left', left, 40_000)
+  await until('only the capabilities of its own and of its blueprint are left', left)
 
   assert.equal(listAt((await step('/v1/audit?limit=5')).body, 'items').length, 5)
   assert.match((await step('audit verify')).out, /chain holds/)

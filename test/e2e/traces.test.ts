@@ -4,7 +4,7 @@ import { analystDid, assertDenied, path, registerAll } from './agents.ts'
 import { type Collector, collectorHeaders, type SeenSpan, startCollector } from './collector.ts'
 import { at } from './json.ts'
 import { until } from './until.ts'
-import { type Daemon, hookKey, startWorld, tokenOf } from './world.ts'
+import { type Daemon, hookKey, isMessage, startWorld, tokenOf } from './world.ts'
 
 const never = { accounts: '0 0 1 1 *', groups: '0 0 1 1 *' }
 
@@ -102,6 +102,7 @@ test('a collector that is down delays and stops nothing; what was lost is counte
     const { text } = await daemon.nobody.get('/metrics')
     return /idp_bridge_trace_spans_total\{outcome="lost"\} [1-9]/.test(text)
   })
+  await daemon.process.line('it is told', isMessage('traces not delivered'))
   assert.equal(daemon.log('traces not delivered').length, 1)
   assert.ok(collector.refused.length > 0)
   await daemon.as('alice').get(path(analystDid))

@@ -88,7 +88,7 @@ test('the stream resumes after the header, or the query for those that cannot se
 test('silence is broken by comments', async () => {
   await using server = await listening({ heartbeatMs: 5 })
   using signals = await open(server)
-  assert.equal(await signals.until(':\n\n:\n\n'), 'retry: 3000\n\n:\n\n:\n\n')
+  assert.match(await signals.until(':\n\n:\n\n'), /^retry: 3000\n\n(:\n\n){2,}$/)
 })
 
 test('a consumer that leaves ends its source', async () => {

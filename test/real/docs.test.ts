@@ -32,9 +32,10 @@ test('the API docs of a running daemon are readable in a browser that can reach 
   ])
   const line = await daemon.line('the tour', (text) => text.includes('API docs: '), 60_000)
   const docs = line.slice(line.indexOf('API docs: ') + 'API docs: '.length).trim()
-  const browser = await chromium.launch({ executablePath: path, args: flags })
+  const browser = await chromium.launch({ executablePath: path, args: flags, timeout: 180_000 })
   try {
     const page = await browser.newPage({ viewport: { width: 1200, height: 1400 } })
+    page.setDefaultTimeout(180_000)
     const foreign: string[] = []
     const errors: string[] = []
     page.on('request', (request) => {

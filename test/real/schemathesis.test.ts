@@ -24,7 +24,9 @@ expected-statuses = ["2xx", "3xx", "4xx", 501]
 /** Whoever may do everything at once. */
 const fuzzer = clientEntry('fuzzer', ['operator', 'runtime', 'gateway'])
 
-test('no request that the API description allows or forbids is answered otherwise than it says', async (t: TestContext) => {
+test('no request that the API description allows or forbids is answered otherwise than it says', {
+  timeout: 1_800_000,
+}, async (t: TestContext) => {
   const python = await pythonWith(t, 'schemathesis==4.32.5')
   if (python === undefined) return
   const clients = Object.entries(people).map(([name, role]) => clientEntry(name, role))
@@ -51,7 +53,7 @@ test('no request that the API description allows or forbids is answered otherwis
       '--seed=20261122',
       '--generation-database=none',
       '--exclude-operation-id=streamSignals',
-      '--request-timeout=30',
+      '--request-timeout=120',
       '--continue-on-failure',
       '--no-shrink',
       '--suppress-health-check=all',

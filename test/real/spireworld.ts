@@ -2,11 +2,11 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { freePort } from '../e2e/freeport.ts'
 import { leash } from '../e2e/leash.ts'
 import { at, text } from '../sandbox/client.ts'
 import { SpireClient } from '../sandbox/spireclient.ts'
@@ -28,17 +28,6 @@ export interface RealSpire extends AsyncDisposable {
   readonly selector: string
   /** Runs a command of the server, such as `bundle show`: what it printed. */
   command(...args: readonly string[]): Promise<string>
-}
-
-/** SPIRE refuses port 0. Nobody else takes ports of this range in between, as the system hands them out in turn. */
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
-  return address.port
 }
 
 /** A program that runs until it is ended; what it said last is in the error when it ends by itself. */

@@ -298,7 +298,7 @@ describe('an endpoint that is down', () => {
     ]
     for (const fetch of [undefined, deaf]) {
       for (const answer of hangs) {
-        await using r = await rig({ timeoutMs: 500, ...(fetch && { fetch }) })
+        await using r = await rig({ timeoutMs: 3_000, ...(fetch && { fetch }) })
         r.server.answer = answer
         await assert.rejects(r.source.refresh(), isDown)
         r.server.answer = undefined
