@@ -1,7 +1,4 @@
-/**
- * `npm test`: every test, one file more at once than there are processors, for who waits for a daemon uses none; Node by
- * itself leaves one idle. Further arguments go to the runner.
- */
+/** `npm test`: every test, as many files at once as there are processors; Node by itself leaves one of them idle. Further arguments go to the runner. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
@@ -18,7 +15,7 @@ const runner = spawn(
     '--import',
     './test/seed.ts',
     '--test',
-    `--test-concurrency=${availableParallelism() + 1}`,
+    `--test-concurrency=${availableParallelism()}`,
     '--test-timeout=240000',
     ...argv.slice(2),
     `test/{${suites}}/**/*.test.ts`,
