@@ -44,10 +44,14 @@ const refusalOf = (agent: Agent | undefined, caller: Caller): Exclude<TrustStatu
   return agent.decommissioned ? 'decommissioned' : undefined
 }
 
-const answerOf = ({ reports, holds }: Scene, did: Did, status: TrustStatus, caller: Caller): TrustAnswer => {
+/** What the caller itself said last. */
+const lastOf = ({ reports }: Pick<Scene, 'reports'>, did: Did, { name }: Caller): TrustReport | undefined =>
+  reports.get(did)?.find(({ client }) => client === name)
+
+const answerOf = (scene: Scene, did: Did, status: TrustStatus, caller: Caller): TrustAnswer => {
   if (status !== 'ok' && status !== 'stale') return { did, status, score: undefined, hold: undefined }
-  const own = reports.get(did)?.find(({ client }) => client === caller.name)
-  return { did, status, score: own && pointsOf(own), hold: holds.get(did)?.id }
+  const last = lastOf(scene, did, caller)
+  return { did, status, score: last && pointsOf(last), hold: scene.holds.get(did)?.id }
 }
 
 type Spend = (caller: Caller) => void
@@ -137,18 +141,18 @@ const takeSome = async (
     if (item === undefined) continue
     const { score, scale, at } = item
     const known = scene.reports.get(did) ?? []
-    const isOwn = ({ client }: TrustReport) => client === caller.name
+    const last = lastOf(scene, did, caller)
     const given = { did, client: caller.name, score, scale, at }
-    const report = taken(given, known.find(isOwn), c.now)
+    const report = taken(given, last, c.now)
     const refused = refusalOf(scene.agents.get(did), caller)
     if (refused !== undefined || report === undefined) {
       answers.push(answerOf(scene, did, refused ?? 'stale', caller))
       continue
     }
-    const others = known.filter((one) => !isOwn(one))
+    const others = known.filter((one) => one !== last)
     const hold = scene.holds.get(did)
     // No agent takes part in a release of its own family (rule 5), and what it said before stands.
-    if (hold !== undefined && !onlyKeeps(limits, report, known.find(isOwn)) && (await isKin(did))) {
+    if (hold !== undefined && !onlyKeeps(limits, report, last) && (await isKin(did))) {
       answers.push(answerOf(scene, did, 'forbidden', caller))
       continue
     }
@@ -193,9 +197,9 @@ export const trustNow = async (deps: Deps, items: readonly TrustInput[], caller:
   const statusOf = async (did: Did, item: TrustInput | undefined): Promise<TrustStatus> => {
     const refused = refusalOf(scene.agents.get(did), caller)
     if (refused !== undefined || item === undefined) return refused ?? 'ok'
-    const own = scene.reports.get(did)?.find(({ client }) => client === caller.name)
-    const isKept = own !== undefined && pointsOf(own) === pointsOf(item)
-    if (isKept || !scene.holds.has(did) || onlyKeeps(deps.policy().trust, item, own)) return 'ok'
+    const last = lastOf(scene, did, caller)
+    const isKept = last !== undefined && pointsOf(last) === pointsOf(item)
+    if (isKept || !scene.holds.has(did) || onlyKeeps(deps.policy().trust, item, last)) return 'ok'
     return (await isKin(did)) ? 'forbidden' : 'ok'
   }
   const answers: TrustAnswer[] = []
