@@ -16,6 +16,7 @@ import { hostOf } from './engine/doctorhost.ts'
 import { headSigner } from './engine/heads.ts'
 import { createKnown } from './engine/known.ts'
 import { createPushes } from './engine/pushes.ts'
+import { createRoster, keepRoster } from './engine/roster.ts'
 import { createRunner, type Runner } from './engine/runner.ts'
 import { begin, recordReload } from './engine/start.ts'
 import { watchStore } from './engine/storewatch.ts'
@@ -178,7 +179,8 @@ export const startApp = async (options: AppOptions): Promise<App> => {
       ...(options.probe && { probe: options.probe }),
       ...(trace && { trace }),
     }
-    const known = createKnown(store)
+    const roster = createRoster(store)
+    const known = createKnown(store, roster)
     const verifier = createVerifier({
       adapters: () => [...mounts.values()].map(({ adapter }) => adapter),
       keys: (issuer: Issuer) => issuer.keys ?? keys(issuer.jwksUri, issuer.fetch),
@@ -225,6 +227,7 @@ export const startApp = async (options: AppOptions): Promise<App> => {
     const checkpoints = { retentionMs: () => config.retention.audit, keys: () => signingKeysOf(config) }
     const upkeep = { runners, signer, activity, retention: () => config.retention, checkpoints }
     startUpkeep(deps, upkeep, stopping.signal)
+    void keepRoster(roster, deps, stopping.signal)
 
     const standings = createCallerStandings({ store, known, mounts: () => mounts })
     const limits = createLimits(() => config.auth.rateLimit, clock)

@@ -2,21 +2,16 @@ import type { Changes } from '../../src/core/changes.ts'
 import { nameOf } from '../../src/core/changes.ts'
 import { type Link, mostHops } from '../../src/core/delegation.ts'
 import { BridgeError } from '../../src/core/errors.ts'
-import type { DecisionReads, JudgedAgent, JudgedHold, JudgedPrincipal } from '../../src/core/judging.ts'
-import type { ReplicaRow } from '../../src/core/replica.ts'
+import type { DecisionReads, JudgedPrincipal } from '../../src/core/judging.ts'
+import { isNobody, type Judged, judgedOf, type ReplicaRow } from '../../src/core/replica.ts'
 import type { JudgedToolServer } from '../../src/core/tools.ts'
-import type { CapabilitySource, Did, PrincipalKey } from '../../src/core/types.ts'
+import type { Did, PrincipalKey } from '../../src/core/types.ts'
 import type { ReplicaSettings } from '../../src/engine/replicaapi.ts'
 import { generationKey } from '../../src/engine/signals.ts'
 
-interface Entry {
+interface Entry extends Judged {
   readonly seq: number
-  readonly agent: JudgedAgent | undefined
-  readonly link: Link | undefined
-  readonly holds: readonly JudgedHold[]
-  readonly accounts: readonly JudgedPrincipal[]
   readonly aliases: readonly Did[]
-  readonly sources: readonly CapabilitySource[]
 }
 
 export interface Replica extends DecisionReads {
@@ -43,25 +38,7 @@ export interface Replica extends DecisionReads {
 /** Most DIDs that are gone which are remembered as such, for answers that are still on their way. */
 const mostGone = 100_000
 
-const entryOf = ({ did, seq, agent, delegation, holds, accounts, aliases, sources }: ReplicaRow): Entry => {
-  const judged = agent && { did, ...agent }
-  return {
-    seq,
-    agent: judged,
-    link: judged && {
-      did,
-      parentDid: judged.parentDid,
-      blueprint: judged.blueprint,
-      own: [...new Set(sources.map(({ capability }) => capability))],
-      expiresAt: delegation?.expiresAt,
-      endedAt: delegation?.endedAt,
-    },
-    holds: holds.map((hold) => ({ ...hold, did, releasedAt: undefined })),
-    accounts: accounts.map(({ observedAt, ...account }) => ({ ...account, did, account: { observedAt } })),
-    aliases,
-    sources: sources.map((source) => ({ ...source, did })),
-  }
-}
+const entryOf = (row: ReplicaRow): Entry => ({ ...judgedOf(row), seq: row.seq, aliases: row.aliases })
 
 /** By name and by resource identifier: no name is a URI. Of two with one resource identifier the later is meant. */
 const serversOf = (told: ReplicaSettings['toolServers']): Map<string, JudgedToolServer> => {
@@ -75,9 +52,6 @@ const serversOf = (told: ReplicaSettings['toolServers']): Map<string, JudgedTool
 }
 
 const beginsOf = (name: string): string[] => [...name.matchAll(/#/g)].map(({ index }) => name.slice(0, index))
-
-const isNobody = ({ agent, holds, aliases, accounts }: ReplicaRow): boolean =>
-  agent === undefined && holds.length === 0 && aliases.length === 0 && accounts.length === 0
 
 /** What decisions read, in memory: answers as the store of the bridge would have at the moment of what was taken in last. */
 export const createReplica = (generation: string, maxAgents: number): Replica => {
@@ -174,7 +148,7 @@ export const createReplica = (generation: string, maxAgents: number): Replica =>
         else if (gone.size < mostGone) gone.set(did, row.seq)
       }
       count += 1
-      for (const told of watching) told({ dids, principals, all: false })
+      for (const told of watching) told({ dids, granted: new Set(), principals, all: false })
       if (entries.size > maxAgents) {
         throw new BridgeError('E_REPLICA_LARGE', `The bridge knows more than ${maxAgents} agents.`, {
           hint: 'Raise maxAgents, or ask the bridge itself with POST /v1/decisions.',

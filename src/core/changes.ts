@@ -3,9 +3,11 @@ import type { Did, PrincipalKey } from './types.ts'
 /** What the rows that one commit wrote were about. */
 export interface Touched {
   readonly dids: ReadonlySet<Did>
+  /** DIDs of which only what they were granted differs: sources of capabilities, delegations. */
+  readonly granted: ReadonlySet<Did>
   /** As `nameOf` writes them. */
   readonly principals: ReadonlySet<string>
-  /** Rows that are about more than that: accounts of any agent may differ. Those named are named all the same. */
+  /** Another process wrote: any row may differ. Those named are named all the same. */
   readonly all: boolean
 }
 
@@ -20,7 +22,7 @@ export interface Changes {
    * is not to be asked any more. To be read before anything remembered is used.
    */
   readonly count: number
-  /** Tells of every commit that wrote agents, accounts or holds; only times of activity are left out. */
+  /** Tells of every commit that wrote agents, accounts, holds or grants; only times of activity are left out. */
   watch(told: (touched: Touched) => void): void
 }
 

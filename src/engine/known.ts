@@ -1,38 +1,75 @@
 import { nameOf } from '../core/changes.ts'
-import type { DecisionReads, JudgedAgent, JudgedHold, JudgedPrincipal } from '../core/judging.ts'
+import { type Link, mostHops } from '../core/delegation.ts'
+import type { DecisionReads, JudgedPrincipal } from '../core/judging.ts'
+import type { Judged } from '../core/replica.ts'
 import type { Store } from '../core/store.ts'
 import type { Did, PrincipalKey } from '../core/types.ts'
+import type { Roster } from './roster.ts'
 
-interface Facts {
-  agent?: JudgedAgent
-  holds?: readonly JudgedHold[]
-  accounts?: readonly JudgedPrincipal[]
-}
+/** As much of it as was asked for. */
+type Facts = { -readonly [Part in keyof Judged]?: Judged[Part] }
 
 /**
  * The store's answers, remembered until a commit writes what they are about: that is told in the turn of the commit
  * (rule 1), so an answer remembered is the one that the store would give now. An answer that a commit overtook on its way
  * is handed on, as the store's own would be, and not remembered. Bounded: the oldest go first.
+ *
+ * @param roster asked before the store; left out where the store is memory itself
  */
-export const createKnown = (store: Pick<Store, 'changes'> & DecisionReads, most = 20_000): DecisionReads => {
+export const createKnown = (
+  store: Pick<Store, 'changes'> & DecisionReads,
+  roster?: Pick<Roster, 'of' | 'holding'>,
+  most = 20_000,
+): DecisionReads => {
   const byDid = new Map<Did, Facts>()
   const byName = new Map<string, JudgedPrincipal>()
   const { changes } = store
 
-  changes.watch(({ all, dids, principals }) => {
+  changes.watch(({ all, dids, granted, principals }) => {
     if (all) {
       byDid.clear()
       byName.clear()
       return
     }
     for (const did of dids) byDid.delete(did)
+    for (const did of granted) byDid.delete(did)
     for (const name of principals) byName.delete(name)
   })
 
+  const enlisted = (found: Judged): Facts => {
+    keep(byDid, found.did, found, most)
+    // Of a shared one the store names another DID.
+    principals(found.accounts.filter(({ shared }) => !shared))
+    return found
+  }
   /** Reading the count first: only that tells what another process wrote. */
-  const remembered = (did: Did): Facts | undefined => (Number.isNaN(changes.count) ? undefined : byDid.get(did))
-  const account = (key: PrincipalKey): JudgedPrincipal | undefined =>
-    Number.isNaN(changes.count) ? undefined : byName.get(nameOf(key))
+  const remembered = (did: Did): Facts | undefined => {
+    if (Number.isNaN(changes.count)) return undefined
+    const known = byDid.get(did)
+    if (known !== undefined) return known
+    const found = roster?.of(did)
+    return found && enlisted(found)
+  }
+  const account = (key: PrincipalKey): JudgedPrincipal | undefined => {
+    if (Number.isNaN(changes.count)) return undefined
+    const name = nameOf(key)
+    const known = byName.get(name)
+    if (known !== undefined) return known
+    const found = roster?.holding(key)
+    if (found === undefined) return undefined
+    enlisted(found)
+    return byName.get(name)
+  }
+  const linked = (did: Did): readonly Link[] | undefined => {
+    const links: Link[] = []
+    for (let next: Did | undefined = did; next !== undefined && links.length <= mostHops + 1; ) {
+      const link: Link | undefined = remembered(next)?.link
+      if (link === undefined) return undefined
+      links.push(link)
+      next = link.parentDid
+    }
+    return links
+  }
   const factsOf = (did: Did): Facts => {
     const known = byDid.get(did)
     if (known !== undefined) return known
@@ -64,6 +101,8 @@ export const createKnown = (store: Pick<Store, 'changes'> & DecisionReads, most 
     }
   }
   const auditHead = untilCommit((_: 'head') => store.auditHead())
+  const chain = untilCommit((did: Did) => store.chain(did))
+  const sources = untilCommit((did: Did) => store.sourcesOf(did))
   const principals = (found: readonly JudgedPrincipal[]): void => {
     for (const one of found) keep(byName, nameOf(one), one, most)
   }
@@ -101,9 +140,9 @@ export const createKnown = (store: Pick<Store, 'changes'> & DecisionReads, most 
     aliased: untilCommit((alias: Did) => store.aliased(alias)),
     auditHead: () => auditHead('head'),
     blueprint: untilCommit((name: string) => store.blueprint(name)),
-    chain: untilCommit((did: Did) => store.chain(did)),
+    chain: async (did) => linked(did) ?? chain(did),
     meta: (key) => store.meta(key),
-    sourcesOf: untilCommit((did: Did) => store.sourcesOf(did)),
+    sourcesOf: async (did) => remembered(did)?.sources ?? sources(did),
     toolServer: untilCommit((called: string) => store.toolServer(called)),
   }
 }

@@ -16,6 +16,7 @@ interface Row {
   readonly did: string
   readonly seq: number | null
   readonly registered: number
+  readonly name: string | null
   readonly blueprint: string | null
   readonly parent_did: string | null
   readonly decommissioned: number | null
@@ -32,15 +33,15 @@ interface Row {
 
 const wholeOf = sql`select wanted.did,
   (select seq from sqlite_sequence where name = 'changes') as seq,
-  a.did is not null as registered, a.blueprint, a.parent_did, a.decommissioned, a.resumed_at,
+  a.did is not null as registered, a.name, a.blueprint, a.parent_did, a.decommissioned, a.resumed_at,
   d.did is not null as delegated, d.expires_at, d.ended_at,
   (select json_group_array(json_array(origin, severity, public_reason, placed_at)) from (
     select origin, severity, public_reason, placed_at from holds
     where did = wanted.did and released_at is null order by placed_at, id)) as holds,
-  (select json_group_array(json_array(adapter, id, shared, json(scopes), observed_at)) from (
-    select adapter, id, shared, scopes, observed_at from principals where did = wanted.did and shared = 0
+  (select json_group_array(json_array(adapter, id, kind, shared, json(scopes), observed_at)) from (
+    select adapter, id, kind, shared, scopes, observed_at from principals where did = wanted.did and shared = 0
     union all
-    select s.adapter, s.id, p.shared, s.scopes, p.observed_at
+    select s.adapter, s.id, p.kind, p.shared, s.scopes, p.observed_at
       from sharers s join principals p on p.adapter = s.adapter and p.id = s.id where s.did = wanted.did
     order by adapter, id)) as accounts,
   (select json_group_array(alias) from (select alias from aliases where did = wanted.did order by alias)) as aliases,
@@ -72,6 +73,7 @@ const toRow = (row: Row): ReplicaRow => ({
     row.registered === 0
       ? undefined
       : {
+          ...(row.name !== null && { name: row.name }),
           blueprint: maybe(row.blueprint),
           parentDid: maybe(row.parent_did),
           decommissioned: row.decommissioned !== 0,
@@ -81,10 +83,11 @@ const toRow = (row: Row): ReplicaRow => ({
   holds: parse<[Origin, Severity, string | null, number][]>(row.holds).map(
     ([origin, severity, publicReason, placedAt]) => ({ origin, severity, publicReason: maybe(publicReason), placedAt }),
   ),
-  accounts: parse<[string, string, number, string[], number | null][]>(row.accounts).map(
-    ([adapter, id, shared, scopes, observedAt]) => ({
+  accounts: parse<[string, string, string, number, string[], number | null][]>(row.accounts).map(
+    ([adapter, id, kind, shared, scopes, observedAt]) => ({
       adapter,
       id,
+      kind,
       shared: shared !== 0,
       scopes,
       observedAt: maybe(observedAt),

@@ -14,15 +14,27 @@ const tables: readonly { name: string; columns: string; note: (row: string) => s
   {
     name: 'principals',
     columns: 'adapter, id, did, kind, app_id, scopes, mapped_at, shared, observed, observed_at, mark',
-    note: (row) => `touched_principal(${row}.adapter, ${row}.id, ${row}.did, ${row}.shared)`,
+    // A row that is shared names one of its DIDs only.
+    note: (row) => `touched_principal(${row}.adapter, ${row}.id, ${row}.did), (select count(touched_did(s.did))
+      from sharers s where ${row}.shared = 1 and s.adapter = ${row}.adapter and s.id = ${row}.id)`,
   },
-  { name: 'sharers', columns: 'adapter, id, did, app_id, scopes, mapped_at', note: () => 'touched_all()' },
+  {
+    name: 'sharers',
+    columns: 'adapter, id, did, app_id, scopes, mapped_at',
+    note: (row) => `touched_principal(${row}.adapter, ${row}.id, ${row}.did)`,
+  },
   {
     name: 'holds',
     columns: 'id, did, origin, severity, public_reason, placed_at, released_at',
     note: (row) => `touched_did(${row}.did)`,
   },
   { name: 'status_places', columns: 'list, idx, did', note: (row) => `touched_did(${row}.did)` },
+  {
+    name: 'capability_sources',
+    columns: 'did, capability, source, confirmed_at',
+    note: (row) => `touched_grant(${row}.did)`,
+  },
+  { name: 'delegations', columns: 'did, expires_at, ended_at', note: (row) => `touched_grant(${row}.did)` },
 ]
 
 const triggers = tables.flatMap(({ name, columns, note }) => [
@@ -49,6 +61,7 @@ export interface Touching {
 export const touching = (raw: Raw, foreign: () => void): Touching => {
   const watching: ((touched: Touched) => void)[] = []
   let dids = new Set<string>()
+  let granted = new Set<string>()
   let principals = new Set<string>()
   let all = false
   let count = 0
@@ -60,14 +73,10 @@ export const touching = (raw: Raw, foreign: () => void): Touching => {
     })
   }
   define('touched_did', (did = '') => dids.add(did))
-  define('touched_principal', (adapter = '', id = '', did = '', shared = '') => {
+  define('touched_grant', (did = '') => granted.add(did))
+  define('touched_principal', (adapter = '', id = '', did = '') => {
     dids.add(did)
     principals.add(nameOf({ adapter, id }))
-    // The row names one of its DIDs only.
-    if (shared !== '0') all = true
-  })
-  define('touched_all', () => {
-    all = true
   })
   // Nothing of this is worth a file.
   raw.pragma('temp_store = memory')
@@ -97,9 +106,10 @@ export const touching = (raw: Raw, foreign: () => void): Touching => {
   }
 
   const tell = (): void => {
-    if (!all && dids.size === 0 && principals.size === 0) return
-    const touched = { dids, principals, all }
+    if (!all && dids.size === 0 && granted.size === 0 && principals.size === 0) return
+    const touched = { dids, granted, principals, all }
     dids = new Set()
+    granted = new Set()
     principals = new Set()
     all = false
     for (const told of watching) told(touched)

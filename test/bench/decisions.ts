@@ -7,6 +7,7 @@ import { createBus } from '../../src/engine/bus.ts'
 import { createDecider } from '../../src/engine/deciding.ts'
 import type { Deps } from '../../src/engine/deps.ts'
 import { createKnown } from '../../src/engine/known.ts'
+import { createRoster } from '../../src/engine/roster.ts'
 import { createVerifier } from '../../src/engine/verify.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { digestOf } from '../../src/lib/digest.ts'
@@ -66,11 +67,13 @@ export const openDecisions = async (file: string, server: KeyServer) => {
     },
     flush: async () => undefined,
   }
+  const roster = createRoster(store)
   return {
     store,
-    /** One that remembers nothing yet. */
+    roster,
+    /** One that remembers nothing yet but who there is. */
     decider: () => {
-      const known = createKnown(store)
+      const known = createKnown(store, roster)
       const verifier = createVerifier({ adapters: () => [adapter], keys: () => source, clock, store: known })
       return createDecider(deps, verifier, activity, known)
     },

@@ -8,6 +8,7 @@ import type { DecisionInput } from '../../src/engine/api.ts'
 import { createDecider, type Decider } from '../../src/engine/deciding.ts'
 import type { Deps } from '../../src/engine/deps.ts'
 import { createKnown } from '../../src/engine/known.ts'
+import { createRoster, type Roster } from '../../src/engine/roster.ts'
 import type { Verifier } from '../../src/engine/verify.ts'
 import { alice, bob, carol, minute, registrar, soc, World } from './harness.ts'
 
@@ -56,10 +57,24 @@ const questions: readonly DecisionInput[] = names.flatMap((name) => [
   { principal: { adapter: 'south', id: name } },
 ])
 
-const deciders = (world: World, issuedAt: number): { remembering: Decider; asking: Decider } => ({
-  remembering: createDecider(world.deps, verifierOf(createKnown(world.store), issuedAt), world.activity),
-  asking: createDecider(forgetful(world.deps), verifierOf(world.store, issuedAt), world.activity),
-})
+interface Deciders {
+  readonly remembering: Decider
+  /** From the roster, whatever is remembered beside it. */
+  readonly enlisted: Decider
+  readonly roster: Roster
+  readonly asking: Decider
+}
+
+const deciders = (world: World, issuedAt: number): Deciders => {
+  const roster = createRoster(world.store)
+  const known = createKnown(world.store, roster)
+  return {
+    remembering: createDecider(world.deps, verifierOf(createKnown(world.store), issuedAt), world.activity),
+    enlisted: createDecider(world.deps, verifierOf(known, issuedAt), world.activity, known),
+    roster,
+    asking: createDecider(forgetful(world.deps), verifierOf(world.store, issuedAt), world.activity),
+  }
+}
 
 const member = fc.constantFrom(...names)
 const step = fc.oneof(
@@ -137,9 +152,12 @@ const perform = async (world: World, { kind, name }: Step): Promise<unknown> => 
 }
 
 /** Asks one question after the other, so that something is being remembered whenever something is committed. */
-const asking = async (decider: Decider, done: { now: boolean }, from: number): Promise<void> => {
+const asking = async (both: Deciders, done: { now: boolean }, from: number): Promise<void> => {
   for (let n = from; !done.now; n += 1) {
-    await Promise.resolve(decider.decide(questions[n % questions.length] ?? {})).catch(() => undefined)
+    for (const decider of [both.remembering, both.enlisted]) {
+      await Promise.resolve(decider.decide(questions[n % questions.length] ?? {})).catch(() => undefined)
+    }
+    if (n % 5 === 0) await both.roster.read().catch(() => undefined)
     if (n % 3 === 0) await new Promise((resolve) => setImmediate(resolve))
   }
 }
@@ -158,7 +176,7 @@ test('what is remembered is what the store says, at the very next call after wha
     let both = deciders(world, issuedAt)
     for (const one of steps) {
       const done = { now: false }
-      const lanes = [0, 5, 11].map((from) => asking(both.remembering, done, from))
+      const lanes = [0, 5, 11].map((from) => asking(both, done, from))
       try {
         const failed = await perform(world, one).then(
           () => undefined,
@@ -171,6 +189,7 @@ test('what is remembered is what the store says, at the very next call after wha
         if (failed === undefined && (one.kind === 'suspend' || one.kind === 'kill')) {
           for (const input of [{ did: didOf(one.name) }, { token: `north/${one.name}` }]) {
             assert.equal((await both.remembering.decide(input)).allow, false, JSON.stringify(input))
+            assert.equal((await both.enlisted.decide(input)).allow, false, JSON.stringify(input))
           }
         }
       } finally {
@@ -180,12 +199,11 @@ test('what is remembered is what the store says, at the very next call after wha
       if (one.kind === 'restart') both = deciders(world, issuedAt)
       for (const input of questions) {
         for (let again = 0; again < 2; again += 1) {
-          const told = await both.remembering.decide(input)
-          assert.deepEqual(
-            told,
-            await both.asking.decide(input),
-            `${JSON.stringify(input)} after ${JSON.stringify(one)}`,
-          )
+          if (again > 0) await both.roster.read()
+          const told = await both.asking.decide(input)
+          const after = `${JSON.stringify(input)} after ${JSON.stringify(one)}`
+          assert.deepEqual(await both.remembering.decide(input), told, after)
+          assert.deepEqual(await both.enlisted.decide(input), told, after)
           if (told.allow) allowed += 1
         }
       }
@@ -340,4 +358,55 @@ test('a store that is not to be asked any more is not answered for', async () =>
   await world.store.close()
   await assert.rejects(async () => decider.decide({ did }), { code: 'E_SHUTTING_DOWN' })
   await world[Symbol.asyncDispose]()
+})
+
+test('of who is on the roster the store is asked nothing, by DID, account or token, nor what it was granted', async () => {
+  await using world = await World.open()
+  const did = await world.agent('a', { capabilities: ['read:reports'] })
+  await world.full()
+  const asked: string[] = []
+  const answering = { ...world.store }
+  for (const name of [
+    'agent',
+    'openHolds',
+    'principalsOf',
+    'principal',
+    'principalsById',
+    'chain',
+    'sourcesOf',
+  ] as const) {
+    Object.assign(answering, {
+      [name]: (...args: never[]) => {
+        asked.push(name)
+        return Reflect.apply(world.store[name], world.store, args)
+      },
+    })
+  }
+  const roster = createRoster(answering)
+  const fresh = () => {
+    const known = createKnown(answering, roster)
+    return createDecider({ ...world.deps, store: answering }, verifierOf(known, 0), world.activity, known)
+  }
+  const inputs: readonly DecisionInput[] = [
+    { did, capability: 'read:reports' },
+    { principal: { adapter: 'north', id: 'a' }, capability: 'read:reports' },
+    { token: 'north/a', describe: true },
+  ]
+  for (const input of inputs) assert.equal((await fresh().decide(input)).allow, true)
+  assert.notEqual(asked.length, 0)
+  while (await roster.read());
+  asked.length = 0
+  for (const input of inputs) assert.equal((await fresh().decide(input)).allow, true)
+  assert.deepEqual(asked, [])
+  // What a group gives and takes is written beside the agent's row.
+  const decider = fresh()
+  const question = { did, capability: 'read:mail' }
+  const source = { did, capability: 'read:mail', source: 'group:north/g', confirmedAt: 1 }
+  for (let n = 0; n < 2; n += 1) {
+    assert.equal((await decider.decide(question)).allow, false)
+    await world.store.write((tx) => tx.putSource(source))
+    while (await roster.read());
+    assert.equal((await decider.decide(question)).allow, true)
+    await world.store.write((tx) => tx.deleteSource(did, source.capability, source.source))
+  }
 })

@@ -287,7 +287,7 @@ test('after a commit that may have been about anybody, everything is read again 
   }
   assert.equal(await value(), 0)
   await world.kill(did)
-  told?.({ all: true, dids: new Set(), principals: new Set() })
+  told?.({ all: true, dids: new Set(), granted: new Set(), principals: new Set() })
   await world.clock.advance(minute + second)
   assert.equal(await value(), 2)
 })

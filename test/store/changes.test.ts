@@ -36,7 +36,9 @@ test('whatever writes a row that is remembered is told, whose it was and whose i
     told.length = 0
     await store.write(work)
     return told
-      .map(({ dids, principals, all }) => [...dids, ...principals, ...(all ? ['all'] : [])].join(' '))
+      .map(({ dids, granted, principals, all }) =>
+        [...dids, ...[...granted].map((did) => `granted ${did}`), ...principals, ...(all ? ['all'] : [])].join(' '),
+      )
       .join('; ')
   }
   await register(store, one)
@@ -57,11 +59,31 @@ test('whatever writes a row that is remembered is told, whose it was and whose i
   assert.equal(await touches((tx) => tx.takeStatusPlace(one, { list: 1, idx: 2 })), one)
   assert.equal(await touches((tx) => tx.unmapPrincipal(key, one)), `${one} ${name}`)
   // The row of a shared account names one of its DIDs only.
-  assert.match(await touches((tx) => tx.insertPrincipal(principal(one, 'q', { shared: true }), idle)), / all$/)
   const shared = { adapter: 'contoso', id: 'q' }
+  const sharedName = 'contoso\nq'
   const sharer = { did: two, appId: undefined, scopes: [], mappedAt: 1 }
-  assert.equal(await touches((tx) => tx.addSharer(shared, sharer)), 'all')
-  assert.match(await touches((tx) => tx.saveAccount(shared, account(), idle)), / all$/)
+  assert.equal(
+    await touches((tx) => tx.insertPrincipal(principal(one, 'q', { shared: true }), idle)),
+    `${one} ${sharedName}`,
+  )
+  assert.equal(await touches((tx) => tx.addSharer(shared, sharer)), `${two} ${sharedName}`)
+  assert.equal(await touches((tx) => tx.saveAccount(shared, account(), idle)), `${one} ${two} ${sharedName}`)
+  // What an agent was granted is told apart: it says nothing of who is stopped.
+  const source = { did: one, capability: 'read:reports', source: 'manual', confirmedAt: 1 }
+  assert.equal(await touches((tx) => tx.putSource(source)), `granted ${one}`)
+  assert.equal(await touches((tx) => tx.putSource({ ...source, confirmedAt: 2 })), `granted ${one}`)
+  const delegation = {
+    did: two,
+    parentDid: one,
+    capabilities: [],
+    grantedAt: 1,
+    grantedBy: 'c',
+    expiresAt: 9,
+    endedAt: undefined,
+    key: undefined,
+    signature: undefined,
+  }
+  assert.equal(await touches((tx) => tx.putDelegation(delegation)), `granted ${two}`)
   const failing = store.write(async (tx) => {
     await tx.insertHold(hold('j', one))
     throw new Error('no')

@@ -161,15 +161,15 @@ export const replicaContract = (test: StoreTest): void => {
     const whole: ReplicaRow = {
       did: a,
       seq,
-      agent: { blueprint: 'n', parentDid: b, decommissioned: false, resumedAt: 4 },
+      agent: { name: 'agent did:mesh:a', blueprint: 'n', parentDid: b, decommissioned: false, resumedAt: 4 },
       delegation: { expiresAt: 9, endedAt: 8 },
       holds: [
         { origin: 'runtime:r', severity: 'kill', publicReason: undefined, placedAt: 1 },
         { ...operator, publicReason: 'told', placedAt: 2 },
       ],
       accounts: [
-        { adapter: 'contoso', id: 'p', shared: true, scopes: ['u'], observedAt: undefined },
-        { adapter: 'contoso', id: 'q', shared: false, scopes: ['s', 't'], observedAt: 3 },
+        { adapter: 'contoso', id: 'p', kind: 'agentIdentity', shared: true, scopes: ['u'], observedAt: undefined },
+        { adapter: 'contoso', id: 'q', kind: 'agentIdentity', shared: false, scopes: ['s', 't'], observedAt: 3 },
       ],
       aliases: ['did:mesh:y', 'did:mesh:z'],
       sources: [
@@ -180,8 +180,16 @@ export const replicaContract = (test: StoreTest): void => {
     const parent: ReplicaRow = {
       ...empty,
       did: b,
-      agent: { blueprint: undefined, parentDid: undefined, decommissioned: true, resumedAt: undefined },
-      accounts: [{ adapter: 'contoso', id: 'p', shared: true, scopes: ['v'], observedAt: undefined }],
+      agent: {
+        name: 'agent did:mesh:b',
+        blueprint: undefined,
+        parentDid: undefined,
+        decommissioned: true,
+        resumedAt: undefined,
+      },
+      accounts: [
+        { adapter: 'contoso', id: 'p', kind: 'agentIdentity', shared: true, scopes: ['v'], observedAt: undefined },
+      ],
     }
     const nobody: ReplicaRow = { ...empty, did: 'did:mesh:nobody', holds: [{ ...operator, placedAt: 10 }] }
     assert.deepEqual(await store.replicaAfter('', 9), [whole, parent, nobody])
