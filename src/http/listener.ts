@@ -10,6 +10,7 @@ import { refuseConnection } from './clienterror.ts'
 import { answerProblem, sendProblem } from './problem.ts'
 import { type RequestObserver, requestId } from './requests.ts'
 import type { Tls } from './tls.ts'
+import { createTogether } from './together.ts'
 import { validatorCompiler } from './validation.ts'
 
 export interface ListenerOptions {
@@ -89,9 +90,14 @@ export const createListener = (options: ListenerOptions): FastifyInstance => {
     setTimeout(() => app.server.closeAllConnections(), graceMs ?? GRACE_MS).unref()
   })
   // Or the connection would stay open, and hold up the close, until its idle timeout.
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    if (stopping) reply.header('connection', 'close')
-    done()
+  const together = createTogether()
+  app.addHook('onSend', (request, reply, _payload, done) => {
+    const send = () => {
+      if (stopping) reply.header('connection', 'close')
+      done()
+    }
+    if (request.routeOptions.config.quiet === true) together.wait(send)
+    else together.next(send)
   })
 
   app.decorateRequest('client', null)
