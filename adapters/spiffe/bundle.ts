@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
 import { type KeySet, parseKeySet } from '../../src/lib/jwkset.ts'
-import { namesAreSound } from '../../src/lib/jwt.ts'
+import { namesAreSound } from '../../src/lib/names.ts'
 
 /** One trust bundle, as far as it is used. */
 export interface Bundle {
@@ -37,7 +37,7 @@ function keysOf(jwks: readonly Readonly<Record<string, unknown>>[], before: KeyS
  */
 export function parseBundle(text: string, trustDomain: string, before: KeySet): Bundle {
   const json: unknown = JSON.parse(text)
-  if (!namesAreSound(text)) throw new Error('a member of the bundle is named twice')
+  if (!namesAreSound(text, json)) throw new Error('a member of the bundle is named twice')
   const map = bundleMap.safeParse(json)
   if (map.success && !Object.hasOwn(map.data.trust_domains, trustDomain))
     throw new Error(`the bundle map has no bundle of ${trustDomain}`)

@@ -13,7 +13,7 @@ import type { Replica } from './replica.ts'
 import { toldKeys } from './told.ts'
 
 /** The signing keys at an address that the bridge named; the same source each time. */
-export type Keys = (uri: string) => Pick<KeySource, 'key' | 'version'>
+export type Keys = (uri: string) => Pick<KeySource, 'key' | 'held' | 'version'>
 
 /** Decides by one replica: the bridge's own code, on what was told instead of on the store. */
 export interface Judge {

@@ -3,7 +3,7 @@ import { canonical } from '../core/canonical.ts'
 import { legStates } from '../core/receipts.ts'
 import { receiptType } from '../engine/receipts.ts'
 import { type JwsFault, openStrict, type VerifyKey } from '../lib/jws.ts'
-import { namesAreSound } from '../lib/jwt.ts'
+import { namesAreSound } from '../lib/names.ts'
 import { contents, pemKeys, setKeys, given as textOf, usage } from './files.ts'
 import { type Io, paint } from './io.ts'
 
@@ -76,7 +76,7 @@ const given = (text: string): Given | Fault => {
   } catch {
     return 'json'
   }
-  if (typeof value !== 'object' || value === null || !namesAreSound(text)) return 'json'
+  if (typeof value !== 'object' || value === null || !namesAreSound(text, value)) return 'json'
   const { jws, ...beside }: { jws?: unknown } = value
   return typeof jws === 'string' ? { jws, beside: canonical(beside) } : 'unsigned'
 }

@@ -91,7 +91,7 @@ export interface VerifierOptions {
   /** Left out: nobody calls our own API by a directory's token. */
   readonly callers?: readonly CallerDirectory[]
   /** The key source of an issuer; the same one each time. */
-  readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'version'>>
+  readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'held' | 'version'>>
   readonly clock: Pick<Clock, 'now'>
   readonly store: Pick<AgentReads, 'principalsById' | 'principalsNamed' | 'sharersOf'>
   /** How many verified tokens are remembered. */

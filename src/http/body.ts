@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
-import { namesAreSound } from '../lib/jwt.ts'
+import { namesAreSound } from '../lib/names.ts'
 import { failure } from './problem.ts'
 
 export const bodyLimit = 1280 * 1024
@@ -57,7 +57,11 @@ export const acceptJson = (app: FastifyInstance): void => {
       return done(failure(error), undefined)
     }
     parse(request, text, (error, value) => {
-      if (error === null && request.routeOptions.config.uniqueNames === true && !namesAreSound(text, MAX_DEPTH)) {
+      if (
+        error === null &&
+        request.routeOptions.config.uniqueNames === true &&
+        !namesAreSound(text, value, MAX_DEPTH)
+      ) {
         return done(new BridgeError('E_JSON', 'An object of the body names a member twice.'), undefined)
       }
       if (error !== null || fits(value)) return done(error, value)

@@ -3,7 +3,7 @@ import type { PinnedFetch } from '../core/adapter.ts'
 import { BridgeError } from '../core/errors.ts'
 import { backoffMs, parseRetryAfter } from './backoff.ts'
 import type { Clock } from './clock.ts'
-import { fits, importKey, type KeySet, parseKeySet, speaksFor } from './jwkset.ts'
+import { fits, importedKey, importKey, type KeySet, type PublishedKey, parseKeySet, speaksFor } from './jwkset.ts'
 
 /** Why a fetch was made. `unknown` is the only one a token can cause, once in five minutes. */
 export type FetchReason = 'first' | 'stale' | 'refresh' | 'unknown'
@@ -30,6 +30,8 @@ export interface KeySource {
    *   endpoint fails
    */
   key(header: { readonly alg: string; readonly kid: string }, issuer: string): Promise<KeyObject | undefined>
+  /** What `key` would answer, where that is a key and can be told without asking anybody. */
+  held(header: { readonly alg: string; readonly kid: string }, issuer: string): KeyObject | undefined
   /** Fetches now, or joins the fetch under way. Throws E_JWKS_DOWN; the last good document then stays in use. */
   refresh(): Promise<void>
   /** Keeps the document fresh until the signal aborts: every hour, sooner after a failure. Never rejects. */
@@ -142,23 +144,31 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     await fetchOnce('unknown').catch(() => {})
   }
 
+  const version = () => (failure === undefined && age() < HOUR_MS && !closed.signal.aborted ? keys : undefined)
+
+  function onlyFitting(alg: string, kid: string, issuer: string): PublishedKey | undefined {
+    const published = keys.get(kid) ?? []
+    const [only, ...more] = published.filter((key) => fits(key, alg) && speaksFor(key.issuer, issuer))
+    if (more.length === 0) return only
+    if (warnedOf !== keys) log?.warn({ uri, kid, alg }, 'different keys share one kid: none of them is used')
+    warnedOf = keys
+    return undefined
+  }
+
   return {
     async key({ alg, kid }, issuer) {
       const since = begun
       await ensureLoaded()
       if (!keys.has(kid)) await refetchForUnknown(since)
       if (!usable()) throw down()
-      const published = keys.get(kid)
-      if (!published && failure !== undefined) throw down()
-      const fitting = (published ?? []).filter((key) => fits(key, alg) && speaksFor(key.issuer, issuer))
-      const [only, ...more] = fitting
-      if (!only) return undefined
-      if (more.length > 0) {
-        if (warnedOf !== keys) log?.warn({ uri, kid, alg }, 'different keys share one kid: none of them is used')
-        warnedOf = keys
-        return undefined
-      }
-      return importKey(only, alg)
+      if (!keys.has(kid) && failure !== undefined) throw down()
+      const only = onlyFitting(alg, kid, issuer)
+      return only && importKey(only, alg)
+    },
+    held({ alg, kid }, issuer) {
+      if (version() === undefined) return undefined
+      const only = onlyFitting(alg, kid, issuer)
+      return only && importedKey(only, alg)
     },
     async refresh() {
       if (closed.signal.aborted) throw down()
@@ -172,7 +182,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
         await clock.sleep(Math.max(MIN_RETRY_MS, wait), stop).catch(() => {})
       }
     },
-    version: () => (failure === undefined && age() < HOUR_MS && !closed.signal.aborted ? keys : undefined),
+    version,
     age,
     close: () => closed.abort(new Error('closed')),
   }

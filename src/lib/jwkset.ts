@@ -14,6 +14,8 @@ export interface PublishedKey {
   /** Equal for equal keys. */
   readonly identity: string
   readonly imported: Map<string, Promise<KeyObject | undefined>>
+  /** Those of them that are there. */
+  readonly ready: Map<string, KeyObject>
 }
 
 export type KeySet = ReadonlyMap<string, readonly PublishedKey[]>
@@ -51,7 +53,7 @@ function parseKey(member: unknown): PublishedKey | undefined {
   if (issuer !== undefined && typeof issuer !== 'string') return undefined
   const jwk = publicPart(member)
   if (!jwk) return undefined
-  return { kid, jwk, alg, issuer, identity: JSON.stringify([jwk, alg, issuer]), imported: new Map() }
+  return { kid, jwk, alg, issuer, identity: JSON.stringify([jwk, alg, issuer]), imported: new Map(), ready: new Map() }
 }
 
 /** Only the members that make up the public key: certificates and private parts are never looked at. */
@@ -117,13 +119,21 @@ export function importKey(key: PublishedKey, alg: string): Promise<KeyObject | u
   let imported = key.imported.get(alg)
   if (!imported) {
     imported = importJWK(key.jwk, alg).then(
-      (result) => (result instanceof Uint8Array ? undefined : KeyObject.from(result)),
+      (result) => {
+        if (result instanceof Uint8Array) return undefined
+        const made = KeyObject.from(result)
+        key.ready.set(alg, made)
+        return made
+      },
       () => undefined,
     )
     key.imported.set(alg, imported)
   }
   return imported
 }
+
+/** The same, once it was imported. */
+export const importedKey = (key: PublishedKey, alg: string): KeyObject | undefined => key.ready.get(alg)
 
 /** The one key of this name that may verify this algorithm; none when there are several, which could be anybody's. */
 export async function onlyKey(

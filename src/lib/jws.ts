@@ -3,7 +3,7 @@ import { CompactSign, calculateJwkThumbprint, compactVerify, errors } from 'jose
 import { canonical } from '../core/canonical.ts'
 import { BridgeError } from '../core/errors.ts'
 import { thumbprintOf } from './agentkey.ts'
-import { namesAreSound } from './jwt.ts'
+import { namesAreSound } from './names.ts'
 
 /** The public half of a signing key as it is published (RFC 7517, RFC 8037); `kid` is its thumbprint (RFC 7638). */
 export interface SigningJwk {
@@ -113,7 +113,7 @@ const headerOf = (text: string | undefined): Readonly<Record<string, unknown>> |
   try {
     const value: unknown = text === undefined ? undefined : JSON.parse(text)
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject && namesAreSound(text ?? '') ? { ...value } : undefined
+    return isObject && namesAreSound(text ?? '', value) ? { ...value } : undefined
   } catch {
     return undefined
   }

@@ -3,7 +3,9 @@ import type { KeyObject } from 'node:crypto'
 import type { Claims, Issuer } from '../core/adapter.ts'
 import type { RefusalCode } from '../core/decide.ts'
 import type { KeySource } from './jwks.ts'
+import { namesAreSound } from './names.ts'
 import { signatureHolds } from './signature.ts'
+import { type Soon, soon } from './soon.ts'
 
 /** A JWT taken apart. Nothing in it is verified. */
 export interface ParsedJwt {
@@ -11,8 +13,7 @@ export interface ParsedJwt {
   readonly claims: Claims
   /** What is signed: header and claims as they were sent. */
   readonly input: string
-  /** The signature as it was sent, canonical base64url. */
-  readonly signature: string
+  readonly signature: Buffer
 }
 
 export interface VerifiedJwt {
@@ -31,11 +32,9 @@ export interface Refused {
 }
 
 const MAX_LENGTH = 16 * 1024
-const MAX_DEPTH = 32
 const SKEW_SECONDS = 60
 /** The last second of the year 9999; past it a date is a mistake or an attack. */
 const MAX_DATE = 253_402_300_799
-const LETTERS = /^[A-Za-z0-9_-]+$/
 /** No configuration can make a shared secret or `none` acceptable. */
 const ASYMMETRIC = /^(?:(?:RS|PS|ES)(?:256|384|512)|EdDSA|Ed25519)$/
 
@@ -47,12 +46,14 @@ export function parseJwt(token: string): ParsedJwt | Refused {
   if (token.length > MAX_LENGTH) return { refused: 'R_TOO_LARGE' }
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
-  const header = headerOf(token.slice(0, Math.max(0, first)))
+  const head = token.slice(0, Math.max(0, first))
+  const header = headers.get(head) ?? parseObject(head)
   const claims = parseObject(token.slice(first + 1, Math.max(0, second)))
   if (!header || !claims) return { refused: 'R_TOKEN' }
-  const signature = token.slice(second + 1)
-  if (signature === '') return { refused: header.alg === 'none' ? 'R_ALGORITHM' : 'R_TOKEN' }
-  return isCanonical(signature) ? { header, claims, input: token.slice(0, second), signature } : { refused: 'R_TOKEN' }
+  const signed = token.slice(second + 1)
+  if (signed === '') return { refused: header.alg === 'none' ? 'R_ALGORITHM' : 'R_TOKEN' }
+  const signature = bytesOf(signed)
+  return signature ? { header, claims, input: token.slice(0, second), signature } : { refused: 'R_TOKEN' }
 }
 
 /**
@@ -60,30 +61,52 @@ export function parseJwt(token: string): ParsedJwt | Refused {
  * for, and `jwk`, `jku`, `x5u` and `x5c` are never read. Dates are checked with 60 s of skew.
  *
  * @param now milliseconds since 1970
- * @throws BridgeError E_JWKS_DOWN when the issuer's keys cannot be had: the token is then neither good nor bad
+ * @returns at once when the key is known and this thread checks the signature; it never throws, but rejects:
+ *   BridgeError E_JWKS_DOWN when the issuer's keys cannot be had: the token is then neither good nor bad
  */
-export async function verifyJwt(
+export function verifyJwt(
   token: string | ParsedJwt,
   issuer: Issuer,
-  keys: Pick<KeySource, 'key'>,
+  keys: Keys,
   now: number,
-): Promise<VerifiedJwt | Refused> {
+): Soon<VerifiedJwt | Refused> {
   const parsed = typeof token === 'string' ? parseJwt(token) : token
   if ('refused' in parsed) return parsed
-  const { header, claims } = parsed
-  const named = checkHeader(header, issuer)
+  const named = namedBy(parsed.header, issuer)
   if ('refused' in named) return named
-  const key = await keys.key(named, issuer.issuer)
-  if (!key) return { refused: 'R_KEY' }
-  const { input, signature } = parsed
-  const holds = await signatureHolds(named.alg, key, Buffer.from(input, 'latin1'), Buffer.from(signature, 'base64url'))
-  if (!holds) return { refused: 'R_SIGNATURE' }
-  const dates = checkClaims(claims, issuer, now)
-  return 'refused' in dates ? dates : { claims, header, signedBy: { ...named, key }, ...dates }
+  const key = keys.held?.(named, issuer.issuer) ?? keys.key(named, issuer.issuer)
+  return soon(key, (found) => (found ? verifyBy(found, named, parsed, issuer, now) : { refused: 'R_KEY' }))
+}
+
+/** Where the keys are; one that cannot tell at once what it has is asked. */
+export type Keys = Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'held'>>
+
+interface Named {
+  readonly alg: string
+  readonly kid: string
+}
+
+function verifyBy(
+  key: KeyObject,
+  named: Named,
+  parsed: ParsedJwt,
+  issuer: Issuer,
+  now: number,
+): Soon<VerifiedJwt | Refused> {
+  const { header, claims, input, signature } = parsed
+  return soon(signatureHolds(named.alg, key, Buffer.from(input, 'latin1'), signature), (holds) => {
+    if (!holds) return { refused: 'R_SIGNATURE' }
+    remember(parsed, issuer, named)
+    const dates = checkClaims(claims, issuer, now)
+    if ('refused' in dates) return dates
+    const { alg, kid } = named
+    const { issuedAt, expiresAt } = dates
+    return { claims, header, signedBy: { alg, kid, key }, issuedAt, expiresAt }
+  })
 }
 
 /** What a token must name for a key to be looked up: RFC 7515 §4.1, RFC 7797 §3. */
-function checkHeader(header: Claims, issuer: Issuer): { alg: string; kid: string } | Refused {
+function checkHeader(header: Claims, issuer: Issuer): Named | Refused {
   const { alg, kid } = header
   if (typeof alg !== 'string' || !ASYMMETRIC.test(alg) || !issuer.algorithms.includes(alg)) {
     return { refused: 'R_ALGORITHM' }
@@ -138,36 +161,43 @@ function typeAccepted(header: Claims, { types }: Issuer): boolean {
 const isDate = (value: unknown): value is number =>
   typeof value === 'number' && Number.isFinite(value) && value >= 0 && value <= MAX_DATE
 
-/** Whether it is what encoding its bytes gives (RFC 4648 §3.5, §5): no padding, no space, no stray trailing bits. */
-function isCanonical(part: string): boolean {
-  if (!LETTERS.test(part)) return false
-  const rest = part.length % 4
-  if (rest === 0) return true
-  return rest !== 1 && (rest === 2 ? 'AQgw' : 'AEIMQUYcgkosw048').includes(part.charAt(part.length - 1))
+/** Undefined for what is not what encoding its bytes gives (RFC 4648 §3.5, §5): padding, a space, stray trailing bits. */
+function bytesOf(part: string): Buffer | undefined {
+  const bytes = Buffer.from(part, 'base64url')
+  return bytes.toString('base64url') === part ? bytes : undefined
 }
 
 /**
- * Every token of one key begins with the same header: those in use are taken apart once. A header is no secret.
+ * Every token of one key begins with the same header: those in use, of tokens whose signature held, are taken apart and
+ * checked once. A header is no secret.
  */
 const headers = new Map<string, Claims>()
+/** What was found of a header that is remembered, and for whom: the last issuer that asked. */
+const judged = new WeakMap<Claims, { readonly issuer: Issuer; readonly named: Named }>()
 const MAX_HEADERS = 100
 const MAX_KEPT_LENGTH = 512
 
-function headerOf(part: string): Claims | undefined {
-  const known = headers.get(part)
-  if (known) return known
-  const header = parseObject(part)
-  if (!header || part.length > MAX_KEPT_LENGTH) return header
-  if (headers.size >= MAX_HEADERS) for (const oldest of headers.keys()) if (headers.delete(oldest)) break
-  // The part is a window on the whole token, which would be kept with it: a copy is not.
-  headers.set(Buffer.from(part, 'latin1').toString('latin1'), Object.freeze(header))
-  return header
+function namedBy(header: Claims, issuer: Issuer): Named | Refused {
+  const known = judged.get(header)
+  return known?.issuer === issuer ? known.named : checkHeader(header, issuer)
+}
+
+function remember({ header, input }: ParsedJwt, issuer: Issuer, named: Named): void {
+  const known = judged.get(header)
+  if (known?.issuer === issuer) return
+  if (known === undefined) {
+    const part = input.slice(0, input.indexOf('.'))
+    if (part.length > MAX_KEPT_LENGTH) return
+    if (headers.size >= MAX_HEADERS) for (const oldest of headers.keys()) if (headers.delete(oldest)) break
+    // The part is a window on the whole token, which would be kept with it: a copy is not.
+    headers.set(Buffer.from(part, 'latin1').toString('latin1'), Object.freeze(header))
+  }
+  judged.set(header, { issuer, named })
 }
 
 function parseObject(part: string): Claims | undefined {
-  if (!isCanonical(part)) return undefined
-  const bytes = Buffer.from(part, 'base64url')
-  if (!isUtf8(bytes)) return undefined
+  const bytes = bytesOf(part)
+  if (!bytes || !isUtf8(bytes)) return undefined
   const text = bytes.toString()
   let value: unknown
   try {
@@ -175,61 +205,8 @@ function parseObject(part: string): Claims | undefined {
   } catch {
     return undefined
   }
-  return isObject(value) && namesAreSound(text) ? value : undefined
+  return isObject(value) && namesAreSound(text, value) ? value : undefined
 }
 
 const isObject = (value: unknown): value is Claims =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
-
-const [QUOTE, COMMA, OPEN_LIST, ESCAPE, CLOSE_LIST, OPEN, CLOSE] = [0x22, 0x2c, 0x5b, 0x5c, 0x5d, 0x7b, 0x7d]
-
-/** Of valid JSON: no object names a member twice (after unescaping) or `__proto__`, and nesting is bounded. */
-export function namesAreSound(json: string, maxDepth = MAX_DEPTH): boolean {
-  /** One a level: the names so far of an object, undefined for an array. */
-  const open: (Set<string> | undefined)[] = []
-  let names: Set<string> | undefined
-  let nameNext = false
-  for (let at = 0; at < json.length; at++) {
-    switch (json.charCodeAt(at)) {
-      case OPEN:
-      case OPEN_LIST:
-        nameNext = json.charCodeAt(at) === OPEN
-        names = nameNext ? new Set() : undefined
-        open.push(names)
-        if (open.length > maxDepth) return false
-        break
-      case CLOSE:
-      case CLOSE_LIST:
-        open.pop()
-        names = open.at(-1)
-        nameNext = false
-        break
-      case COMMA:
-        nameNext = names !== undefined
-        break
-      case QUOTE: {
-        const end = endOfText(json, at)
-        if (nameNext && names) {
-          const written = json.slice(at + 1, end)
-          const name: unknown = written.includes('\\') ? JSON.parse(`"${written}"`) : written
-          if (typeof name !== 'string' || name === '__proto__' || names.has(name)) return false
-          names.add(name)
-          nameNext = false
-        }
-        at = end
-        break
-      }
-    }
-  }
-  return true
-}
-
-/** Where the text ends that begins at this quote: at the next one before which stands an even number of backslashes. */
-function endOfText(json: string, start: number): number {
-  for (let end = json.indexOf('"', start + 1); end >= 0; end = json.indexOf('"', end + 1)) {
-    let before = end
-    while (json.charCodeAt(before - 1) === ESCAPE) before--
-    if ((end - before) % 2 === 0) return end
-  }
-  return json.length
-}

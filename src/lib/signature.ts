@@ -1,22 +1,24 @@
 import { constants, type KeyObject, verify } from 'node:crypto'
 import { availableParallelism } from 'node:os'
+import type { Soon } from './soon.ts'
 
 /**
  * Whether the signature over the data is this key's (RFC 7515 §5.2, RFC 7518 §3, RFC 8037 §3.1). The caller has seen to
- * it that the key fits the algorithm; one that is not in the table rejects.
+ * it that the key fits the algorithm; one that is not in the table rejects. Nothing is thrown.
  */
-export const signatureHolds = (alg: string, key: KeyObject, data: Buffer, signature: Buffer): Promise<boolean> => {
+export const signatureHolds = (alg: string, key: KeyObject, data: Buffer, signature: Buffer): Soon<boolean> => {
   const scheme = schemes.get(alg)
   if (!scheme) return Promise.reject(new TypeError(`no signature is checked by "${alg}"`))
-  if (scheme.length !== undefined && signature.length !== scheme.length) return Promise.resolve(false)
+  if (scheme.length !== undefined && signature.length !== scheme.length) return false
   const { hash, pss } = scheme
-  if (pss && signature.length !== modulusLength(key)) return Promise.resolve(false)
+  if (pss && signature.length !== modulusLength(key)) return false
   const work: Work = {
     hash,
     key: pss ? { key, ...pss } : key,
     data,
     signature: scheme.ecdsa ? ecdsaDer(signature) : signature,
   }
+  if (isFirst()) return atOnce(work)
   return new Promise((resolve, reject) => {
     submit({ work, cost: scheme.cost, resolve, reject })
   })
@@ -124,8 +126,9 @@ interface Job {
 
 /**
  * One signature alone is checked right here: the way to another thread and back costs more than an RSA signature, and
- * half of any other. What is asked in one turn and is a crowd goes to other threads; this one checks what they have no room
- * for, a few a turn, so that whatever else is due gets its turn too. Process-wide, as the threads are.
+ * half of any other. It is so at once, for the first that is asked cannot know of others. What else is asked in the same
+ * turn and is a crowd goes to other threads; this one checks what they have no room for, a few a turn, so that whatever else
+ * is due gets its turn too. Process-wide, as the threads are.
  */
 const sharesOfTurn = 16
 /** Ahead of what the threads can do while this one is at its share: where they run dry, a core stands idle. */
@@ -133,6 +136,27 @@ const room = Math.min(4, availableParallelism() - 1) * 48
 let waiting: Job[] = []
 let running = 0
 let pumping = false
+let turnIsNew = true
+const settled = Promise.resolve()
+const renew = (): void => {
+  turnIsNew = true
+}
+
+const isFirst = (): boolean => {
+  if (!turnIsNew || pumping || running > 0) return false
+  turnIsNew = false
+  // Behind whoever else has something to ask in this turn.
+  void settled.then(renew)
+  return true
+}
+
+const atOnce = ({ hash, key, data, signature }: Work): Soon<boolean> => {
+  try {
+    return verify(hash, data, key, signature)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
 
 const submit = (job: Job): void => {
   waiting.push(job)

@@ -22,7 +22,7 @@ const open = async (timeoutMs = 5000) => {
   const server = await KeyServer.start(key)
   const clock = manualClock()
   const source = createKeySource({ uri: server.uri, fetch: server.fetch, clock, timeoutMs, random: () => 0.5 })
-  const verify = (signer = key) => verifyJwt(token(signer, clock.now()), server.issuer(), source, clock.now())
+  const verify = async (signer = key) => verifyJwt(token(signer, clock.now()), server.issuer(), source, clock.now())
   return {
     server,
     clock,

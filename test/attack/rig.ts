@@ -45,7 +45,7 @@ export class Target implements AsyncDisposable {
     return key
   }
 
-  verify(token: string, over: Partial<Issuer> = {}): Promise<VerifiedJwt | Refused> {
+  async verify(token: string, over: Partial<Issuer> = {}): Promise<VerifiedJwt | Refused> {
     return verifyJwt(token, { ...this.issuer, ...over }, this.source, this.clock.now())
   }
 

@@ -53,6 +53,35 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('the key cache', () => {
+  it('gives a key that it holds at once, the very one that it gives when asked, and none that it would have to ask about', async () => {
+    await using r = await rig()
+    const held = (kid: string, alg?: string) => r.source.held(header(kid, alg), ISSUER)
+    assert.equal(held('k1'), undefined, 'before the first document')
+    const key = await r.key('k1')
+    assert.ok(key)
+    assert.equal(held('k1'), key)
+    assert.equal(held('k1', 'ES256'), undefined)
+    assert.equal(held('k2'), undefined)
+    assert.equal(r.fetches.length, 1)
+    await r.clock.advance(3_600_000)
+    assert.equal(held('k1'), undefined, 'the document is due')
+    await r.source.refresh()
+    assert.equal(held('k1'), key)
+    r.server.down()
+    await assert.rejects(r.source.refresh(), isDown)
+    assert.equal(held('k1'), undefined, 'the endpoint fails')
+    assert.equal(await r.key('k1'), key)
+    r.server.answer = undefined
+    r.server.publish(two)
+    await r.source.refresh()
+    assert.equal(held('k1'), undefined, 'it was withdrawn')
+    const second = await r.key('k2')
+    assert.ok(second)
+    assert.equal(held('k2'), second)
+    r.source.close()
+    assert.equal(held('k2'), undefined)
+  })
+
   it('tells whoever asks nothing of where the keys are', async () => {
     await using r = await rig()
     r.server.answer = (response) => response.writeHead(500).end()

@@ -436,7 +436,7 @@ describe('when the keys cannot be had', () => {
     own.down()
     const source = createKeySource({ uri: own.uri, fetch: own.fetch, clock })
     await assert.rejects(
-      verifyJwt(token(rsa, now), own.issuer(), source, now),
+      async () => verifyJwt(token(rsa, now), own.issuer(), source, now),
       (error) => codeOf(error) === 'E_JWKS_DOWN',
     )
     assert.deepEqual(await verifyJwt('x', own.issuer(), source, now), { refused: 'R_TOKEN' })
@@ -448,6 +448,35 @@ describe('parseJwt', () => {
     const parsed = parseJwt(token(stranger, now))
     assert.ok('claims' in parsed)
     assert.equal(parsed.claims.iss, ISSUER)
+  })
+
+  it('remembers the header of a token whose signature held, and of no other', async () => {
+    const headerOf = (text: string) => {
+      const parsed = parseJwt(text)
+      return 'header' in parsed ? parsed.header : undefined
+    }
+    const said = { kid: rsa.kid, note: randomUUID() }
+    const [good, forged] = [token(rsa, now, {}, said), token(stranger, now, {}, { ...said, alg: rsa.alg })]
+    await refused(forged, 'R_SIGNATURE')
+    assert.notEqual(headerOf(forged), headerOf(forged))
+    assert.ok('claims' in (await verify(good)))
+    assert.ok(headerOf(good))
+    assert.equal(headerOf(good), headerOf(good))
+    await refused(forged, 'R_SIGNATURE')
+  })
+
+  it('remembers of a header only what holds for that issuer', async () => {
+    const text = token(rsa, now, {}, { note: randomUUID() })
+    const others: [RefusalCode, Partial<Issuer>][] = [
+      ['R_ALGORITHM', { algorithms: ['ES256'] }],
+      ['R_TOKEN', { types: ['at+jwt'] }],
+      ['R_TOKEN', { headers: ['alg', 'kid', 'typ'] }],
+    ]
+    for (const [code, over] of others) {
+      assert.ok('claims' in (await verifyJwt(text, issuer, keys, now)))
+      await refused(text, code, over)
+    }
+    assert.ok('claims' in (await verifyJwt(text, issuer, keys, now)))
   })
 
   it('keeps nothing of a token but its header', async () => {
