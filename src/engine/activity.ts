@@ -7,15 +7,15 @@ const chunk = 500
 
 /** When agents were last allowed to act. Kept in memory and written now and then, so that a decision costs no write. */
 export interface Activity {
-  note(did: Did): void
+  note(did: Did, now: number): void
   flush(): Promise<void>
 }
 
 export const createActivity = (deps: Deps): Activity => {
   let seen = new Map<Did, number>()
   return {
-    note: (did) => {
-      if (seen.size < most || seen.has(did)) seen.set(did, deps.clock.now())
+    note: (did, now) => {
+      if (seen.size < most || seen.has(did)) seen.set(did, now)
     },
     flush: async () => {
       const noted = [...seen]

@@ -222,7 +222,7 @@ export const createDecider = (
     const asked = await askedBy(input)
     const outcome = 'decision' in asked ? asked : await ask(asked, input)
     const { allow, did, checks, codes, holds } = outcome.decision
-    if (allow && did !== undefined) activity.note(did)
+    if (allow && did !== undefined) activity.note(did, deps.clock.now())
     sample({ did, codes })
     const view: DecisionView = {
       allow,
@@ -244,7 +244,7 @@ export const createDecider = (
       const now = deps.clock.now()
       const begun = standings.find(input, now)
       if (!('allow' in begun)) return decideAnew(input, begun)
-      if (begun.did !== undefined) activity.note(begun.did)
+      if (begun.did !== undefined) activity.note(begun.did, now)
       return aged(begun, now)
     },
 

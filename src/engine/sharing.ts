@@ -1,5 +1,5 @@
 import { ownOrigin } from '../core/holds.ts'
-import type { AgentReads } from '../core/judging.ts'
+import type { AgentReads, JudgedPrincipal } from '../core/judging.ts'
 import { sharedHolds } from '../core/shared.ts'
 import type { StoreReads } from '../core/store.ts'
 import type { Did, Hold, Principal, PrincipalKey } from '../core/types.ts'
@@ -50,4 +50,23 @@ export const mappingsOf = async <T extends PrincipalKey & { readonly shared: boo
 ): Promise<T[]> => {
   if (!principal.shared) return [principal]
   return (await reads.sharersOf(principal)).map((sharer) => ({ ...principal, ...sharer }))
+}
+
+/**
+ * The accounts as this DID has them; undefined when one of them is not its own. A shared account proves no DID (rule 16):
+ * only another account of the token, which is one agent's alone, says which of its DIDs acts.
+ */
+export async function ofOneDid(
+  store: Pick<AgentReads, 'sharersOf'>,
+  did: Did | undefined,
+  principals: readonly JudgedPrincipal[],
+): Promise<JudgedPrincipal[] | undefined> {
+  if (did === undefined) return undefined
+  const own: JudgedPrincipal[] = []
+  for (const principal of principals) {
+    const mapping = (await mappingsOf(store, principal)).find((one) => one.did === did)
+    if (!mapping) return undefined
+    own.push(mapping)
+  }
+  return own
 }

@@ -8,9 +8,19 @@ import type { Did, PrincipalKey } from '../core/types.ts'
 import type { Clock } from '../lib/clock.ts'
 import { digestOf } from '../lib/digest.ts'
 import type { KeySource } from '../lib/jwks.ts'
-import { audiencesOf, type ParsedJwt, parseJwt, type VerifiedJwt, verifyJwt } from '../lib/jwt.ts'
+import {
+  audiencesOf,
+  isTooLarge,
+  type Keys,
+  keyOf,
+  type ParsedJwt,
+  parseJwt,
+  type VerifiedJwt,
+  verifyJwt,
+} from '../lib/jwt.ts'
+import { type Soon, soon } from '../lib/soon.ts'
 import { type CallerDirectory, issuerTable, select, type TokenAdapter } from './issuertable.ts'
-import { mappingsOf } from './sharing.ts'
+import { mappingsOf, ofOneDid } from './sharing.ts'
 import type { InForce } from './standing.ts'
 
 /** A token whose signature and claims hold and that speaks for exactly one agent. Says nothing about holds. */
@@ -91,7 +101,7 @@ export interface VerifierOptions {
   /** Left out: nobody calls our own API by a directory's token. */
   readonly callers?: readonly CallerDirectory[]
   /** The key source of an issuer; the same one each time. */
-  readonly keys: (issuer: Issuer) => Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'held' | 'version'>>
+  readonly keys: (issuer: Issuer) => Keys & Partial<Pick<KeySource, 'version'>>
   readonly clock: Pick<Clock, 'now'>
   readonly store: Pick<AgentReads, 'principalsById' | 'principalsNamed' | 'sharersOf'>
   /** How many verified tokens are remembered. */
@@ -143,14 +153,15 @@ export function createVerifier(options: VerifierOptions): Verifier & CallerVerif
   async function check(token: string): Promise<Checked | Rejected> {
     const cache = seen
     // A token over the size limit is not even hashed.
+    const hash = isTooLarge(token) ? '' : digestOf(token)
+    const known = cache.get(hash)
+    if (known) {
+      const stands = standing(known.issuer)
+      if (await stillGood(known)) return { seen: known, inForce: stands(known.expiresAt) }
+      cache.delete(hash)
+    }
     const parsed = parseJwt(token)
     if ('refused' in parsed) return rejected(parsed.refused)
-    const hash = digestOf(token)
-    const known = cache.get(hash)
-    const stands = known && standing(known.issuer)
-    if (known && stands && (await stillGood(known))) return { seen: known, inForce: stands(known.expiresAt) }
-    cache.delete(hash)
-
     const fresh = await checkAnew(parsed)
     if ('valid' in fresh) return fresh
     if (cache.size >= cacheSize) for (const oldest of cache.keys()) if (cache.delete(oldest)) break
@@ -159,9 +170,10 @@ export function createVerifier(options: VerifierOptions): Verifier & CallerVerif
   }
 
   /** The key must still be the one the issuer publishes, and within its 24 hours: asking for it again tells. */
-  async function stillGood({ checkedAt, signedBy, issuer, expiresAt }: Seen): Promise<boolean> {
+  function stillGood({ checkedAt, signedBy, issuer, expiresAt }: Seen): Soon<boolean> {
     const now = clock.now()
-    return now >= checkedAt && now < expiresAt && (await keys(issuer).key(signedBy, issuer.issuer)) === signedBy.key
+    if (now < checkedAt || now >= expiresAt) return false
+    return soon(keyOf(keys(issuer), signedBy, issuer.issuer), (key) => key === signedBy.key)
   }
 
   /** To be called before the key is asked for: keys that change while it is are other ones. */
@@ -277,23 +289,4 @@ function callerOf(
   if (!caller) return rejected('R_CLAIMS')
   if ('refused' in caller) return rejected(caller.refused)
   return { use: 'caller', adapter, caller }
-}
-
-/**
- * The accounts as this DID has them; undefined when one of them is not its own. A shared account proves no DID (rule 16):
- * only another account of the token, which is one agent's alone, says which of its DIDs acts.
- */
-async function ofOneDid(
-  store: VerifierOptions['store'],
-  did: Did | undefined,
-  principals: readonly JudgedPrincipal[],
-): Promise<JudgedPrincipal[] | undefined> {
-  if (did === undefined) return undefined
-  const own: JudgedPrincipal[] = []
-  for (const principal of principals) {
-    const mapping = (await mappingsOf(store, principal)).find((one) => one.did === did)
-    if (!mapping) return undefined
-    own.push(mapping)
-  }
-  return own
 }

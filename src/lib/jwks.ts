@@ -67,6 +67,8 @@ const MIN_RETRY_MS = 500
 export function createKeySource(options: KeySourceOptions): KeySource {
   const { uri, clock, log, onFetch, timeoutMs = 5000, random = Math.random } = options
   const closed = new AbortController()
+  /** The signal says so too, but takes its time, and this is asked at every token. */
+  let isClosed = false
   let keys: KeySet = new Map()
   let warnedOf: KeySet | undefined
   let loadedAt: number | undefined
@@ -80,7 +82,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
   let retryAt = 0
 
   const age = () => (loadedAt === undefined ? Number.POSITIVE_INFINITY : clock.mono() - loadedAt)
-  const usable = () => !closed.signal.aborted && age() < CEILING_MS
+  const usable = () => !isClosed && age() < CEILING_MS
   const down = () =>
     // Whoever asks for decisions is told this, and not where the keys are.
     new BridgeError('E_JWKS_DOWN', 'The signing keys of the issuer cannot be read now.', {
@@ -112,7 +114,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
       const wait = backoffMs(failures++, RETRY, random(), Math.min(asked ?? 0, UNKNOWN_KID_MS))
       retryAt = clock.mono() + (usable() ? UNKNOWN_KID_MS * (1 + 0.1 * random()) : MIN_RETRY_MS + wait)
       onFetch?.({ reason, ok: false, keys: keys.size })
-      if (!closed.signal.aborted) log?.warn({ err: error, uri, reason, ageMs: age() }, 'signing keys not fetched')
+      if (!isClosed) log?.warn({ err: error, uri, reason, ageMs: age() }, 'signing keys not fetched')
       throw down()
     }
   }
@@ -130,7 +132,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
       if (due && !inFlight && clock.mono() >= retryAt) fetchOnce('stale').catch(() => {})
       return
     }
-    if (closed.signal.aborted) throw down()
+    if (isClosed) throw down()
     if (!inFlight && failure !== undefined && clock.mono() < retryAt) throw down()
     await fetchOnce('first')
   }
@@ -144,7 +146,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     await fetchOnce('unknown').catch(() => {})
   }
 
-  const version = () => (failure === undefined && age() < HOUR_MS && !closed.signal.aborted ? keys : undefined)
+  const version = () => (failure === undefined && age() < HOUR_MS && !isClosed ? keys : undefined)
 
   function onlyFitting(alg: string, kid: string, issuer: string): PublishedKey | undefined {
     const published = keys.get(kid) ?? []
@@ -171,7 +173,7 @@ export function createKeySource(options: KeySourceOptions): KeySource {
       return only && importedKey(only, alg)
     },
     async refresh() {
-      if (closed.signal.aborted) throw down()
+      if (isClosed) throw down()
       await fetchOnce('refresh')
     },
     async start(signal) {
@@ -184,7 +186,10 @@ export function createKeySource(options: KeySourceOptions): KeySource {
     },
     version,
     age,
-    close: () => closed.abort(new Error('closed')),
+    close: () => {
+      isClosed = true
+      closed.abort(new Error('closed'))
+    },
   }
 }
 

@@ -38,12 +38,15 @@ const MAX_DATE = 253_402_300_799
 /** No configuration can make a shared secret or `none` acceptable. */
 const ASYMMETRIC = /^(?:(?:RS|PS|ES)(?:256|384|512)|EdDSA|Ed25519)$/
 
+/** What is refused without a look at it. */
+export const isTooLarge = (token: string): boolean => token.length > MAX_LENGTH
+
 /**
  * Takes a compact JWS (RFC 7515 §7.1) with a JSON claims set apart, more strictly than the RFC asks: canonical base64url,
  * valid UTF-8, no member name twice in one object, no `__proto__`, bounded size and depth.
  */
 export function parseJwt(token: string): ParsedJwt | Refused {
-  if (token.length > MAX_LENGTH) return { refused: 'R_TOO_LARGE' }
+  if (isTooLarge(token)) return { refused: 'R_TOO_LARGE' }
   const first = token.indexOf('.')
   const second = token.indexOf('.', first + 1)
   const head = token.slice(0, Math.max(0, first))
@@ -74,12 +77,17 @@ export function verifyJwt(
   if ('refused' in parsed) return parsed
   const named = namedBy(parsed.header, issuer)
   if ('refused' in named) return named
-  const key = keys.held?.(named, issuer.issuer) ?? keys.key(named, issuer.issuer)
-  return soon(key, (found) => (found ? verifyBy(found, named, parsed, issuer, now) : { refused: 'R_KEY' }))
+  return soon(keyOf(keys, named, issuer.issuer), (key) =>
+    key ? verifyBy(key, named, parsed, issuer, now) : { refused: 'R_KEY' },
+  )
 }
 
 /** Where the keys are; one that cannot tell at once what it has is asked. */
 export type Keys = Pick<KeySource, 'key'> & Partial<Pick<KeySource, 'held'>>
+
+/** At once, where it can be told so. Rejects as `key` does. */
+export const keyOf = (keys: Keys, named: Named, issuer: string): Soon<KeyObject | undefined> =>
+  keys.held?.(named, issuer) ?? keys.key(named, issuer)
 
 interface Named {
   readonly alg: string
