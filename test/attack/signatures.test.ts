@@ -93,6 +93,24 @@ describe('published signatures', () => {
     })
   }
 
+  it('the first that is asked in a turn is answered at once, and one whose key cannot be used rejects', async () => {
+    const { alg, jws, jwk } = published[0]
+    const dot = jws.lastIndexOf('.')
+    const [data, signed] = [Buffer.from(jws.slice(0, dot)), Buffer.from(jws.slice(dot + 1), 'base64url')]
+    const key = createPublicKey({ key: { ...jwk }, format: 'jwk' })
+    for (let turn = 0; turn < 3; turn += 1) {
+      await new Promise((resolve) => setImmediate(resolve))
+      assert.equal(signatureHolds(alg, key, data, signed), true)
+      const second = signatureHolds(alg, key, data, signed)
+      assert.ok(second instanceof Promise)
+      assert.equal(await second, true)
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    const broken = signatureHolds(alg, createSecretKey(Buffer.alloc(32)), data, signed)
+    assert.ok(broken instanceof Promise)
+    await assert.rejects(broken)
+  })
+
   it('asked about many at once each get their own answer, on whichever thread, also where a key cannot be used', async () => {
     const asked = Array.from({ length: 300 }, (_, n) => {
       const { alg, jws, jwk } = published[n % published.length] ?? published[0]

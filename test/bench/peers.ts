@@ -6,6 +6,7 @@ import { compactVerify, importJWK, type JWTHeaderParameters, jwtVerify } from 'j
 import jsonwebtoken from 'jsonwebtoken'
 import type { KeySource } from '../../src/lib/jwks.ts'
 import { parseJwt, verifyJwt } from '../../src/lib/jwt.ts'
+import { soon } from '../../src/lib/soon.ts'
 import { AUDIENCE, ISSUER, type KeyServer, type TestKey } from '../unit/issuer.ts'
 
 export interface Contender {
@@ -43,7 +44,7 @@ export const ours = (server: KeyServer, alg: Alg, keys: KeySource): Contender =>
   const issuer = server.issuer({ algorithms: [alg] })
   return {
     name: 'ours',
-    verify: async (token) => must(!('refused' in (await verifyJwt(token, issuer, keys, Date.now())))),
+    verify: (token) => soon(verifyJwt(token, issuer, keys, Date.now()), (told) => must(!('refused' in told))),
   }
 }
 

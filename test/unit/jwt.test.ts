@@ -50,6 +50,12 @@ describe('a good token', () => {
     assert.equal(result.expiresAt, (seconds + 3600) * 1000)
   })
 
+  it('is told at once when the key is there', async () => {
+    assert.ok('claims' in (await verify(token(rsa, now))))
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.ok('claims' in verify(token(rsa, now)))
+  })
+
   it('verifies with every configured algorithm', async () => {
     for (const alg of ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']) {
       const key = makeKey(alg, alg)
