@@ -92,12 +92,18 @@ export const createListener = (options: ListenerOptions): FastifyInstance => {
   // Or the connection would stay open, and hold up the close, until its idle timeout.
   const together = createTogether()
   app.addHook('onSend', (request, reply, _payload, done) => {
-    const send = () => {
-      if (stopping) reply.header('connection', 'close')
-      done()
+    const answer = {
+      send: () => {
+        if (stopping) reply.header('connection', 'close')
+        done()
+      },
+      failed: (err: unknown) => {
+        request.log.error({ err }, 'an answer could not be sent')
+        reply.raw.destroy()
+      },
     }
-    if (request.routeOptions.config.quiet === true) together.wait(send)
-    else together.next(send)
+    if (request.routeOptions.config.quiet === true) together.wait(answer)
+    else together.next(answer)
   })
 
   app.decorateRequest('client', null)

@@ -3,36 +3,46 @@ import { nextTick } from 'node:process'
 /** So that none waits long for the others. */
 const MOST = 16
 
+export interface Sending {
+  send(): void
+  /** Of one that waited and could not be sent: nobody else is left who could tell its caller. */
+  failed(error: unknown): void
+}
+
 export interface Together {
   /** With the others at the end of the turn, sixteen at the most at a time. */
-  wait(send: () => void): void
+  wait(answer: Sending): void
   /** At once, after those that wait: no answer overtakes one that was ready before. */
-  next(send: () => void): void
+  next(answer: Sending): void
 }
 
 /**
  * Answers that become ready in one turn of the event loop, sent after one another at its end. Each sent on its own wakes its
  * reader, only to let it sleep again until the next one: with many requests at once from the same machine that costs a third
  * of what a small one takes.
- *
- * What fails in sending is no other caller's: those that waited are sent on a stack of their own.
  */
 export const createTogether = (): Together => {
-  let waiting: (() => void)[] = []
+  let waiting: Sending[] = []
   const flush = () => {
     const due = waiting
     waiting = []
-    for (const send of due) send()
+    for (const answer of due) {
+      try {
+        answer.send()
+      } catch (error) {
+        answer.failed(error)
+      }
+    }
   }
   return {
-    wait: (send) => {
-      waiting.push(send)
+    wait: (answer) => {
+      waiting.push(answer)
       if (waiting.length === 1) setImmediate(flush)
       if (waiting.length === MOST) nextTick(flush)
     },
-    next: (send) => {
-      if (waiting.length === 0) return send()
-      waiting.push(send)
+    next: (answer) => {
+      if (waiting.length === 0) return answer.send()
+      waiting.push(answer)
       nextTick(flush)
     },
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
+import { observeRequests } from '../../src/http/requests.ts'
 import { soc } from '../engine/harness.ts'
 import { type FaceWorld, faceWorld } from './faceworld.ts'
 import { eventually } from './listen.ts'
@@ -159,5 +160,33 @@ test('every request is counted once, whatever became of it', async () => {
   )
   const sum = Number(/idp_bridge_decision_seconds_sum (\S+)/.exec(text)?.[1])
   assert.ok(sum > 0)
+  for (const socket of sockets) socket.destroy()
+})
+
+test('an answer that cannot be sent is the end of its connection alone', async () => {
+  const requests = observeRequests()
+  await using faces = await faceWorld({
+    requests: {
+      ...requests,
+      watch: (request, reply) => {
+        if (request.headers['x-break'] !== undefined) reply.header('x-broken', 'a\nb')
+        requests.watch(request, reply)
+      },
+    },
+  })
+  await faces.world.agent('a')
+  const token = await faces.token({ sub: 'a' })
+  const sockets = await Promise.all(Array.from({ length: 6 }, () => opened(faces)))
+  const answers = await Promise.allSettled(
+    sockets.map((socket, n) => answerTo(socket, requestOf(token, n === 2 ? { 'x-break': '1' } : {}))),
+  )
+  assert.deepEqual(
+    answers.map((one) => one.status === 'fulfilled' && one.value.startsWith('HTTP/1.1 200')),
+    sockets.map((_, n) => n !== 2),
+  )
+  const [first] = sockets
+  assert.ok(first)
+  assert.match(await answerTo(first, requestOf(token)), /"active":true/)
+  assert.equal(faces.server.lines.filter((line) => line.includes('an answer could not be sent')).length, 1)
   for (const socket of sockets) socket.destroy()
 })
