@@ -7,7 +7,7 @@ export interface Touched {
   readonly granted: ReadonlySet<Did>
   /** As `nameOf` writes them. */
   readonly principals: ReadonlySet<string>
-  /** Another process wrote: any row may differ. Those named are named all the same. */
+  /** Another process wrote, or nobody may be told of anything any more: any row may differ. */
   readonly all: boolean
 }
 

@@ -46,9 +46,10 @@ export const createKnown = (
   const remembered = (did: Did): Facts | undefined => {
     if (Number.isNaN(changes.count)) return undefined
     const known = byDid.get(did)
-    if (known !== undefined) return known
+    // Only what is from the roster is whole.
+    if (known?.did !== undefined) return known
     const found = roster?.of(did)
-    return found && enlisted(found)
+    return found === undefined ? known : enlisted(found)
   }
   const account = (key: PrincipalKey): JudgedPrincipal | undefined => {
     if (Number.isNaN(changes.count)) return undefined

@@ -2,9 +2,9 @@ import { nameOf } from '../core/changes.ts'
 import { isNobody, type Judged, judgedOf, type ReplicaReads, type ReplicaRow } from '../core/replica.ts'
 import type { Store } from '../core/store.ts'
 import type { Did, Origin, PrincipalKey, Severity } from '../core/types.ts'
+import { backoffMs } from '../lib/backoff.ts'
 import { breathe } from '../lib/breathe.ts'
 import { PackedMap } from '../lib/packed.ts'
-import { every } from '../lib/periodic.ts'
 import type { Deps } from './deps.ts'
 
 /**
@@ -16,8 +16,9 @@ export interface Roster {
   of(did: Did): Judged | undefined
   /** The same of whoever has this account to itself. */
   holding(key: PrincipalKey): Judged | undefined
-  /** Reads a few more of those that are not known or not any more. @returns whether any are left */
-  read(): Promise<boolean>
+  /** Reads some of those written since they were read, and the next of those never read. @returns how many are left, about */
+  read(): Promise<number>
+  /** Agents that it knows, and whoever else is held. */
   readonly size: number
   /** Of memory, outside of the heap. */
   readonly bytes: number
@@ -115,30 +116,42 @@ const namesOf = ([did, , , , accounts]: Packed): string[] => [
 /** Read in one turn: some milliseconds. */
 const atOnce = 100
 
-/** @param most agents; of any more the store is asked */
-export const createRoster = (store: Pick<Store, 'changes'> & ReplicaReads, most = 2_000_000): Roster => {
+/** A gigabyte; the table of names comes on top, some 40 bytes an agent. Of whoever has no place the store is asked. */
+const mostBytes = 2 ** 30
+
+export const createRoster = (store: Pick<Store, 'changes'> & ReplicaReads, most = mostBytes): Roster => {
   const { changes } = store
-  const packed = new PackedMap<Packed>({ namesOf, most })
-  /** Written since they were read last. */
+  const packed = new PackedMap<Packed>({ namesOf, mostBytes: most })
+  /** Written since they were read last; the latest at the end. */
   const stale = new Set<Did>()
   /** The last one read of all there are; undefined once all are. */
   let cursor: Did | undefined = ''
   /** Written since the read that is under way began; undefined: any may be. */
   let overtaken: Set<Did> | undefined = new Set()
 
+  const startOver = (): void => {
+    packed.clear()
+    stale.clear()
+    cursor = ''
+    overtaken = undefined
+  }
+
   changes.watch(({ all, dids, granted }) => {
-    if (all) {
-      packed.clear()
-      stale.clear()
-      cursor = ''
-      overtaken = undefined
-    } else {
-      for (const did of [...dids, ...granted]) {
-        stale.add(did)
-        overtaken?.add(did)
-      }
+    if (all) return startOver()
+    for (const did of [...dids, ...granted]) {
+      stale.delete(did)
+      stale.add(did)
+      overtaken?.add(did)
     }
   })
+
+  /** Those that no commit overtook meanwhile; none where any may be. */
+  const current = async (read: () => Promise<readonly ReplicaRow[]>): Promise<readonly ReplicaRow[] | undefined> => {
+    const during = new Set<Did>()
+    overtaken = during
+    const rows = await read()
+    return overtaken === during ? rows.filter(({ did }) => !during.has(did)) : undefined
+  }
 
   const take = (row: ReplicaRow): void => {
     if (isNobody(row)) packed.delete(row.did)
@@ -148,24 +161,24 @@ export const createRoster = (store: Pick<Store, 'changes'> & ReplicaReads, most 
   const readStale = async (): Promise<void> => {
     const dids: Did[] = []
     for (const did of stale) if (dids.push(did) === atOnce) break
-    const during = new Set<Did>()
-    overtaken = during
-    const rows = await store.replicaOf(dids)
-    if (overtaken !== during) return
-    for (const row of rows) {
-      if (during.has(row.did)) continue
+    if (dids.length === 0) return
+    for (const row of (await current(() => store.replicaOf(dids))) ?? []) {
       take(row)
       stale.delete(row.did)
     }
   }
 
   const readNext = async (after: Did): Promise<void> => {
-    const during = new Set<Did>()
-    overtaken = during
-    const rows = await store.replicaAfter(after, atOnce)
-    if (overtaken !== during) return
-    for (const row of rows) if (!during.has(row.did)) take(row)
-    cursor = rows.length < atOnce ? undefined : rows.at(-1)?.did
+    let [read, last]: [number, Did | undefined] = [0, undefined]
+    const rows = await current(async () => {
+      const found = await store.replicaAfter(after, atOnce)
+      read = found.length
+      last = found.at(-1)?.did
+      return found
+    })
+    if (rows === undefined) return
+    for (const row of rows) take(row)
+    cursor = read < atOnce ? undefined : last
   }
 
   /** The count first: only that tells what another process wrote, and that the store is not to be asked any more. */
@@ -179,10 +192,11 @@ export const createRoster = (store: Pick<Store, 'changes'> & ReplicaReads, most 
     of: found,
     holding: (key) => found(nameOf(key)),
     read: async () => {
-      if (Number.isNaN(changes.count)) return false
-      if (stale.size > 0) await readStale()
-      else if (cursor !== undefined) await readNext(cursor)
-      return stale.size > 0 || cursor !== undefined
+      if (Number.isNaN(changes.count)) return 0
+      await readStale()
+      if (cursor !== undefined) await readNext(cursor)
+      if (packed.isSparse) startOver()
+      return stale.size + (cursor === undefined ? 0 : atOnce)
     },
     get size() {
       return packed.size
@@ -195,14 +209,30 @@ export const createRoster = (store: Pick<Store, 'changes'> & ReplicaReads, most 
 
 /** What is written in quick succession is read once. */
 const gatherMs = 250
+/** After a read that failed. */
+const retry = { baseMs: 1_000, ceilingMs: 60_000 }
 
 /** Keeps it current, with turns for everything else in between, until the signal aborts. */
-export const keepRoster = (
+export const keepRoster = async (
   roster: Roster,
-  { clock, log, metrics }: Pick<Deps, 'clock' | 'log' | 'metrics'>,
+  { clock, log, metrics, random }: Pick<Deps, 'clock' | 'log' | 'metrics' | 'random'>,
   signal: AbortSignal,
-): Promise<void> =>
-  every(clock, gatherMs, signal, log, async () => {
-    for (let more = true; more && !signal.aborted; await breathe()) more = await roster.read()
-    metrics.set('roster_agents', {}, roster.size)
-  })
+): Promise<void> => {
+  let failed = 0
+  const readMany = async (): Promise<void> => {
+    for (let left = atOnce; left >= atOnce && !signal.aborted; await breathe()) {
+      left = await roster.read()
+      metrics.set('roster_agents', {}, roster.size)
+    }
+  }
+  while (!signal.aborted) {
+    try {
+      await clock.sleep(failed === 0 ? gatherMs : backoffMs(failed - 1, retry, random()), signal)
+      await readMany()
+      failed = 0
+    } catch (err) {
+      failed += 1
+      if (!signal.aborted) log.warn({ err }, 'agents could not be read into memory; tried again')
+    }
+  }
+}

@@ -24,7 +24,7 @@ export const metricTable = {
   decisions_total: { type: 'counter', help: 'Decisions asked for', labels: ['face', 'allow'] },
   decision_refusals_total: { type: 'counter', help: 'Refusal codes in decisions', labels: ['code'] },
   decision_seconds: { type: 'histogram', help: 'Time to decide', labels: [], buckets: STORE_SECONDS },
-  roster_agents: { type: 'gauge', help: 'Agents that decisions find in memory', labels: [] },
+  roster_agents: { type: 'gauge', help: 'Agents, and whoever else is held, in memory', labels: [] },
   token_verifications_total: { type: 'counter', help: 'Tokens verified', labels: ['adapter', 'outcome'] },
   self_registrations_total: {
     type: 'counter',

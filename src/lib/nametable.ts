@@ -14,11 +14,20 @@ interface Part {
 
 const emptyPart = (): Part => ({ slots: new Uint32Array(fewestSlots * width), names: 0 })
 
-/**
- * Places by name, without the names: whoever looks one up is asked which of the few places that are found is meant, nearly
- * always the only one. Of a name some 18 to 35 bytes are kept, in memory that no collection walks through.
- */
-export class NameTable {
+/** Places by name, without the names: a few may be found that are another name's. */
+export interface NameTable {
+  readonly bytes: number
+  /** @param isMeant asked of each that is found, nearly always the only one */
+  find(name: string, isMeant: (place: number) => boolean): number | undefined
+  /** Beside whatever has that name already. */
+  enter(name: string, place: number): void
+  leave(name: string, place: number): void
+}
+
+/** Of a name some 18 to 35 bytes are kept, in memory that no collection walks through. */
+export const createNameTable = (): NameTable => new HashedNames()
+
+class HashedNames implements NameTable {
   // Nobody outside can choose names that fall on one slot.
   readonly #seeds = [randomInt(2 ** 32), randomInt(2 ** 32)] as const
   readonly #parts = Array.from({ length: 2 ** partBits }, emptyPart)
@@ -41,7 +50,6 @@ export class NameTable {
     }
   }
 
-  /** Beside whatever has that name already. */
   enter(name: string, place: number): void {
     const part = this.#partOf(name)
     if (part.names + 1 > (part.slots.length / width) * fullest) grow(part)

@@ -1,7 +1,7 @@
-import { NameTable } from './nametable.ts'
+import { createNameTable, type NameTable } from './nametable.ts'
 
 /** Bytes of a piece of memory, and of what places are counted in. A text has as many whole steps as it needs. */
-const chunkBytes = 4 * 1024 * 1024
+export const chunkBytes = 4 * 1024 * 1024
 const stepBytes = 32
 const stepsOfChunk = chunkBytes / stepBytes
 /** In front of a text: its length. */
@@ -10,11 +10,15 @@ const mostBytes = 256 * 1024
 
 const stepsFor = (length: number): number => Math.ceil((headBytes + length) / stepBytes)
 
+/** So little memory that it matters to nobody how much of it is in use. */
+const fewChunks = 4
+
 export interface PackedOptions<T> {
   /** Each once. The first is the value's own, and no other value's; the others may be of several. */
   readonly namesOf: (value: T) => readonly string[]
-  /** @see PackedMap.size */
-  readonly most: number
+  /** For the texts; the table of their names comes on top. */
+  readonly mostBytes: number
+  readonly newTable?: () => NameTable
 }
 
 /**
@@ -24,21 +28,25 @@ export interface PackedOptions<T> {
  */
 export class PackedMap<T> {
   readonly #namesOf: (value: T) => readonly string[]
-  readonly #most: number
-  #table = new NameTable()
+  readonly #mostChunks: number
+  readonly #newTable: () => NameTable
+  #table: NameTable
   #chunks: Buffer[] = []
   /** Steps of the last chunk that are taken. */
   #taken = stepsOfChunk
   /** Places that are free again, by their steps. */
   #free = new Map<number, number[]>()
+  /** Steps of all values. */
+  #used = 0
   #size = 0
 
-  constructor({ namesOf, most }: PackedOptions<T>) {
+  constructor({ namesOf, mostBytes, newTable = createNameTable }: PackedOptions<T>) {
     this.#namesOf = namesOf
-    this.#most = most
+    this.#mostChunks = Math.floor(mostBytes / chunkBytes)
+    this.#newTable = newTable
+    this.#table = newTable()
   }
 
-  /** How many values; never more than `most`. */
   get size(): number {
     return this.#size
   }
@@ -46,6 +54,12 @@ export class PackedMap<T> {
   /** All that is held, whether it is in use or not. */
   get bytes(): number {
     return this.#chunks.length * chunkBytes + this.#table.bytes
+  }
+
+  /** Less than half of it is in use: values that all grow leave places behind which none of them fits into any more. */
+  get isSparse(): boolean {
+    const chunks = this.#chunks.length
+    return chunks > fewChunks && this.#used * 2 < chunks * stepsOfChunk
   }
 
   /** The value that has this name; any of them, if several have it. */
@@ -66,13 +80,15 @@ export class PackedMap<T> {
     this.delete(own)
     const text = JSON.stringify(value)
     const length = Buffer.byteLength(text)
-    if (this.#size >= this.#most || length > mostBytes) return false
-    const place = this.#allot(stepsFor(length))
+    const steps = stepsFor(length)
+    const place = length > mostBytes ? undefined : this.#allot(steps)
+    if (place === undefined) return false
     const [chunk, at] = this.#at(place)
     chunk.writeUInt32LE(length, at)
     chunk.write(text, at + headBytes, length)
-    for (const name of names) this.#table.enter(name, place)
     this.#size += 1
+    this.#used += steps
+    for (const name of names) this.#table.enter(name, place)
     return true
   }
 
@@ -91,13 +107,15 @@ export class PackedMap<T> {
     if (free === undefined) this.#free.set(steps, [place])
     else free.push(place)
     this.#size -= 1
+    this.#used -= steps
   }
 
   clear(): void {
-    this.#table = new NameTable()
+    this.#table = this.#newTable()
     this.#chunks = []
     this.#taken = stepsOfChunk
     this.#free = new Map()
+    this.#used = 0
     this.#size = 0
   }
 
@@ -113,11 +131,12 @@ export class PackedMap<T> {
     return JSON.parse(chunk.toString('utf8', from, from + chunk.readUInt32LE(at)))
   }
 
-  /** A place of so many steps: one that is free again, or a new one. */
-  #allot(steps: number): number {
+  /** A place of so many steps: one that is free again, or a new one, if there is one. */
+  #allot(steps: number): number | undefined {
     const again = this.#free.get(steps)?.pop()
     if (again !== undefined) return again
     if (this.#taken + steps > stepsOfChunk) {
+      if (this.#chunks.length >= this.#mostChunks) return undefined
       this.#chunks.push(Buffer.allocUnsafeSlow(chunkBytes))
       this.#taken = 0
     }

@@ -100,8 +100,8 @@ export const touching = (raw: Raw, foreign: () => void): Touching => {
     if (present !== undefined && present === seen) return
     seen = present
     count += 1
-    all = true
-    tell()
+    // What a transaction of our own has written by now is told when it is committed, and not before.
+    for (const told of watching) told({ dids: new Set(), granted: new Set(), principals: new Set(), all: true })
     foreign()
   }
 

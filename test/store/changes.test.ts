@@ -92,3 +92,32 @@ test('whatever writes a row that is remembered is told, whose it was and whose i
   assert.deepEqual(await store.openHolds(one), [])
   await store.close()
 })
+
+test('what another process wrote, noticed in the middle of a transaction, takes nothing from what that is told to have written', async () => {
+  using dir = directory()
+  const store = await openStore({ url: `sqlite:${dir.file}`, now: Date.now })
+  const told: Touched[] = []
+  store.changes.watch((touched) => told.push(touched))
+  const did = 'did:mesh:1'
+  await register(store, did)
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const outside = new Database(dir.file)
+  await turn()
+  assert.ok(store.changes.count > 0)
+  outside.exec(`update agents set name = 'outside'`)
+  outside.close()
+  told.length = 0
+  await store.write(async (tx) => {
+    await tx.insertHold(hold('h', did))
+    await turn()
+    const { count } = store.changes
+    assert.deepEqual(told, [{ dids: new Set(), granted: new Set(), principals: new Set(), all: true }])
+    await turn()
+    assert.equal(store.changes.count, count)
+  })
+  assert.deepEqual(
+    told.slice(1).map(({ dids, all }) => [...dids, all]),
+    [[did, false]],
+  )
+  await store.close()
+})

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { NameTable } from '../../src/lib/nametable.ts'
-import { PackedMap } from '../../src/lib/packed.ts'
+import { createNameTable, type NameTable } from '../../src/lib/nametable.ts'
+import { chunkBytes, PackedMap } from '../../src/lib/packed.ts'
 
 interface Value {
   readonly own: string
@@ -10,10 +10,26 @@ interface Value {
   readonly text: string
 }
 
-const packedOf = (most = 100) => new PackedMap<Value>({ namesOf: ({ own, others }) => [own, ...others], most })
+const namesOf = ({ own, others }: Value) => [own, ...others]
+const packedOf = (mostBytes = 100 * chunkBytes, newTable?: () => NameTable) =>
+  new PackedMap<Value>({ namesOf, mostBytes, ...(newTable && { newTable }) })
+
+/** Every name falls together with every other one. */
+const worstTable = (): NameTable => {
+  let places: number[] = []
+  return {
+    bytes: 0,
+    find: (_, isMeant) => [...new Set(places)].find(isMeant),
+    enter: (_, place) => places.push(place),
+    leave: (_, place) => {
+      const at = places.indexOf(place)
+      places = places.filter((__, n) => n !== at)
+    },
+  }
+}
 
 const own = fc.constantFrom('a', 'b', 'ü', '\u{1f600}', 'did:mesh:some', '')
-const others = fc.uniqueArray(fc.constantFrom('x', 'y\n1', 'z'), { maxLength: 3 })
+const others = fc.uniqueArray(fc.constantFrom('x', 'y\n1', 'z', 'other a'), { maxLength: 3 })
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 40 }),
   fc.nat(3000).map((length) => 'é'.repeat(length)),
@@ -25,8 +41,8 @@ const step = fc.oneof(
 )
 
 test('values are found by each of their names, and by no other, whatever came and went', () => {
-  const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-    const packed = packedOf()
+  const property = fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, worst) => {
+    const packed = packedOf(undefined, worst ? worstTable : undefined)
     const model = new Map<string, Value>()
     for (const one of steps) {
       if (one.kind === 'set') {
@@ -56,16 +72,33 @@ test('values are found by each of their names, and by no other, whatever came an
   fc.assert(property, { numRuns: 200 })
 })
 
+test('one that has the first name of another among its own is not taken for it', () => {
+  const packed = packedOf()
+  packed.set({ own: 'a', others: ['b'], text: '1' })
+  packed.set({ own: 'b', others: ['a'], text: '2' })
+  packed.delete('a')
+  assert.equal(packed.get('b')?.own, 'b')
+  assert.equal(packed.get('a')?.own, 'b')
+  packed.set({ own: 'b', others: [], text: '3' })
+  assert.equal(packed.get('a'), undefined)
+  assert.equal(packed.size, 1)
+})
+
 test('thousands of values grow and go, and what replaces another takes its place', () => {
-  const packed = packedOf(30_000)
+  const packed = packedOf()
   const value = (n: number, text: string): Value => ({ own: `own ${n}`, others: [`other ${n}`], text })
-  for (let n = 0; n < 30_000; n += 1) packed.set(value(n, 'first'))
+  // Three pieces of memory, the ends of two not quite full.
+  const filler = 'f'.repeat(200 + 32 * 5)
+  for (let n = 0; n < 30_000; n += 1) packed.set(value(n, `first${filler}`))
   const { bytes } = packed
-  for (let round = 0; round < 5; round += 1) for (let n = 0; n < 30_000; n += 1) packed.set(value(n, `next${round}`))
+  assert.ok(bytes > 3 * chunkBytes)
+  for (let round = 0; round < 3; round += 1) {
+    for (let n = 0; n < 30_000; n += 1) packed.set(value(n, `next${round}${filler}`))
+  }
   assert.equal(packed.bytes, bytes)
   for (let n = 0; n < 30_000; n += 1) if (n % 3 !== 0) packed.delete(`own ${n}`)
   for (let n = 0; n < 30_000; n += 1) {
-    const expected = n % 3 === 0 ? value(n, 'next4') : undefined
+    const expected = n % 3 === 0 ? value(n, `next2${filler}`) : undefined
     assert.deepEqual(packed.get(`own ${n}`), expected)
     assert.deepEqual(packed.get(`other ${n}`), expected)
   }
@@ -74,21 +107,37 @@ test('thousands of values grow and go, and what replaces another takes its place
   assert.equal(packed.get('own 0'), undefined)
 })
 
-test('there is no room for more than was agreed, nor for a giant; one that is replaced by a giant is gone', () => {
-  const packed = packedOf(2)
-  assert.equal(packed.set({ own: 'a', others: ['x'], text: '1' }), true)
-  assert.equal(packed.set({ own: 'b', others: [], text: '1' }), true)
-  assert.equal(packed.set({ own: 'c', others: [], text: '1' }), false)
-  assert.equal(packed.get('c'), undefined)
-  assert.equal(packed.set({ own: 'b', others: [], text: '2' }), true)
-  assert.equal(packed.set({ own: 'a', others: ['x'], text: 'é'.repeat(140_000) }), false)
-  assert.equal(packed.get('a'), undefined)
+test('values that all grow leave memory behind that is seen to be sparse', () => {
+  const packed = packedOf()
+  const write = (length: number) => {
+    for (let n = 0; n < 10_000; n += 1) packed.set({ own: `own ${n}`, others: [], text: 'x'.repeat(length) })
+  }
+  write(10)
+  assert.equal(packed.isSparse, false)
+  for (let length = 100; length <= 1_000; length += 100) write(length)
+  assert.equal(packed.isSparse, true)
+  packed.clear()
+  write(1_000)
+  assert.equal(packed.isSparse, false)
+})
+
+test('there is no room past what was agreed, nor for a giant; one that is replaced by a giant is gone', () => {
+  const packed = packedOf(chunkBytes)
+  const text = 'x'.repeat(200_000)
+  let stored = 0
+  while (packed.set({ own: `own ${stored}`, others: [], text })) stored += 1
+  assert.equal(stored, 20)
+  assert.equal(packed.size, 20)
+  assert.equal(packed.get('own 20'), undefined)
+  assert.equal(packed.set({ own: 'own 1', others: ['x'], text }), true, 'in the place of what it replaces')
+  assert.equal(packed.set({ own: 'own 1', others: ['x'], text: 'é'.repeat(140_000) }), false)
+  assert.equal(packed.get('own 1'), undefined)
   assert.equal(packed.get('x'), undefined)
   assert.equal(packed.set({ own: 'c', others: [], text: '1' }), true)
 })
 
 test('a name that several places have leaves each of them by itself', () => {
-  const table = new NameTable()
+  const table = createNameTable()
   const all = (name: string): number[] => {
     const found: number[] = []
     table.find(name, (place) => {
