@@ -116,7 +116,7 @@ const namesOf = ([did, , , , accounts]: Packed): string[] => [
 /** Read in one turn: some milliseconds. */
 const atOnce = 100
 
-/** A gigabyte; the table of names comes on top, some 40 bytes an agent. Of whoever has no place the store is asked. */
+/** A gigabyte; the table of names comes on top, some 50 bytes an agent. Of whoever has no place the store is asked. */
 const mostBytes = 2 ** 30
 
 export const createRoster = (store: Pick<Store, 'changes'> & ReplicaReads, most = mostBytes): Roster => {
