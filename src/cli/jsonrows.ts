@@ -1,3 +1,4 @@
+import { plainNames } from '../lib/names.ts'
 import { usage } from './files.ts'
 import type { Row } from './rows.ts'
 
@@ -26,8 +27,10 @@ export async function* jsonLines(text: AsyncIterable<string>): AsyncGenerator<Ro
 }
 
 const parsedRow = (text: string, line: number): Row => {
+  const plain = plainNames(text)
+  if (plain === undefined) return { line, broken: 'A member name holds a quote, a backslash or a control character.' }
   try {
-    return { line, agent: JSON.parse(text) }
+    return { line, agent: JSON.parse(plain) }
   } catch {
     return { line, broken: 'It is not JSON.' }
   }

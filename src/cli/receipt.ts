@@ -3,7 +3,7 @@ import { canonical } from '../core/canonical.ts'
 import { legStates } from '../core/receipts.ts'
 import { receiptType } from '../engine/receipts.ts'
 import { type JwsFault, openStrict, type VerifyKey } from '../lib/jws.ts'
-import { namesAreSound } from '../lib/names.ts'
+import { parseSound } from '../lib/names.ts'
 import { contents, pemKeys, setKeys, given as textOf, usage } from './files.ts'
 import { type Io, paint } from './io.ts'
 
@@ -72,11 +72,11 @@ const given = (text: string): Given | Fault => {
   if (!text.startsWith('{')) return { jws: text, beside: undefined }
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseSound(text)
   } catch {
     return 'json'
   }
-  if (typeof value !== 'object' || value === null || !namesAreSound(text, value)) return 'json'
+  if (typeof value !== 'object' || value === null) return 'json'
   const { jws, ...beside }: { jws?: unknown } = value
   return typeof jws === 'string' ? { jws, beside: canonical(beside) } : 'unsigned'
 }

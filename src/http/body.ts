@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
-import { namesAreSound } from '../lib/names.ts'
+import { namesAreSound, plainNames } from '../lib/names.ts'
 import { failure } from './problem.ts'
 
 export const bodyLimit = 1280 * 1024
@@ -41,8 +41,8 @@ const mended = (value: unknown): unknown => {
 
 /**
  * JSON, and JSON merge patches, as the only bodies. An empty body is none: whether one is needed, the schema says.
- * Refused: bytes that are not UTF-8, `__proto__` and `constructor.prototype` members, nesting past 64 levels, and what
- * has no canonical form (RFC 7493: half a surrogate pair, a number past the doubles), which a route may have mended.
+ * Refused: bytes that are not UTF-8, `__proto__` and `constructor.prototype` members, nesting past 64 levels, names with a
+ * quote, a backslash or a control character in them (see `plainNames`), and what has no canonical form (RFC 7493: half a surrogate pair, a number past the doubles), which a route may have mended.
  */
 export const acceptJson = (app: FastifyInstance): void => {
   app.removeAllContentTypeParsers()
@@ -57,11 +57,8 @@ export const acceptJson = (app: FastifyInstance): void => {
       return done(failure(error), undefined)
     }
     parse(request, text, (error, value) => {
-      if (
-        error === null &&
-        request.routeOptions.config.uniqueNames === true &&
-        !namesAreSound(text, value, MAX_DEPTH)
-      ) {
+      const { uniqueNames } = request.routeOptions.config
+      if (error === null && uniqueNames === true && !namesAreSound(text, value, MAX_DEPTH)) {
         return done(new BridgeError('E_JSON', 'An object of the body names a member twice.'), undefined)
       }
       if (error !== null || fits(value)) return done(error, value)
@@ -102,7 +99,7 @@ export const acceptForm = (app: FastifyInstance): void => {
   })
 }
 
-/** Bytes that are text, and no deeper than anybody needs. @throws BridgeError E_JSON */
+/** Bytes that are text, no deeper than anybody needs, with names that are read as they are. @throws BridgeError E_JSON */
 const textOf = (bytes: Uint8Array): string => {
   let text: string
   try {
@@ -111,7 +108,11 @@ const textOf = (bytes: Uint8Array): string => {
     throw new BridgeError('E_JSON', 'The body is not valid UTF-8.', { cause })
   }
   if (tooDeep(text)) throw new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`)
-  return text
+  const plain = plainNames(text)
+  if (plain === undefined) {
+    throw new BridgeError('E_JSON', 'A member name of the body holds a quote, a backslash or a control character.')
+  }
+  return plain
 }
 
 const broken = () => new BridgeError('E_JSON', 'The body holds a broken character or a number that is too large.')

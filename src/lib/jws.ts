@@ -3,7 +3,7 @@ import { CompactSign, calculateJwkThumbprint, compactVerify, errors } from 'jose
 import { canonical } from '../core/canonical.ts'
 import { BridgeError } from '../core/errors.ts'
 import { thumbprintOf } from './agentkey.ts'
-import { namesAreSound } from './names.ts'
+import { parseSound } from './names.ts'
 
 /** The public half of a signing key as it is published (RFC 7517, RFC 8037); `kid` is its thumbprint (RFC 7638). */
 export interface SigningJwk {
@@ -111,9 +111,9 @@ const decode = (part: string): string | undefined => {
 
 const headerOf = (text: string | undefined): Readonly<Record<string, unknown>> | undefined => {
   try {
-    const value: unknown = text === undefined ? undefined : JSON.parse(text)
+    const value: unknown = text === undefined ? undefined : parseSound(text)
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject && namesAreSound(text ?? '', value) ? { ...value } : undefined
+    return isObject ? { ...value } : undefined
   } catch {
     return undefined
   }

@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import type { Claims, Issuer } from '../core/adapter.ts'
 import type { RefusalCode } from '../core/decide.ts'
 import type { KeySource } from './jwks.ts'
-import { namesAreSound } from './names.ts'
+import { parseSound } from './names.ts'
 import { signatureHolds } from './signature.ts'
 import { type Soon, soon } from './soon.ts'
 
@@ -206,14 +206,13 @@ function remember({ header, input }: ParsedJwt, issuer: Issuer, named: Named): v
 function parseObject(part: string): Claims | undefined {
   const bytes = bytesOf(part)
   if (!bytes || !isUtf8(bytes)) return undefined
-  const text = bytes.toString()
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseSound(bytes.toString())
   } catch {
     return undefined
   }
-  return isObject(value) && namesAreSound(text, value) ? value : undefined
+  return isObject(value) ? value : undefined
 }
 
 const isObject = (value: unknown): value is Claims =>

@@ -24,6 +24,8 @@ const bad: readonly Row[] = [
   { why: '__proto__', body: '{"__proto__":{"name":"a"}}', status: 400, code: 'E_JSON' },
   { why: 'half a surrogate pair', body: '{"did":"did:mesh:a","name":"\\ud83d"}', status: 400, code: 'E_JSON' },
   { why: 'a number past the doubles', body: '{"a":1e999}', status: 400, code: 'E_JSON' },
+  { why: 'a name with a quote in it', body: '{"a":{"b\\"":1}}', status: 400, code: 'E_JSON' },
+  { why: 'a name with a line break in it', body: '{"\\n":1}', status: 400, code: 'E_JSON' },
   { why: 'deep nesting', body: '['.repeat(100_000), status: 400, code: 'E_JSON' },
   { why: '2 MB', body: 'x'.repeat(2 * 1024 * 1024), status: 413, code: 'E_TOO_LARGE' },
   {

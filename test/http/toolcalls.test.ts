@@ -246,3 +246,22 @@ test('the annotator asks for the call that the manifest sets', async () => {
   const set = { tool: 'set_credit', server: 'crm', parameters: { customer: 'd-1', amount: 1 } }
   assert.partialDeepStrictEqual(await annotate(set), { allow: false, codes: ['R_PARAMETERS'] })
 })
+
+test('a parameter whose name is written with an escape is seen, whatever the engine was made to read before', async () => {
+  await using faces = await faceWorld()
+  const parameters = { '/amount': { type: 'integer', max: 100, optional: true } }
+  const loose = { capability: 'write:credit', parameters, otherParameters: 'allow' }
+  assert.equal((await define(faces, { ...crm, tools: { loose } })).status, 201)
+  const did = await faces.world.agent('a', { capabilities: granted })
+  const codes = async (written: string) => {
+    const body = `{"did":"${did}","tool":"loose","server":"crm","parameters":${written}}`
+    const { json, text } = await faces.server.ask('/v1/decisions', { as: 'gateway', body })
+    return { code: json?.code, codes: json?.codes, text }
+  }
+  const hidden = '{"to":"x","\\u0061mount":1000000}'
+  assert.deepEqual((await codes('{"to":"x","amount":100}')).codes, [])
+  assert.deepEqual((await codes(hidden)).codes, ['R_PARAMETERS'])
+  assert.equal((await codes('{"to":"x","\\\\u0061":1}')).code, 'E_JSON')
+  JSON.parse('{"to":"x","\\\\u0061":1}')
+  assert.deepEqual((await codes(hidden)).codes, ['R_PARAMETERS'])
+})

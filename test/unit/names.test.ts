@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { namesAreSound } from '../../src/lib/names.ts'
+import { parseSound, plainNames } from '../../src/lib/names.ts'
 
-const sound = (json: string, maxDepth?: number): boolean => namesAreSound(json, JSON.parse(json), maxDepth)
+const sound = (json: string, maxDepth?: number): boolean => {
+  try {
+    parseSound(json, maxDepth)
+    return true
+  } catch (error) {
+    assert.ok(error instanceof SyntaxError)
+    return false
+  }
+}
 
 /** A value by its members in order, so that one can be named twice. */
 type Tree = string | number | null | readonly Tree[] | { readonly members: readonly (readonly [string, Tree])[] }
@@ -39,14 +47,23 @@ const expected = (value: Tree, depth: number): boolean => {
   if (isList(value)) return value.every((one) => expected(one, depth - 1))
   const own = value.members.map(([name]) => name)
   if (new Set(own).size !== own.length || own.includes('__proto__')) return false
+  if (own.some((name) => /["\\]/.test(name))) return false
   return value.members.every(([, one]) => expected(one, depth - 1))
+}
+
+const meant = (value: Tree): unknown => {
+  if (value === null || typeof value !== 'object') return value
+  if (isList(value)) return value.map(meant)
+  return Object.fromEntries(value.members.map(([name, one]) => [name, meant(one)]))
 }
 
 describe('member names', () => {
   it('are sound when no object has one twice, or __proto__, and nothing is too deep', () => {
     fc.assert(
       fc.property(tree, fc.constantFrom(...blanks), fc.integer({ min: 1, max: 6 }), (value, blank, depth) => {
-        assert.equal(sound(written(value, blank), depth), expected(value, depth))
+        const json = written(value, blank)
+        assert.equal(sound(json, depth), expected(value, depth))
+        if (expected(value, depth)) assert.deepEqual(parseSound(json, depth), meant(value))
       }),
       { numRuns: 3000 },
     )
@@ -67,9 +84,23 @@ describe('member names', () => {
       assert.ok(!sound(json), json)
   })
 
-  it('are told apart where the engine takes one with an escape for another that it has seen', () => {
+  it('are read as they are where the engine takes one with an escape for another that it has seen', () => {
+    JSON.parse('{"q":1,"b\\\\":1}')
     JSON.parse('[{"a":null,"\\\\":null,"b":null}]')
+    assert.deepEqual(parseSound('{"q":1,"b\\u0061":1}'), { q: 1, ba: 1 })
+    assert.deepEqual(parseSound('{"q":1,"b\\/c":"\\u0061"}'), { q: 1, 'b/c': 'a' })
     assert.ok(!sound('[{"a":null,"\\u0061":null,"b":null}]'))
+  })
+
+  it('that cannot be written without an escape are refused, and nothing else is changed', () => {
+    for (const name of ['\\"', '\\\\', '\\u0022', '\\u005c', '\\n', '\\u0000', '\\ud83d'])
+      assert.equal(plainNames(`{"a":{"b${name}" : 1}}`), undefined, name)
+    for (const json of ['{"a\\', '{"a\\"', '{"a\\x":1}', '"a\\"', '{"a":"\\', '\\":', '{"\\u00":1}']) {
+      assert.equal(plainNames(json), json)
+      assert.ok(!sound(json), json)
+    }
+    const json = '{"\\u0061\\/\\ud83d\\ude00"\t:\n["\\u0061", {"a":"\\":"}]}'
+    assert.equal(plainNames(json), '{"a/\u{1f600}"\t:\n["\\u0061", {"a":"\\":"}]}')
   })
 
   it('are looked at thirty-two deep, and no deeper', () => {
