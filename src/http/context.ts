@@ -25,7 +25,10 @@ declare module 'fastify' {
     uniqueNames?: boolean
     /** An endpoint of OAuth: takes HTTP Basic as well, and its failures carry `error` (RFC 6749 section 5.2). */
     oauth?: boolean
-    /** Asked all the time: unless it is refused or fails, a request is a line for debugging, and counted like any other. */
+    /**
+     * Asked all the time: unless it is refused or fails, a request is a line for debugging, and counted like any other. Its
+     * answer goes out with those of others (together.ts).
+     */
     quiet?: boolean
     /** Charged to a budget of its own: it stops an agent, or tells of one to be stopped. */
     lane?: Lane

@@ -89,16 +89,18 @@ export const createListener = (options: ListenerOptions): FastifyInstance => {
     // A connection that sends nothing, or too slowly, is nobody's request: it must not keep the process.
     setTimeout(() => app.server.closeAllConnections(), graceMs ?? GRACE_MS).unref()
   })
-  // Or the connection would stay open, and hold up the close, until its idle timeout.
   const together = createTogether()
   app.addHook('onSend', (request, reply, _payload, done) => {
     const answer = {
       send: () => {
+        // Or the connection would stay open, and hold up the close, until its idle timeout.
         if (stopping) reply.header('connection', 'close')
         done()
       },
       failed: (err: unknown) => {
         request.log.error({ err }, 'an answer could not be sent')
+        // As what it is counted.
+        reply.raw.statusCode = 500
         reply.raw.destroy()
       },
     }

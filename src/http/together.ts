@@ -1,7 +1,7 @@
 import { nextTick } from 'node:process'
 
-/** So that none waits long for the others. */
-const MOST = 16
+/** So many do not wait for the end of the turn. */
+const MANY = 16
 
 export interface Sending {
   send(): void
@@ -10,9 +10,9 @@ export interface Sending {
 }
 
 export interface Together {
-  /** With the others at the end of the turn, sixteen at the most at a time. */
+  /** With the others, at the end of the turn or as soon as there are sixteen. */
   wait(answer: Sending): void
-  /** At once, after those that wait: no answer overtakes one that was ready before. */
+  /** At once, after those that wait: no answer of a listener overtakes one that was ready before. */
   next(answer: Sending): void
 }
 
@@ -38,7 +38,7 @@ export const createTogether = (): Together => {
     wait: (answer) => {
       waiting.push(answer)
       if (waiting.length === 1) setImmediate(flush)
-      if (waiting.length === MOST) nextTick(flush)
+      if (waiting.length === MANY) nextTick(flush)
     },
     next: (answer) => {
       if (waiting.length === 0) return answer.send()

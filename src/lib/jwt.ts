@@ -64,7 +64,7 @@ export function parseJwt(token: string): ParsedJwt | Refused {
  * for, and `jwk`, `jku`, `x5u` and `x5c` are never read. Dates are checked with 60 s of skew.
  *
  * @param now milliseconds since 1970
- * @returns at once when the key is known and this thread checks the signature; it never throws, but rejects:
+ * @returns at once when the key is known and this thread checks the signature. It rejects, and throws only what the keys throw:
  *   BridgeError E_JWKS_DOWN when the issuer's keys cannot be had: the token is then neither good nor bad
  */
 export function verifyJwt(

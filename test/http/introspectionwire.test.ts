@@ -188,5 +188,9 @@ test('an answer that cannot be sent is the end of its connection alone', async (
   assert.ok(first)
   assert.match(await answerTo(first, requestOf(token)), /"active":true/)
   assert.equal(faces.server.lines.filter((line) => line.includes('an answer could not be sent')).length, 1)
+  const counted = (status: string, n: number) =>
+    new RegExp(`requests_total\\{route="/oauth2/introspect",method="POST",status="${status}"\\} ${n}\\n`)
+  await eventually(requests.text, counted('5xx', 1))
+  await eventually(requests.text, counted('2xx', 6))
   for (const socket of sockets) socket.destroy()
 })
