@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { BridgeError } from '../core/errors.ts'
-import { namesAreSound, plainNames } from '../lib/names.ts'
+import { mendedName, namesAreSound, plainNames } from '../lib/names.ts'
 import { failure } from './problem.ts'
 
 export const bodyLimit = 1280 * 1024
@@ -41,8 +41,9 @@ const mended = (value: unknown): unknown => {
 
 /**
  * JSON, and JSON merge patches, as the only bodies. An empty body is none: whether one is needed, the schema says.
- * Refused: bytes that are not UTF-8, `__proto__` and `constructor.prototype` members, nesting past 64 levels, names with a
- * quote, a backslash or a control character in them (see `plainNames`), and what has no canonical form (RFC 7493: half a surrogate pair, a number past the doubles), which a route may have mended.
+ * Refused: bytes that are not UTF-8, `__proto__` and `constructor.prototype` members, nesting past 64 levels. Also refused,
+ * unless a route has them mended: names with a quote, a backslash or a control character (see `plainNames`), and what has
+ * no canonical form (RFC 7493: half a surrogate pair, a number past the doubles).
  */
 export const acceptJson = (app: FastifyInstance): void => {
   app.removeAllContentTypeParsers()
@@ -52,7 +53,7 @@ export const acceptJson = (app: FastifyInstance): void => {
     if (body.length === 0) return done(null, undefined)
     let text: string
     try {
-      text = textOf(body)
+      text = textOf(body, request.routeOptions.config.mendText === true ? mendedName : undefined)
     } catch (error) {
       return done(failure(error), undefined)
     }
@@ -100,7 +101,7 @@ export const acceptForm = (app: FastifyInstance): void => {
 }
 
 /** Bytes that are text, no deeper than anybody needs, with names that are read as they are. @throws BridgeError E_JSON */
-const textOf = (bytes: Uint8Array): string => {
+const textOf = (bytes: Uint8Array, mend?: (name: string) => string): string => {
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -108,7 +109,7 @@ const textOf = (bytes: Uint8Array): string => {
     throw new BridgeError('E_JSON', 'The body is not valid UTF-8.', { cause })
   }
   if (tooDeep(text)) throw new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`)
-  const plain = plainNames(text)
+  const plain = plainNames(text, mend)
   if (plain === undefined) {
     throw new BridgeError('E_JSON', 'A member name of the body holds a quote, a backslash or a control character.')
   }

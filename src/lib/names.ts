@@ -9,10 +9,12 @@ const [TAB, LINE_FEED, RETURN, BLANK] = [0x09, 0x0a, 0x0d, 0x20]
  * place: after `{"q":1,"b\\":1}` it reads `{"q":1,"b\u0061":1}` as having `b\`. Whoever sends the one decides what is read in
  * the other, so no name with an escape is given to it.
  *
- * @returns undefined where a name cannot do without: it holds a quote, a backslash, a control character or half a
- * surrogate pair. What is not JSON is handed back for whoever parses it to say so
+ * @param mend replaces what a name cannot hold without an escape: a quote, a backslash, a control character, half a
+ * surrogate pair
+ * @returns undefined where a name holds one of these, unless they are replaced. What is not JSON is handed back for whoever
+ * parses it to say so
  */
-export const plainNames = (json: string): string | undefined => {
+export const plainNames = (json: string, mend?: (name: string) => string): string | undefined => {
   if (!json.includes('\\')) return json
   let plain = ''
   let from = 0
@@ -20,9 +22,10 @@ export const plainNames = (json: string): string | undefined => {
     const end = endOfText(json, at)
     const written = json.slice(at + 1, end)
     if (written.includes('\\') && json.charCodeAt(afterBlanks(json, end + 1)) === COLON) {
-      const name = read(written)
+      let name = read(written)
       if (name === undefined) return json
-      if (JSON.stringify(name).length > name.length + 2) return undefined
+      if (!isPlain(name) && mend !== undefined) name = mend(name)
+      if (!isPlain(name)) return undefined
       plain += `${json.slice(from, at + 1)}${name}`
       from = end
     }
@@ -30,6 +33,11 @@ export const plainNames = (json: string): string | undefined => {
   }
   return plain + json.slice(from)
 }
+
+const isPlain = (name: string): boolean => JSON.stringify(name).length === name.length + 2
+
+/** For where refusing a name would do more harm. */
+export const mendedName = (name: string): string => name.toWellFormed().replaceAll(/["\\\p{Cc}]/gu, '\u{fffd}')
 
 const read = (written: string): string | undefined => {
   try {

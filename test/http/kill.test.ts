@@ -169,3 +169,13 @@ test('a text cut in the middle of a character does not keep a kill from being on
   assert.equal(answer.status, 202)
   assert.deepEqual(server.bridge.calls.kills, [{ did, reason: '\ufffd', details: { 'a\ufffd': ['\ufffd', null] } }])
 })
+
+test('nor does a name that can only be written with an escape, whatever the engine was made to read before', async () => {
+  await using server = await listen()
+  JSON.parse('{"q":1,"b\\\\":1}')
+  const body = `{"\\u0061gentId":"${did}","reason":"r","d":{"q":1,"b\\"":1,"b\\\\":2,"b\\n":{"\\u0063":3}}}`
+  const answer = await server.ask('/v1/kill', { as: 'runtime', body })
+  assert.equal(answer.status, 202, answer.text)
+  const d = { q: 1, 'b\ufffd': { c: 3 } }
+  assert.deepEqual(server.bridge.calls.kills, [{ did, reason: 'r', details: { d } }])
+})
