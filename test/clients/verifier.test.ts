@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { isDeepStrictEqual } from 'node:util'
 import {
   type BridgeError,
   createVerifier,
@@ -141,8 +142,14 @@ test('after a restore nothing that was known counts, until everything was read a
   await until('it is read anew', () => verifier.staleness.generation !== generation && verifier.staleness.connected)
   await verifier.ready()
   for (const did of [scoutDid, analystDid]) {
-    const [local, remote] = [await verifier.decide({ did }), await daemon.as('gateway').post('/v1/decisions', { did })]
-    assert.deepEqual([local.codes, local.generation], [at(remote.body, 'codes'), at(remote.body, 'generation')])
+    // The account that the kill disabled is read, and holds the scout anew, at about this moment.
+    await until('it says what the bridge says', async () => {
+      const [{ body }, local] = [
+        await daemon.as('gateway').post('/v1/decisions', { did }),
+        await verifier.decide({ did }),
+      ]
+      return isDeepStrictEqual([local.codes, local.generation], [at(body, 'codes'), at(body, 'generation')])
+    })
   }
 })
 
