@@ -105,6 +105,8 @@ export interface StoreReads
   countPrincipals(adapter: string): Promise<number>
   /** Those of them that were never read, or whose last telling read said absent: no listing is expected to have them. */
   countUnseen(adapter: string): Promise<number>
+  /** Of the others, those mapped from `since` to `now`. Looks at each that was read since then: not for every day. */
+  countMappedSince(adapter: string, since: number, now: number): Promise<number>
   /** Principals of one lane that a worker should look at, by time. */
   due(adapter: string, lane: Lane, now: number, limit: number): Promise<ScheduledPrincipal[]>
   /** Earliest `nextAt` in one lane of the adapter. */

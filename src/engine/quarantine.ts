@@ -120,12 +120,22 @@ export const credible = async (c: Change, mount: Mount, before: Principal, sight
   return { sighting: { ...sighting, state: 'unknown', switches: [] }, readAt: firstAt + settleMs + 1 }
 }
 
-/** A complete listing had `listed` of the mapped accounts. Those it lacks are read by id in any case. */
-export const judgeListing = async (deps: Deps, mount: Mount, listed: number): Promise<void> => {
+/** Mapped before a listing began; and so is what a clock set back since makes look later than now. */
+export const isEarlier = ({ mappedAt }: Pick<Principal, 'mappedAt'>, begunAt: number, now: number): boolean =>
+  mappedAt < begunAt || mappedAt > now
+
+/**
+ * A complete listing had `listed` of the accounts that were mapped when it began. Those it lacks are read by id in any
+ * case; of those mapped since nobody knows whether it should have had them.
+ */
+export const judgeListing = async (deps: Deps, mount: Mount, listed: number, begunAt: number): Promise<void> => {
   const { name } = mount.adapter
-  const there = (await deps.store.countPrincipals(name)) - (await deps.store.countUnseen(name))
+  const settings = deps.policy().guard
+  const present = (await deps.store.countPrincipals(name)) - (await deps.store.countUnseen(name))
+  if (!implausible(settings, present - listed, present)) return leaveIf(deps, name, 'empty')
+  const there = present - (await deps.store.countMappedSince(name, begunAt, deps.clock.now()))
   const gone = there - listed
-  if (!implausible(deps.policy().guard, gone, there)) return leaveIf(deps, name, 'empty')
+  if (!implausible(settings, gone, there)) return leaveIf(deps, name, 'empty')
   await change(deps, bridge, (c) => enter(c, name, 'empty', { gone, there }))
 }
 

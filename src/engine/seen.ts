@@ -4,7 +4,7 @@ import { confirm } from '../core/confirm.ts'
 import { type Outcome, observe } from '../core/mirror.ts'
 import { next } from '../core/next.ts'
 import { crossedOff, readWanted } from '../core/reads.ts'
-import type { Account, Hold, PrincipalKey, Sighting } from '../core/types.ts'
+import type { Account, Hold, Principal, PrincipalKey, Sighting } from '../core/types.ts'
 import { type Change, change, directory } from './change.ts'
 import { contextFor, keptSchedule, resumes, retryIn, scheduleOf } from './context.ts'
 import type { Deps, Mount } from './deps.ts'
@@ -34,7 +34,7 @@ const doubtMs = 30_000
 const rereadMs = 5_000
 
 /**
- * Takes readings in, a page of rows to a transaction; says how many were of mapped accounts. The others cost one indexed
+ * Takes readings in, a page of rows to a transaction; says which mapped accounts they were of. The others cost one indexed
  * look-up a page.
  */
 export const takeIn = async (
@@ -44,28 +44,26 @@ export const takeIn = async (
   sightings: readonly Sighting[],
   begunMono: number,
   also?: (change: Change) => Promise<void>,
-): Promise<number> => {
+): Promise<readonly Principal[]> => {
   const { name } = mount.adapter
-  let known = 0
+  const known: Principal[] = []
   for (let at = 0; at < sightings.length || (at === 0 && also !== undefined); at += pageRows) {
     const page = sightings.slice(at, at + pageRows)
     const last = at + pageRows >= sightings.length
-    known += await change(deps, directory, async (c) => {
+    const mapped = await change(deps, directory, async (c) => {
       if (at === 0) await doubtMany(c, mount, sightings)
-      const mapped = new Set(
-        (
-          await c.tx.principalsById(
-            name,
-            page.map((one) => one.id),
-          )
-        ).map(({ id }) => id),
+      const found = await c.tx.principalsById(
+        name,
+        page.map((one) => one.id),
       )
+      const ids = new Set(found.map(({ id }) => id))
       for (const sighting of page) {
-        if (mapped.has(sighting.id)) await takeOne(c, mount, recall, sighting, begunMono)
+        if (ids.has(sighting.id)) await takeOne(c, mount, recall, sighting, begunMono)
       }
       if (last) await also?.(c)
-      return mapped.size
+      return found
     })
+    known.push(...mapped)
   }
   return known
 }

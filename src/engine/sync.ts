@@ -1,9 +1,9 @@
 import type { Page } from '../core/adapter.ts'
 import { BridgeError, codeOf } from '../core/errors.ts'
 import type { ScheduledPrincipal } from '../core/store.ts'
-import { bridge, change, directory } from './change.ts'
+import { bridge, type Change, change, directory } from './change.ts'
 import type { Deps, Mount } from './deps.ts'
-import { enter, judgeListing, leaveIf } from './quarantine.ts'
+import { enter, isEarlier, judgeListing, leaveIf } from './quarantine.ts'
 import { noteThrottle, type Recall } from './recall.ts'
 import { readWhole } from './restored.ts'
 import { takeIn } from './seen.ts'
@@ -40,11 +40,13 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
     let listed = 0
     for await (const page of mount.adapter.changes(since, signal)) {
       signal.throwIfAborted()
-      listed += await takeIn(deps, mount, recall, page.sightings, deps.clock.mono(), (c) => pageEnd(c, page, begunAt))
+      const end = (c: Change) => pageEnd(c, page, begunAt)
+      const mapped = await takeIn(deps, mount, recall, page.sightings, deps.clock.mono(), end)
+      listed += mapped.filter((one) => isEarlier(one, begunAt, deps.clock.now())).length
     }
     deps.metrics.observe('sync_seconds', { adapter: name, pass: kind }, (deps.clock.mono() - begun) / 1000)
     if (kind === 'full') {
-      await judgeListing(deps, mount, listed)
+      await judgeListing(deps, mount, listed, begunAt)
       await askForMissing(begunAt)
       state.fullAt = begunAt
       if (doubted) {
@@ -54,7 +56,7 @@ export const createSync = (deps: Deps, mount: Mount, recall: Recall) => {
     }
   }
 
-  const pageEnd = async (c: Parameters<NonNullable<Parameters<typeof takeIn>[5]>>[0], page: Page, begunAt: number) => {
+  const pageEnd = async (c: Change, page: Page, begunAt: number) => {
     const again = c.now + mount.settings.settleMs
     for (const id of page.touched) await c.tx.askReadDependents(name, id, c.now, again)
     if (page.touched.length > 0) c.wakeWork(name)

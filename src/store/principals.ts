@@ -40,6 +40,14 @@ const countSeenBefore = statement(counted.where('observed_at', '<', number('befo
 const countSeenAhead = statement(counted.where('observed_at', '>', number('now')))
 /** Spelled as the condition of the index. */
 const countUnseen = statement(counted.where(sql<boolean>`observed in ('absent', 'unknown')`))
+/** Whoever was mapped since then and is there was read since then too, but for a read that was under way. */
+const countMappedSince = statement(
+  counted
+    .where('observed_at', '>=', number('since'))
+    .where('mapped_at', '>=', number('since'))
+    .where('mapped_at', '<=', number('now'))
+    .where(sql<boolean>`observed not in ('absent', 'unknown')`),
+)
 const oldest = statement(
   build
     .selectFrom('principals')
@@ -92,6 +100,7 @@ type PrincipalReads = Pick<
   | 'principalsNamed'
   | 'countPrincipals'
   | 'countUnseen'
+  | 'countMappedSince'
   | 'due'
   | 'nextDue'
   | 'laneDepth'
@@ -127,6 +136,7 @@ export const principalReads = (run: Run): PrincipalReads => ({
   },
   countPrincipals: async (adapter) => (await run.one(count, { adapter }))?.n ?? 0,
   countUnseen: async (adapter) => (await run.one(countUnseen, { adapter }))?.n ?? 0,
+  countMappedSince: async (adapter, since, now) => (await run.one(countMappedSince, { adapter, since, now }))?.n ?? 0,
   due: async (adapter, lane, now, limit) => (await run.all(dueOf, { adapter, lane, now, limit })).map(toPrincipal),
   nextDue: async (adapter, lane) => (await run.one(next, { adapter, lane }))?.next_at ?? undefined,
   laneDepth: async (adapter) => {

@@ -231,6 +231,33 @@ test('a listing without those that are known to be gone is plausible', async () 
   assert.deepEqual(await edges(world), ['entered absent'])
 })
 
+test('accounts mapped while a listing is under way are not missed in it, and do not hide that others are', async () => {
+  await using world = await World.open(automatic)
+  await fleetOf(world, 6, ['north'])
+  await world.clock.advance(second)
+  const { adapter } = world.runner('north').mount
+  const changes = adapter.changes.bind(adapter)
+  let round = 0
+  const mapSeven = async (prefix: string): Promise<void> => {
+    for (let n = 0; n < 7; n++) await world.agent(`${prefix}${n}`, {}, ['north'])
+    await world.work()
+  }
+  Object.assign(adapter, {
+    async *changes(since: string | undefined, signal: AbortSignal) {
+      round += 1
+      await world.clock.advance(second)
+      if (round === 2) await mapSeven('listed')
+      yield* changes(since, signal)
+      if (round === 1) await mapSeven('later')
+    },
+  })
+  await world.runner('north').sync.full(world.signal)
+  assert.deepEqual(await why(world), [])
+  world.north.feed.add({ mode: 'empty', times: 1 })
+  await world.runner('north').sync.full(world.signal)
+  assert.deepEqual(await why(world), ['empty'])
+})
+
 test('forbidden everywhere: nothing changes, and it is told until a pass succeeds', async () => {
   await using world = await World.open(automatic)
   const dids = await fleetOf(world, 8)

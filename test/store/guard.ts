@@ -76,4 +76,21 @@ export const guardContract = (test: StoreTest): void => {
     assert.equal(await store.countUnseen('contoso'), 2)
     assert.equal(await store.countUnseen('okta'), 0)
   })
+
+  test('mapped since, and there, is what was neither mapped before nor is gone', async (store) => {
+    await register(store, 'did:mesh:a', ['never'])
+    for (const [id, mappedAt, observed, observedAt] of [
+      ['before', 9, 'enabled', 20],
+      ['at-once', 10, 'enabled', 10],
+      ['off', 15, 'disabled', 20],
+      ['gone', 15, 'absent', 20],
+      ['last', 30, 'enabled', 30],
+      ['ahead', 31, 'enabled', 31],
+    ] as const) {
+      const row = { ...principal('did:mesh:a', id, { account: account({ observed, observedAt }) }), mappedAt }
+      await store.write((tx) => tx.insertPrincipal(row, idle))
+    }
+    assert.equal(await store.countMappedSince('contoso', 10, 30), 3)
+    assert.equal(await store.countMappedSince('okta', 10, 30), 0)
+  })
 }

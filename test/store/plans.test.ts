@@ -109,6 +109,7 @@ const keyed: Readonly<Record<string, (store: StoreReads) => Promise<unknown>>> =
   missingLike: (s) => s.missingLike('contoso', { appIds: ['a'], names: ['b'], stems: ['c'] }, 5),
   countPrincipals: (s) => s.countPrincipals('contoso'),
   countUnseen: (s) => s.countUnseen('contoso'),
+  countMappedSince: (s) => s.countMappedSince('contoso', 5, 50),
   due: (s) => s.due('contoso', 0, 5, 10),
   nextDue: (s) => s.nextDue('contoso', 1),
   laneDepth: (s) => s.laneDepth('contoso'),
