@@ -18,7 +18,21 @@ export const run = async (io: Io, options: { readonly config?: string }): Promis
     io.die(exitOf(error))
   }
   const { env } = io
-  const app = await startApp({
+  let app: App | undefined
+  let asked = false
+  // Asked for while it starts, it is done once it has: a hangup that nobody waits for ends a process.
+  const reload = async (): Promise<void> => {
+    asked = true
+    if (app !== undefined) await reloadInto(io, app, path, log)
+  }
+  io.onHangup(() => void reload())
+  await using stack = new AsyncDisposableStack()
+  const watch = watchConfig(path, reload, {
+    clock: systemClock,
+    onError: (error) => log.error({ err: error }, 'watching the configuration failed'),
+  })
+  stack.defer(() => watch.close())
+  app = await startApp({
     config,
     loadAdapters,
     openOutlet,
@@ -28,12 +42,7 @@ export const run = async (io: Io, options: { readonly config?: string }): Promis
     env,
     processMetrics: true,
   })
-  const reload = reloader(io, app, path, log)
-  io.onHangup(() => void reload())
-  const watch = watchConfig(path, reload, {
-    clock: systemClock,
-    onError: (error) => log.error({ err: error }, 'watching the configuration failed'),
-  })
+  if (asked) await reload()
   await new Promise<void>((resolve) => {
     if (io.stop.aborted) resolve()
     io.stop.addEventListener('abort', () => resolve(), { once: true })
@@ -45,7 +54,7 @@ export const run = async (io: Io, options: { readonly config?: string }): Promis
 }
 
 /** A faulty file leaves the old configuration in force, with an alert. */
-const reloader = (io: Io, app: App, path: string, log: ReturnType<typeof createLogger>) => async (): Promise<void> => {
+const reloadInto = async (io: Io, app: App, path: string, log: ReturnType<typeof createLogger>): Promise<void> => {
   try {
     await app.reload(readConfig(io, path).config)
   } catch (error) {

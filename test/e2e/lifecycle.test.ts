@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomUUID } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import Database from 'better-sqlite3'
@@ -18,6 +18,19 @@ test('SIGHUP reads the configuration again', async () => {
   daemon.process.signal('SIGHUP')
   await daemon.process.line('reloaded', isMessage('configuration reloaded'))
   assert.equal((await daemon.nobody.get('/healthz')).status, 200)
+})
+
+test('a hangup, or a changed file, is heeded while it starts', async () => {
+  await using world = await startWorld()
+  const next = join(world.folder, 'next.yaml')
+  world.configure(newClient)
+  copyFileSync(world.configFile, next)
+  world.configure()
+  for (const how of ['hangup', next]) {
+    await using daemon = await world.daemon(join(import.meta.dirname, 'impatient.ts'), how)
+    await daemon.process.line('reloaded', isMessage('configuration reloaded'))
+    assert.equal((await daemon.as('carol').get('/v1/status')).status, how === next ? 403 : 401)
+  }
 })
 
 test('a changed file is put into force; a faulty one leaves the old in force, with an alert', async () => {
