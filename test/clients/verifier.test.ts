@@ -8,7 +8,7 @@ import {
   type LocalAnswer,
   type VerifierOptions,
 } from '../../clients/verifier/index.ts'
-import { analystDid, isAllowed, registerAll, scoutDid } from '../e2e/agents.ts'
+import { analystDid, isAllowed, registerAll, reporterDid, scoutDid } from '../e2e/agents.ts'
 import { at } from '../e2e/json.ts'
 import { run } from '../e2e/process.ts'
 import { until as untilWithin } from '../e2e/until.ts'
@@ -33,7 +33,8 @@ const startRig = async (): Promise<Rig> => {
   const daemon = await world.daemon()
   await registerAll(daemon, world)
   // What groups give is on record: nothing in the background raises the epoch any more.
-  await until('the group was read', () => isAllowed(daemon, { did: analystDid, capability: 'read:reports' }))
+  for (const did of [analystDid, reporterDid])
+    await until('the group was read', () => isAllowed(daemon, { did, capability: 'read:reports' }))
   const errors: BridgeError[] = []
   const held = stack.move()
   return {

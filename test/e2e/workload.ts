@@ -94,6 +94,7 @@ export async function killsAndRestores({
   const create = async (entry: object) => {
     const created = await server.get('BatchCreateEntry', { entries: [entry] })
     assert.equal(at(created, 'results', 0, 'status', 'code'), 0, JSON.stringify(created))
+    return sorted(at(created, 'results', 0, 'entry'))
   }
   const read = async ({ id }: { id: string }) => sorted(await server.get('GetEntry', { id }))
   const isHeld = async (entry: { id: string }) =>
@@ -146,8 +147,8 @@ export async function killsAndRestores({
     details: 'no identity issued',
   })
   await assertDenied(daemon, { token })
-  await create(later)
-  const beforeLater = await read(later)
+  // Read, it might be held by then.
+  const beforeLater = await create(later)
   await until('an entry made meanwhile is held', () => isHeld(later), waitMs)
   const receipt = async () => (await daemon.as('alice').get(path(did, `/receipts/${holdId}`))).body
   const leg = await until(

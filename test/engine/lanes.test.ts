@@ -32,7 +32,7 @@ test('a resume that waits for the log of its directory delays no reading: what i
       await c.tx.askRead({ adapter: 'north', id: 'b' }, c.now, undefined)
       c.wakeWork('north')
     })
-    await until('the hinted account is held', async () => (await world.codes(hinted)).includes('R_SUSPENDED'), 5_000)
+    await until('the hinted account is held', async () => (await world.codes(hinted)).includes('R_SUSPENDED'))
   } finally {
     stopping.abort()
     held.resolve({ entries: [], completeUntil: 0 })

@@ -103,12 +103,14 @@ export const tenantWorld = async (options: TenantWorldOptions = {}): Promise<Ten
   const bridge = createBridge({ ...parts, runner: () => runner })
   const graph = () => tenant.requests.filter(({ surface }) => surface === 'graph')
   const still = async () => {
-    let before = -1
+    let [before, looks] = [-1, 0]
     await until('nothing is on the wire', () => {
       const now = tenant.requests.length
       const quiet = now === before && tenant.requests.every(({ status }) => status !== undefined)
       before = now
-      return quiet
+      // One look may come before what was due at the same time.
+      looks = quiet ? looks + 1 : 0
+      return looks >= 5
     })
   }
   // Ends what waits on the clock, so that the loops can end.

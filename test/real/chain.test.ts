@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
@@ -27,7 +26,7 @@ const attachPython = async ({ world, origin, all }: Chain, { path }: Python): Pr
   })
   const lastOf = (did: string) => child.lines.findLast((line) => /^(open|closed) /.test(line) && line.endsWith(did))
   const isOpen = (did: string) => lastOf(did)?.startsWith('open ') === true
-  await until('it knows who is held', () => dids.some(isOpen), 60_000)
+  await until('it knows who is held', () => dids.every((did) => lastOf(did) !== undefined), 60_000)
   return {
     name: 'python',
     isOpen,
@@ -57,7 +56,9 @@ test('a kill at hop one stops hop three in Entra, Okta, a TypeScript and a Pytho
     const holdId = await killRoot(chain)
     await between()
     await stopped(chain, runtimes)
-    for (const { stops } of runtimes) for (const { did } of freed) assert.equal(stops(did), round + 1)
+    await until('each was stopped once more', () =>
+      runtimes.every(({ stops }) => freed.every(({ did }) => stops(did) === round + 1)),
+    )
     await confirmedOff(chain)
     const release = await askRelease(chain, holdId)
     await release()
