@@ -1,7 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
 import { type KeySet, parseKeySet } from '../../src/lib/jwkset.ts'
-import { namesAreSound } from '../../src/lib/names.ts'
+import { parseSound } from '../../src/lib/names.ts'
 
 /** One trust bundle, as far as it is used. */
 export interface Bundle {
@@ -36,8 +36,7 @@ function keysOf(jwks: readonly Readonly<Record<string, unknown>>[], before: KeyS
  * @throws Error when it is no bundle of this trust domain
  */
 export function parseBundle(text: string, trustDomain: string, before: KeySet): Bundle {
-  const json: unknown = JSON.parse(text)
-  if (!namesAreSound(text, json)) throw new Error('a member of the bundle is named twice')
+  const json = parseSound(text)
   const map = bundleMap.safeParse(json)
   if (map.success && !Object.hasOwn(map.data.trust_domains, trustDomain))
     throw new Error(`the bundle map has no bundle of ${trustDomain}`)

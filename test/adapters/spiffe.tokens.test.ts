@@ -100,8 +100,10 @@ test('keys of another use, without one, or of X.509-SVIDs verify no token', asyn
   }
   const mapped = files.file({ trust_domains: { 'example.org': { keys: [jwk] }, 'other.org': { keys: [] } } })
   assert.equal(await judge(base.clock, base.open(from(mapped)))(token), ID)
-  const twice = files.file(`{"keys":[],"keys":[${JSON.stringify(jwk)}]}`)
-  await assert.rejects(judge(base.clock, base.open(from(twice)))(token), { code: 'E_JWKS_DOWN' })
+  for (const again of ['keys', '\\u006beys']) {
+    const twice = files.file(`{"keys":[],"${again}":[${JSON.stringify(jwk)}]}`)
+    await assert.rejects(judge(base.clock, base.open(from(twice)))(token), { code: 'E_JWKS_DOWN' }, again)
+  }
 })
 
 test('trust domains are kept apart: keys of one never verify tokens of another', async () => {
