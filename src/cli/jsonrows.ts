@@ -28,7 +28,8 @@ export async function* jsonLines(text: AsyncIterable<string>): AsyncGenerator<Ro
 
 const parsedRow = (text: string, line: number): Row => {
   const plain = plainNames(text)
-  if (plain === undefined) return { line, broken: 'A member name holds a quote, a backslash or a control character.' }
+  if (plain === undefined)
+    return { line, broken: 'A member name holds a quote, a backslash, a control character or half a surrogate pair.' }
   try {
     return { line, agent: JSON.parse(plain) }
   } catch {

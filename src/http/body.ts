@@ -24,11 +24,12 @@ const tooDeep = (text: string): boolean => {
   return false
 }
 
+/** Names are looked at in the text: see `plainNames`. */
 const fits = (value: unknown): boolean => {
   if (typeof value === 'string') return value.isWellFormed()
   if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return true
-  return Object.entries(value).every(([name, inner]) => name.isWellFormed() && fits(inner))
+  return Object.values(value).every(fits)
 }
 
 const mended = (value: unknown): unknown => {
@@ -36,7 +37,7 @@ const mended = (value: unknown): unknown => {
   if (typeof value === 'number') return Number.isFinite(value) ? value : null
   if (Array.isArray(value)) return value.map(mended)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name.toWellFormed(), mended(inner)]))
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, mended(inner)]))
 }
 
 /**
@@ -111,7 +112,10 @@ const textOf = (bytes: Uint8Array, mend?: (name: string) => string): string => {
   if (tooDeep(text)) throw new BridgeError('E_JSON', `The body nests deeper than ${MAX_DEPTH} levels.`)
   const plain = plainNames(text, mend)
   if (plain === undefined) {
-    throw new BridgeError('E_JSON', 'A member name of the body holds a quote, a backslash or a control character.')
+    throw new BridgeError(
+      'E_JSON',
+      'A member name of the body holds a quote, a backslash, a control character or half a surrogate pair.',
+    )
   }
   return plain
 }

@@ -25,6 +25,7 @@ const bad: readonly Row[] = [
   { why: 'half a surrogate pair', body: '{"did":"did:mesh:a","name":"\\ud83d"}', status: 400, code: 'E_JSON' },
   { why: 'a number past the doubles', body: '{"a":1e999}', status: 400, code: 'E_JSON' },
   { why: 'a name with a quote in it', body: '{"a":{"b\\"":1}}', status: 400, code: 'E_JSON' },
+  { why: 'half a surrogate pair in a name', body: '{"a":{"\\ud83d":1}}', status: 400, code: 'E_JSON' },
   { why: 'a name with a line break in it', body: '{"\\n":1}', status: 400, code: 'E_JSON' },
   { why: 'deep nesting', body: '['.repeat(100_000), status: 400, code: 'E_JSON' },
   { why: '2 MB', body: 'x'.repeat(2 * 1024 * 1024), status: 413, code: 'E_TOO_LARGE' },

@@ -450,6 +450,11 @@ describe('when the keys cannot be had', () => {
 })
 
 describe('parseJwt', () => {
+  const headerOf = (text: string) => {
+    const parsed = parseJwt(text)
+    return 'header' in parsed ? parsed.header : undefined
+  }
+
   it('believes nothing but takes apart', () => {
     const parsed = parseJwt(token(stranger, now))
     assert.ok('claims' in parsed)
@@ -457,10 +462,6 @@ describe('parseJwt', () => {
   })
 
   it('remembers the header of a token whose signature held, and of no other', async () => {
-    const headerOf = (text: string) => {
-      const parsed = parseJwt(text)
-      return 'header' in parsed ? parsed.header : undefined
-    }
     const said = { kid: rsa.kid, note: randomUUID() }
     const [good, forged] = [token(rsa, now, {}, said), token(stranger, now, {}, { ...said, alg: rsa.alg })]
     await refused(forged, 'R_SIGNATURE')
@@ -472,10 +473,6 @@ describe('parseJwt', () => {
   })
 
   it('remembers a hundred headers that are not long', async () => {
-    const headerOf = (text: string) => {
-      const parsed = parseJwt(text)
-      return 'header' in parsed ? parsed.header : undefined
-    }
     const isKept = (text: string) => {
       const known = headerOf(text)
       return headerOf(text) === known
